@@ -1,0 +1,1 @@
+"""Load generators, peers and measurements; ``python -m bench`` runs a shortened programme."""

@@ -1,0 +1,347 @@
+"""The composition root: the only place that knows concrete classes and joins them."""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import tellus
+from tellus.audit.service import AuditService
+from tellus.bus.memory import MemoryBus
+from tellus.bus.port import DEVICE_CHANGED
+from tellus.commands.service import CommandService
+from tellus.config import Settings
+from tellus.fleet.administration import DeviceAdministration
+from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.directory import Directory
+from tellus.fleet.enrolment import EnrolmentTokens
+from tellus.fleet.events import EventKind, EventService
+from tellus.fleet.presence import PresenceSettings, PresenceWatch
+from tellus.fleet.queries import FleetQueries
+from tellus.fleet.registration import RegistrationService, RegistrationSettings
+from tellus.fleet.rules import Mode
+from tellus.fleet.service import FleetService
+from tellus.fleet.sites import SiteAdministration
+from tellus.identity.keys import KeyRing, create_key_file, load_key_file
+from tellus.identity.model import DeviceTokenIssued, SecretFirstUsed, SecretOverdue
+from tellus.identity.service import IdentityService
+from tellus.kernel.clock import Clock, SystemClock
+from tellus.kernel.errors import ApiError
+from tellus.kernel.units import SECOND_MS
+from tellus.sessions.service import RecordService
+from tellus.storage.instance import note_instance_value
+from tellus.storage.migrate import load_migrations
+from tellus.storage.sqlite import SQLiteDatabase
+from tellus.storage.stats import StorageStats
+from tellus.surfaces.admin import ADMIN_ROUTES
+from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
+from tellus.surfaces.device import DEVICE_ROUTES
+from tellus.surfaces.draining import DrainState
+from tellus.surfaces.guard_state import Guard
+from tellus.surfaces.health import Readiness, keep_probing
+from tellus.surfaces.http import Pipeline, Recorder
+from tellus.surfaces.hub import Hub
+from tellus.surfaces.looplag import LoopLag
+from tellus.surfaces.metrics import MetricSources, MetricsPage
+from tellus.surfaces.openapi import build_document
+from tellus.surfaces.operator import OPERATOR_ROUTES
+from tellus.surfaces.proxies import TrustedProxies
+from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.routes import Route
+from tellus.surfaces.routing import Router
+from tellus.surfaces.site import SiteSources, build_site
+from tellus.surfaces.stream import StreamEndpoint
+from tellus.telemetry.service import TelemetryService
+
+ROUTES: tuple[Route, ...] = (
+    *OPERATOR_ROUTES,
+    *DEVICE_ROUTES,
+    *ADMIN_ROUTES,
+    *FLEET_ADMIN_ROUTES,
+)
+
+_DAY_S = 86_400
+_PRESENCE_EVERY_S = 2.0
+_COMPACT_EVERY_S = 60.0
+_NAMES = ("Default operator", "Default site")
+_SANDBOX_NAMES = ("Demo operator", "Demo site")
+
+
+class Platform:
+    """Everything that serves requests, started and stopped as one.
+
+    Raises:
+        KeyFileRefused: the key file is missing, open to others, or malformed.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        recorder: Recorder,
+        *,
+        clock: Clock | None = None,
+        drain: DrainState | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.drain = drain or DrainState()
+        self.start_failure: Exception | None = None
+        self.guard: Guard | None = None
+        self._recorder = recorder
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.bus = MemoryBus()
+        self.directory = Directory()
+        self.catalogue = Catalogue.load()
+        self.database = SQLiteDatabase.open(
+            settings.database_file,
+            clock=self.clock,
+            readers=settings.storage.readers,
+            queue_operations=settings.storage.queue_operations,
+        )
+        keys = _keys(settings)
+        self.identity = IdentityService(
+            self.database,
+            keys,
+            self.clock,
+            region=settings.instance.region,
+            limit_scale=settings.limits.scale,
+            device_secret_life_s=settings.registration.secret_lifetime_days * _DAY_S,
+        )
+        self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
+        self._build_features()
+        self._build_edge()
+
+    def _build_fleet(self, tokens: EnrolmentTokens) -> None:
+        settings, database, clock = self.settings, self.database, self.clock
+        directory, identity = self.directory, self.identity
+        self.event_kind = EventKind(directory)
+        self.events = EventService(database, self.event_kind, directory)
+        presence_settings = PresenceSettings(
+            settings.presence.offline_after_s * SECOND_MS,
+            settings.presence.start_grace_s * SECOND_MS,
+        )
+        self.presence = PresenceWatch(
+            database, directory, self.event_kind, self.catalogue, presence_settings, clock
+        )
+        self.fleet = FleetService(database, directory, identity, self.presence)
+        self.queries = FleetQueries(database, directory, self.catalogue, self.presence)
+        self.sites = SiteAdministration(database, identity, self.queries, settings.instance.region)
+        self.devices = DeviceAdministration(
+            database, identity, directory, tokens, self.queries, self.bus
+        )
+        self.registration = RegistrationService(
+            database,
+            identity,
+            directory,
+            self.catalogue,
+            tokens,
+            RegistrationSettings(Mode(settings.registration.mode), settings.limits.scale),
+            clock,
+        )
+        identity.react(
+            SecretFirstUsed,
+            in_tx=self.registration.activate,
+            after_commit=self.registration.note_active,
+        )
+        identity.react(DeviceTokenIssued, after_commit=self.presence.note_token)
+        identity.react(SecretOverdue, after_commit=self.presence.note_overdue)
+
+    def _build_features(self) -> None:
+        database, directory, clock = self.database, self.directory, self.clock
+        self.audit = AuditService(database)
+        self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
+        self.records = RecordService(database, directory, self.identity.vault)
+        self.commands = CommandService(
+            database, directory, self.fleet, self.presence, self.bus, clock
+        )
+
+    def _build_edge(self) -> None:
+        settings, clock = self.settings, self.clock
+        proxies = TrustedProxies(settings.server.trusted_proxies)
+        limiter = Limiter(settings.limits.scale, settings.server.trusted_proxies)
+        self.hub = Hub(self.directory, clock, settings.stream.cadence_s)
+        self.bus.subscribe(DEVICE_CHANGED, self.hub.on_changed)
+        services = (
+            self.audit,
+            self.identity,
+            self.sites,
+            self.devices,
+            self.registration,
+            self.queries,
+            self.events,
+            self.telemetry,
+            self.records,
+            self.commands,
+            self.hub,
+        )
+        self.router = Router(ROUTES, {type(service): service for service in services})
+        self.pipeline = Pipeline(
+            self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
+        )
+        self.pipeline.origins = self.identity.cors_origins
+        self.streams = StreamEndpoint(
+            self.hub,
+            self.directory,
+            self.identity,
+            limiter,
+            clock,
+            self.drain,
+            proxies,
+            self.pipeline.next_request_id,
+        )
+        self.drain.on_drain(self._release_polls)
+        self._build_site()
+
+    def _build_site(self) -> None:
+        settings = self.settings
+        readiness = Readiness(
+            self._storage_facts,
+            self.drain,
+            queue_operations=settings.storage.queue_operations,
+            schema_version=load_migrations()[-1].name,
+        )
+        self.lag = LoopLag()
+        metrics = MetricsPage(
+            MetricSources(
+                endpoints=self.router.endpoints,
+                storage=self._storage_facts,
+                devices=lambda: self.directory,
+                samples=lambda: (self.telemetry.kind.stored, self.telemetry.kind.duplicates),
+                polls=lambda: self.commands.parked,
+                streams=lambda: len(self.hub),
+                frames=lambda: self.hub.frames_sent,
+                connections=lambda: self.guard.register.open_count if self.guard else 0,
+                refused=lambda: self.guard.refused if self.guard else {},
+                lag=self.lag,
+                version=tellus.__version__,
+            )
+        )
+        sandbox = settings.instance.sandbox
+        self.site = build_site(
+            SiteSources(
+                document=partial(build_document, ROUTES, sandbox=sandbox),
+                readiness=readiness,
+                metrics=metrics.render,
+                next_request_id=self.pipeline.next_request_id,
+                version=tellus.__version__,
+                sandbox=sandbox,
+            )
+        )
+
+    def _storage_facts(self) -> StorageStats:
+        return self.database.stats
+
+    async def start(self) -> None:
+        """Open the store, read memory back from it, and begin what runs by itself.
+
+        Raises:
+            StorageRefused: the store is in use, newer than this release, or not durable.
+            KeyFileRefused: the database was written with another key file.
+        """
+        await self.database.start()
+        try:
+            await self._load()
+        except BaseException:
+            await self.database.stop()
+            raise
+        self._run_every(_PRESENCE_EVERY_S, self._sweep_presence)
+        self._run_every(_COMPACT_EVERY_S, self._compact)
+        self._run(self.hub.run())
+        self._run(self.commands.run())
+        self._run(self.lag.run())
+        self._run(keep_probing(self._storage_facts, self._probe))
+
+    async def _load(self) -> None:
+        await self.identity.start()
+        names = _SANDBOX_NAMES if self.settings.instance.sandbox else _NAMES
+        built_in = await self.sites.ensure_built_in(self.clock.now_ms(), *names)
+        self.registration.use_default_place(built_in.operator_id, built_in.site_id)
+        await self.fleet.start()
+        await self.telemetry.start()
+        await self.commands.start()
+
+    async def stop(self) -> None:
+        """End what runs by itself, store what is owed, close the store."""
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        try:
+            await self.presence.flush(self.clock.now_ms())
+        except ApiError as error:
+            self._recorder.crash("", "presence", error)
+        await self.database.stop()
+
+    async def _release_polls(self) -> None:
+        self.commands.release_all()
+
+    async def _probe(self) -> None:
+        await self.database.write(note_instance_value, "probed_ms", str(self.clock.now_ms()))
+
+    async def _sweep_presence(self) -> None:
+        await self.presence.sweep(self.clock.now_ms())
+
+    async def _compact(self) -> None:
+        await self.telemetry.compact()
+
+    def _run(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _run_every(self, every_s: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Run ``work`` again and again; what goes wrong is logged and tried again next time."""
+
+        async def repeat() -> None:
+            while True:
+                await asyncio.sleep(every_s)
+                try:
+                    await work()
+                except Exception as error:  # noqa: BLE001 - one failed round must not end the rounds
+                    self._recorder.crash("", work.__name__.strip("_"), error)
+
+        self._run(repeat())
+
+
+class Application:
+    """The ASGI application: the API, the stream, and the pages beside them."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Serve one request, stream, or the life of the server."""
+        kind = scope["type"]
+        if kind == "http":
+            path = scope["path"]
+            if path.startswith(("/v1/", "/e/")):
+                await self._platform.pipeline(scope, receive, send)
+            else:
+                await self._platform.site(scope, receive, send)
+        elif kind == "websocket":
+            await self._platform.streams(scope, receive, send)
+        elif kind == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Any, send: Any) -> None:
+        await receive()
+        try:
+            await self._platform.start()
+        except Exception as error:  # noqa: BLE001 - told to whoever serves, who ends the process
+            self._platform.start_failure = error
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._platform.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _keys(settings: Settings) -> KeyRing:
+    """Return the instance's keys, made at the first start."""
+    if settings.keys_file is None:
+        with contextlib.suppress(FileExistsError):
+            if not settings.database_file.exists() or not settings.key_file.exists():
+                return create_key_file(settings.key_file)
+    return load_key_file(settings.key_file)

@@ -1,0 +1,1 @@
+"""Wake-ups and fan-out, never the truth: losing a message costs latency, not data."""

@@ -1,0 +1,32 @@
+"""The port: topics, and integer keys that say what to look at again.
+
+A message says "look at this device again", never what happened: the receiver reads the truth from
+memory or the store.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+Keys = Sequence[int]
+Listener = Callable[[Keys], None]
+
+DEVICE_CHANGED = "device_changed"
+"""Connector state of these devices (``device_no``) moved forward."""
+
+COMMAND_PENDING = "command_pending"
+"""These devices (``device_no``) have a command to fetch."""
+
+PRINCIPAL_REVOKED = "principal_revoked"
+"""Tokens or permissions changed; the keys carry nothing, subscribers look at what they hold."""
+
+
+class Bus(Protocol):
+    """Delivers at most once, in no promised order, without blocking the sender."""
+
+    def publish(self, topic: str, keys: Keys) -> None:
+        """Tell every listener of ``topic``; call on the event loop, after the commit."""
+        ...
+
+    def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
+        """Call ``listener(keys)`` on the event loop for each message; returns the way to stop."""
+        ...

@@ -1,0 +1,213 @@
+"""``tellus serve``: run the platform in this process."""
+
+import asyncio
+import contextlib
+import ipaddress
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import uvloop
+
+from tellus.app import Application, Platform
+from tellus.audit.model import PLATFORM
+from tellus.config import ConfigurationError, Settings, load_configuration
+from tellus.identity.keys import KeyFileRefused
+from tellus.identity.model import AdminScope
+from tellus.logs import LogRecorder, configure_logs, log_event
+from tellus.storage.refusals import StorageRefused
+from tellus.surfaces.draining import DrainState
+from tellus.surfaces.guard_limits import GuardLimits
+from tellus.surfaces.server import GuardServer, ServerStartError, TlsFiles, build_server
+
+ADMIN_FILE = "admin.json"
+_PRIVATE_FOLDER = 0o700
+_PRIVATE_FILE = 0o600
+
+
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), help="Configuration file (TOML).")
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is stored.")
+@click.option("--host", help="Address to listen on.")
+@click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
+@click.option("--registration", type=click.Choice(["open", "allowlist"]), help="Who may register.")
+@click.option("--limit-scale", type=float, help="Multiplies every rate limit.")
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--sandbox", is_flag=True, default=None, help="Mark the instance as a sandbox.")
+def serve(config: Path | None, **options: Any) -> None:
+    """Run the platform until it is told to stop (Ctrl-C, SIGTERM)."""
+    flags = {_SETTING[name]: value for name, value in options.items()}
+    try:
+        settings = load_configuration(flags, file=config).settings
+        check_exposure(settings)
+    except ConfigurationError as error:
+        raise click.UsageError(str(error)) from None
+    configure_logs(settings.log)
+    sys.exit(run(settings))
+
+
+_SETTING = {
+    "data_dir": "data_dir",
+    "host": "server.host",
+    "port": "server.port",
+    "registration": "registration.mode",
+    "limit_scale": "limits.scale",
+    "log_level": "log.level",
+    "sandbox": "instance.sandbox",
+}
+
+
+def check_exposure(settings: Settings) -> None:
+    """Refuse what would be reachable from outside without protection.
+
+    Raises:
+        ConfigurationError: plain HTTP or open registration beyond loopback without its switch.
+    """
+    server = settings.server
+    if _is_loopback(server.host):
+        return
+    if server.tls_certificate is None and not server.allow_plain_http:
+        raise ConfigurationError(
+            f"{server.host} is reachable from outside: set server.tls_certificate and"
+            " server.tls_key, or server.allow_plain_http=true behind a proxy that ends TLS"
+        )
+    registration = settings.registration
+    if registration.mode == "open" and not registration.allow_open_beyond_loopback:
+        raise ConfigurationError(
+            f"{server.host} is reachable from outside: open registration needs"
+            " registration.allow_open_beyond_loopback=true"
+        )
+
+
+def run(settings: Settings) -> int:
+    """Serve until told to stop; return the exit code."""
+    settings.data_dir.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(settings))
+    except (StorageRefused, KeyFileRefused, ServerStartError, OSError) as error:
+        click.echo(f"tellus: {error}", err=True)
+        return 1
+
+
+async def _serve(settings: Settings) -> int:
+    drain = DrainState()
+    platform = Platform(settings, LogRecorder(), drain=drain)
+    server = build_server(
+        Application(platform),
+        host=settings.server.host,
+        port=settings.server.port,
+        limits=_limits(settings),
+        drain=drain,
+        tls=_tls(settings),
+        log=log_event,
+    )
+    platform.guard = server.guard
+    helpers = [
+        asyncio.create_task(_welcome(platform, server, settings)),
+        asyncio.create_task(_stop_on_failure(platform, server)),
+    ]
+    try:
+        await server.serve()
+    except ServerStartError:
+        if platform.start_failure is not None:
+            raise platform.start_failure from None
+        raise
+    finally:
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+    return 1 if platform.database.failed.is_set() else 0
+
+
+async def _welcome(platform: Platform, server: GuardServer, settings: Settings) -> None:
+    """Write the administrator's file once the server answers, and say where it is."""
+    while not server.ready.is_set():  # noqa: ASYNC110 - a flag for other threads too
+        await asyncio.sleep(0.01)
+    base_url = _base_url(settings, server.bound_port)
+    path = settings.data_dir / ADMIN_FILE
+    if not platform.identity.has_service_accounts():
+        issued = await platform.identity.create_service_account(
+            "first administrator", frozenset(AdminScope), PLATFORM
+        )
+        account = issued.account
+        write_admin_file(path, account.service_account_id, issued.text, base_url)
+        click.echo(f"Wrote the first service account to {path}.", err=True)
+        click.echo(f"Try: tellus status --data-dir {settings.data_dir}", err=True)
+    else:
+        _refresh_admin_file(path, base_url)
+    click.echo(f"Tellus answers at {base_url} (reference: {base_url}/docs)", err=True)
+
+
+def write_admin_file(path: Path, account_id: str, secret: str, base_url: str) -> None:
+    """Write the service account for the CLI, readable by its owner alone, whole or not at all."""
+    content = {
+        "service_account_id": account_id,
+        "service_account_secret": secret,
+        "base_url": base_url,
+    }
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
+    with os.fdopen(handle, "w") as file:
+        json.dump(content, file, indent=2)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.replace(path)
+
+
+def _refresh_admin_file(path: Path, base_url: str) -> None:
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        held = json.loads(path.read_text())
+        if held["base_url"] != base_url:
+            account_id, secret = held["service_account_id"], held["service_account_secret"]
+            write_admin_file(path, account_id, secret, base_url)
+
+
+async def _stop_on_failure(platform: Platform, server: GuardServer) -> None:
+    """Stop serving when the disk can no longer be trusted."""
+    await platform.database.failed.wait()
+    log_event("storage_failed", {"reason": platform.database.failure})
+    server.request_stop()
+
+
+def _limits(settings: Settings) -> GuardLimits:
+    server = settings.server
+    return GuardLimits(
+        head_timeout_s=server.head_timeout_s,
+        body_timeout_s=server.body_timeout_s,
+        keep_alive_s=server.keep_alive_s,
+        connections_per_address=server.connections_per_address,
+        connections_per_device=server.connections_per_device,
+        trusted_proxies=server.trusted_proxies,
+    )
+
+
+def _tls(settings: Settings) -> TlsFiles | None:
+    server = settings.server
+    if server.tls_certificate is None or server.tls_key is None:
+        return None
+    password = server.tls_key_password
+    return TlsFiles(
+        server.tls_certificate,
+        server.tls_key,
+        password.get_secret_value() if password is not None else None,
+    )
+
+
+def _base_url(settings: Settings, port: int) -> str:
+    scheme = "https" if settings.server.tls_certificate is not None else "http"
+    host = settings.server.host
+    shown = "127.0.0.1" if host == "0.0.0.0" else f"[{host}]" if ":" in host else host  # noqa: S104
+    return f"{scheme}://{shown}:{port}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

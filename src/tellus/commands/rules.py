@@ -1,0 +1,208 @@
+"""Decisions about commands: one table of transitions, leases, expiry, what a report does."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from msgspec.structs import replace
+
+from tellus.commands.model import (
+    KINDS,
+    Command,
+    Delivery,
+    Effect,
+    Moments,
+    Phase,
+    Report,
+    Signal,
+)
+from tellus.kernel.units import SECOND_MS
+
+LEASE_MS: Final = 30 * SECOND_MS
+EDGE_DELIVERIES: Final = 3
+PENDING_LARGEST: Final = 50
+
+Status = Literal["queued", "accepted", "completed", "failed"]
+_STATUS: Final[Mapping[Phase, Status]] = MappingProxyType(
+    {
+        Phase.QUEUED: "queued",
+        Phase.ACCEPTED: "accepted",
+        Phase.COMPLETED: "completed",
+        Phase.FAILED: "failed",
+        Phase.LAPSED: "failed",
+    }
+)
+
+TRANSITIONS: Final[Mapping[tuple[Phase, Signal], Phase]] = MappingProxyType(
+    {
+        (Phase.QUEUED, Signal.ACCEPTED): Phase.ACCEPTED,
+        (Phase.QUEUED, Signal.REJECTED): Phase.FAILED,
+        (Phase.QUEUED, Signal.COMPLETED): Phase.COMPLETED,
+        (Phase.QUEUED, Signal.FAILED): Phase.FAILED,
+        (Phase.QUEUED, Signal.EXPIRED): Phase.LAPSED,
+        (Phase.QUEUED, Signal.NO_RESPONSE): Phase.LAPSED,
+        (Phase.QUEUED, Signal.SUPERSEDED): Phase.LAPSED,
+        (Phase.ACCEPTED, Signal.REJECTED): Phase.FAILED,
+        (Phase.ACCEPTED, Signal.COMPLETED): Phase.COMPLETED,
+        (Phase.ACCEPTED, Signal.FAILED): Phase.FAILED,
+        # The charger knows better, once: from here no way leads back to lapsed.
+        (Phase.LAPSED, Signal.ACCEPTED): Phase.ACCEPTED,
+        (Phase.LAPSED, Signal.REJECTED): Phase.FAILED,
+        (Phase.LAPSED, Signal.COMPLETED): Phase.COMPLETED,
+        (Phase.LAPSED, Signal.FAILED): Phase.FAILED,
+    }
+)
+"""All that can happen to a command; what is not here changes nothing."""
+
+AGREEING: Final = frozenset(
+    {
+        (Phase.ACCEPTED, Signal.ACCEPTED),
+        (Phase.COMPLETED, Signal.ACCEPTED),
+        (Phase.COMPLETED, Signal.COMPLETED),
+        (Phase.FAILED, Signal.ACCEPTED),
+        (Phase.FAILED, Signal.REJECTED),
+        (Phase.FAILED, Signal.FAILED),
+    }
+)
+"""Reports that change nothing because they say what is known, or come after what followed them."""
+
+
+def status_of(phase: Phase) -> Status:
+    """Return the published status of a phase."""
+    return _STATUS[phase]
+
+
+def lapse_of(command: Command) -> tuple[int, Signal]:
+    """Return when a queued command is given up (ms) unless its charger answers, and why."""
+    ways = [(command.expires_ms, Signal.EXPIRED)]
+    lease_ms = command.lease_until_ms
+    if lease_ms is not None:
+        if command.superseded_by is not None:
+            ways.append((lease_ms, Signal.SUPERSEDED))
+        if is_spent(command):
+            ways.append((lease_ms, Signal.NO_RESPONSE))
+    return min(ways)
+
+
+def is_spent(command: Command) -> bool:
+    """Tell whether an edge command has been delivered as often as it may."""
+    return command.delivery is Delivery.EDGE and command.deliveries >= EDGE_DELIVERIES
+
+
+def settle(command: Command, now_ms: int) -> Command:
+    """Return the command as it truly stands at ``now_ms``: given up, if that moment has passed."""
+    if command.phase is not Phase.QUEUED:
+        return command
+    moment_ms, signal = lapse_of(command)
+    return lapse(command, signal, moment_ms) if moment_ms <= now_ms else command
+
+
+def lapse(command: Command, signal: Signal, moment_ms: int) -> Command:
+    """Return a queued command given up by the platform."""
+    return replace(
+        command,
+        phase=TRANSITIONS[command.phase, signal],
+        result={"reason": signal.value},
+        updated_ms=moment_ms,
+        lease_until_ms=None,
+    )
+
+
+def due_of(command: Command) -> int | None:
+    """Return from when on a queued command may be handed out (ms), None for never again."""
+    if command.superseded_by is not None or is_spent(command):
+        return None
+    return command.created_ms if command.lease_until_ms is None else command.lease_until_ms
+
+
+def choose(
+    queued: Iterable[Command], connectors: frozenset[int] | None, now_ms: int
+) -> list[Command]:
+    """Return what may be handed out now, oldest first; ``connectors`` None stands for all.
+
+    A command on its way does not hold back the ones behind it: a stop must not wait until a start
+    whose answer got lost has run out of its lease.
+    """
+    return [
+        command
+        for command in queued
+        if command.phase is Phase.QUEUED
+        and (connectors is None or command.connector_id in connectors)
+        and (due_ms := due_of(command)) is not None
+        and due_ms <= now_ms
+    ]
+
+
+def hand_out(command: Command, now_ms: int) -> Command:
+    """Return the command leased to its charger."""
+    return replace(
+        command,
+        deliveries=command.deliveries + 1,
+        delivered_ms=now_ms if command.delivered_ms is None else command.delivered_ms,
+        lease_until_ms=now_ms + LEASE_MS,
+    )
+
+
+def supersede(queued: Sequence[Command], newer: Command) -> list[Command]:
+    """Return those of ``queued`` that ``newer`` makes obsolete, as they stand then.
+
+    What never left is given up at once. What is on its way may still be answered within its lease,
+    and is not handed out again: a start must not come after the stop that followed it.
+    """
+    obsolete = KINDS[newer.command].supersedes
+    return [
+        lapse(command, Signal.SUPERSEDED, newer.created_ms)
+        if command.lease_until_ms is None or command.lease_until_ms <= newer.created_ms
+        else replace(command, superseded_by=newer.command_id)
+        for command in queued
+        if command.connector_id == newer.connector_id and command.command in obsolete
+    ]
+
+
+def apply_report(command: Command, report: Report) -> tuple[Command, Effect]:
+    """Return the command after a report of its charger, and what the report did.
+
+    ``command`` is settled. The first terminal report stands.
+    """
+    following = TRANSITIONS.get((command.phase, report.status))
+    if following is None:
+        if (command.phase, report.status) in AGREEING:
+            return command, Effect.REPEAT
+        return replace(command, contradicted=True), Effect.CONTRADICTION
+    late = command.phase is Phase.LAPSED
+    moved = replace(
+        command,
+        phase=following,
+        result=_result_of(command, report, late=late),
+        updated_ms=report.received_ms,
+        lease_until_ms=None,
+    )
+    return moved, Effect.LATE if late else Effect.APPLIED
+
+
+def _result_of(command: Command, report: Report, *, late: bool) -> dict[str, Any] | None:
+    """Return what operators are shown as ``result``: the charger's details under our own words."""
+    result: dict[str, Any] = {}
+    if report.status is not Signal.ACCEPTED:
+        result |= report.details or {}
+        if report.message is not None:
+            result["message"] = report.message
+    if report.status is Signal.REJECTED:
+        result["reason"] = Signal.REJECTED.value
+    if late or (command.result or {}).get("late") is True:
+        result["late"] = True
+    return result or None
+
+
+def moments_of(commands: Iterable[Command]) -> Moments | None:
+    """Return when a device's queue needs attention next, None where nothing is queued."""
+    queued = [command for command in commands if command.phase is Phase.QUEUED]
+    if not queued:
+        return None
+    due_ms: dict[int, int] = {}
+    for command in queued:
+        moment_ms = due_of(command)
+        if moment_ms is not None:
+            connector_id = command.connector_id
+            due_ms[connector_id] = min(moment_ms, due_ms.get(connector_id, moment_ms))
+    return Moments(due_ms, min(lapse_of(command)[0] for command in queued))

@@ -1,0 +1,270 @@
+"""Use cases of commands: issue, deliver, report, read."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import structlog
+
+from tellus.bus.port import COMMAND_PENDING, Bus, Keys
+from tellus.commands import desk, rules, store
+from tellus.commands.desk import Desk, Operation
+from tellus.commands.model import KINDS, Command, Effect, FirmwareReport, Report
+from tellus.commands.pending import Pending
+from tellus.commands.waiting import SLOT_S, Left, Parked, Poll, watch
+from tellus.fleet.directory import Device, Directory
+from tellus.fleet.presence import PresenceWatch
+from tellus.fleet.service import FleetService
+from tellus.kernel.clock import Clock
+from tellus.kernel.errors import ApiError, NotFound
+from tellus.kernel.ids import new_id
+from tellus.storage.database import Database, Tx
+
+_SWEPT_AT_ONCE: Final = 200
+
+log = structlog.get_logger(__name__)
+
+
+class Issued(NamedTuple):
+    """A stored command, and whether its device was online when it was issued."""
+
+    command: Command
+    device_online: bool
+
+
+class CommandService:
+    """Commands of all devices.
+
+    ``start`` reads back what is pending; ``run`` is to run as long as the server does: it ends
+    polls in time, wakes those whose lease has passed and gives up what has expired.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        fleet: FleetService,
+        presence: PresenceWatch,
+        bus: Bus,
+        clock: Clock,
+        expires_after_ms: Mapping[str, int] | None = None,
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._fleet = fleet
+        self._presence = presence
+        self._clock = clock
+        self._expires_after_ms = {name: kind.expires_after_ms for name, kind in KINDS.items()}
+        self._expires_after_ms |= expires_after_ms or {}
+        self._pending = Pending()
+        self._parked = Parked()
+        self._desk = Desk(self._pending, bus)
+        self._stop_listening = bus.subscribe(COMMAND_PENDING, self._wake)
+
+    # ------------------------------------------------------------------ operators
+
+    async def issue_command(
+        self,
+        name: str,
+        device_id: str,
+        connector_id: int,
+        params: Mapping[str, Any],
+        issuer: tuple[str, str],
+        now_ms: int,
+    ) -> Issued:
+        """Queue a command for a connector; ``issuer`` is the client and its operator.
+
+        ``params`` go out with ``connector_id`` before them. A ``transaction_id`` among them makes a
+        repeat within 24 hours return the first command.
+
+        Raises:
+            NotFound: the device or connector is absent or another operator's.
+            TransactionReused: the transaction stands for another command.
+            TooManyRequests: 50 commands of the device are pending.
+        """
+        client_id, operator_id = issuer
+        device = self._directory.owned(device_id, operator_id)
+        if device is None or connector_id not in device.connectors:
+            raise NotFound
+        command = Command(
+            command_id=new_id("cmd"),
+            device_no=device.device_no,
+            device_id=device.device_id,
+            connector_id=connector_id,
+            operator_id=operator_id,
+            client_id=client_id,
+            command=name,
+            params=msgspec.json.encode({"connector_id": connector_id, **params}).decode(),
+            transaction_id=params.get("transaction_id"),
+            created_ms=now_ms,
+            updated_ms=now_ms,
+            expires_ms=now_ms + self._expires_after_ms[name],
+        )
+        stored: Command = await self._do(desk.issue(command))
+        return Issued(stored, self._presence.is_online(device, now_ms))
+
+    async def read_command(
+        self, command_id: str, operator_id: str, now_ms: int
+    ) -> tuple[Command, list[Report]]:
+        """Return a command as it stands now, and all that its charger said of it.
+
+        Raises:
+            NotFound: it is absent or another operator's.
+        """
+        command, reports = await self._database.read(_load, command_id)
+        if command is None or command.operator_id != operator_id:
+            raise NotFound
+        return rules.settle(command, now_ms), reports
+
+    # -------------------------------------------------------------------- devices
+
+    async def take_all(self, device_no: int, now_ms: int) -> list[Command]:
+        """Lease all that the device may fetch now, oldest first."""
+        if not self._pending.is_due(device_no, now_ms):
+            return []
+        leased: list[Command] = await self._do(desk.hand_out(device_no, None, now_ms))
+        return leased
+
+    async def wait_for_command(
+        self, device_no: int, connector_id: int, wait_s: int, left: Left | None
+    ) -> Command | None:
+        """Lease the next command of a connector, or of the device, waiting up to ``wait_s``.
+
+        Returns None when none came, when a newer poll of the same place took over, when the caller
+        left (``left`` returns then) or when the server stops.
+
+        Raises:
+            NotFound: the device exists no longer.
+        """
+        device = self._known(device_no)
+        if connector_id not in device.connectors:
+            await self._fleet.see_connector(device, connector_id, self._clock.now_ms())
+        until_s = self._clock.monotonic_s() + wait_s
+        poll = self._parked.park(device_no, connector_id, until_s)
+        watching: asyncio.Task[None] | None = None
+        try:
+            while not poll.ended:
+                command = await self._take_next(poll)
+                if command is not None:
+                    return command
+                if watching is None and left is not None:
+                    watching = asyncio.ensure_future(watch(poll, left))
+                await poll.wait()
+            return None
+        finally:
+            self._parked.leave(poll)
+            if watching is not None:
+                watching.cancel()
+
+    async def report(self, device_no: int, said: Report) -> Effect:
+        """Take what a charger says of one of its commands; the first terminal report stands.
+
+        Raises:
+            NotFound: the command is unknown or another device's.
+        """
+        effect: Effect = await self._do(desk.report(device_no, said))
+        return effect
+
+    async def heartbeat(
+        self,
+        device_no: int,
+        status: str,
+        fault_code: float | str | None,
+        timestamp_ms: int,
+        now_ms: int,
+    ) -> list[Command]:
+        """Take a heartbeat; return what the charger is to do, leased. One that goes gets nothing.
+
+        Raises:
+            NotFound: the device exists no longer.
+        """
+        await self._fleet.heartbeat(device_no, status, fault_code, timestamp_ms, now_ms)
+        return [] if status == "offline" else await self.take_all(device_no, now_ms)
+
+    async def report_firmware(self, said: FirmwareReport) -> None:
+        """Store how far an upgrade has come; saying it again changes nothing."""
+        await self._database.write(desk.report_firmware, said)
+
+    # ------------------------------------------------------------------- lifetime
+
+    async def start(self) -> None:
+        """Read back which devices have commands to fetch."""
+        by_device: dict[int, list[Command]] = {}
+        for command in await self._database.read(store.list_all_queued):
+            by_device.setdefault(command.device_no, []).append(command)
+        for device_no, commands in by_device.items():
+            self._pending.put(device_no, rules.moments_of(commands))
+
+    async def run(self) -> None:
+        """Keep time until cancelled."""
+        swept_s = 0.0
+        while True:
+            await asyncio.sleep(SLOT_S)
+            self.tick()
+            if self._clock.monotonic_s() - swept_s >= 1.0:
+                swept_s = self._clock.monotonic_s()
+                try:
+                    await self.sweep()
+                except ApiError as error:
+                    # Nothing depends on it: reads settle what they show, and the next turn tries.
+                    log.warning("commands.sweep_failed", error=error.message)
+
+    def tick(self) -> None:
+        """End the polls whose time has come; wake those for which a lease has run out."""
+        self._parked.sweep(self._clock.monotonic_s())
+        for device_no in self._pending.list_newly_due(self._clock.now_ms()):
+            self._parked.wake(device_no)
+
+    async def sweep(self) -> None:
+        """Give up the commands whose moment has passed, so that the store says so too."""
+        now_ms = self._clock.now_ms()
+        lapsing = self._pending.list_lapsing(now_ms)
+        for start in range(0, len(lapsing), _SWEPT_AT_ONCE):
+            part = lapsing[start : start + _SWEPT_AT_ONCE]
+            await asyncio.gather(*(self._do(desk.settle(no, now_ms)) for no in part))
+
+    def release_all(self) -> None:
+        """Answer all parked polls with nothing, and new ones at once: the server is stopping."""
+        self._parked.release_all()
+
+    def stop(self) -> None:
+        """Release the polls and listen no more."""
+        self.release_all()
+        self._stop_listening()
+
+    @property
+    def parked(self) -> int:
+        """Return how many polls are parked."""
+        return len(self._parked)
+
+    # -------------------------------------------------------------------- private
+
+    async def _do(self, operation: Operation) -> Any:
+        change = await self._database.submit(self._desk, operation)
+        return change.answer
+
+    async def _take_next(self, poll: Poll) -> Command | None:
+        now_ms = self._clock.now_ms()
+        if not self._pending.is_due(poll.device_no, now_ms, poll.connector_id):
+            return None
+        operation = desk.hand_out(poll.device_no, poll.connector_id, now_ms)
+        leased: list[Command] = await self._do(operation)
+        return leased[0] if leased else None
+
+    def _known(self, device_no: int) -> Device:
+        device = self._directory.by_no(device_no)
+        if device is None:
+            raise NotFound
+        return device
+
+    def _wake(self, device_nos: Keys) -> None:
+        now_ms = self._clock.now_ms()
+        for device_no in device_nos:
+            self._pending.suspect(device_no, now_ms)
+            self._parked.wake(device_no)
+
+
+def _load(tx: Tx, command_id: str) -> tuple[Command | None, list[Report]]:
+    command = store.find_command(tx, command_id)
+    return command, store.list_reports(tx, command_id) if command is not None else []

@@ -1,0 +1,178 @@
+"""The SQL of commands, of what chargers reported, and of firmware reports."""
+
+from typing import Any
+
+import msgspec
+
+from tellus.commands.model import Command, Effect, FirmwareReport, Phase, Report, Signal
+from tellus.storage.database import Row, Tx
+
+_COLUMNS = (
+    "command_id, device_no, device_id, connector_id, operator_id, client_id, command, params,"
+    " transaction_id, created_ms, updated_ms, expires_ms, phase, result, superseded_by,"
+    " contradicted, delivered_ms, deliveries, lease_until_ms"
+)
+
+
+def append_command(tx: Tx, command: Command) -> None:
+    """Append a new command."""
+    tx.insert_many(f"INSERT INTO commands ({_COLUMNS})", [_to_row(command)])
+
+
+def update_command(tx: Tx, command: Command) -> None:
+    """Save what may change of a command."""
+    tx.execute(
+        "UPDATE commands SET phase = $1, result = $2, superseded_by = $3, contradicted = $4,"
+        " updated_ms = $5, delivered_ms = $6, deliveries = $7, lease_until_ms = $8"
+        " WHERE command_id = $9",
+        command.phase,
+        _to_json(command.result),
+        command.superseded_by,
+        int(command.contradicted),
+        command.updated_ms,
+        command.delivered_ms,
+        command.deliveries,
+        command.lease_until_ms,
+        command.command_id,
+    )
+
+
+def find_command(tx: Tx, command_id: str) -> Command | None:
+    """Return a command, or None."""
+    row = tx.row(f"SELECT {_COLUMNS} FROM commands WHERE command_id = $1", command_id)
+    return None if row is None else _from_row(row)
+
+
+def find_by_transaction(
+    tx: Tx, client_id: str, transaction_id: str, since_ms: int
+) -> Command | None:
+    """Return the newest command that the client issued under a transaction since then, or None."""
+    row = tx.row(
+        f"SELECT {_COLUMNS} FROM commands WHERE client_id = $1 AND transaction_id = $2"
+        " AND created_ms > $3 ORDER BY created_ms DESC, command_no DESC LIMIT 1",
+        client_id,
+        transaction_id,
+        since_ms,
+    )
+    return None if row is None else _from_row(row)
+
+
+def list_queued(tx: Tx, device_no: int) -> list[Command]:
+    """Return the queued commands of a device in the order they were issued."""
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM commands WHERE device_no = $1 AND phase = 'queued'"
+        " ORDER BY command_no",
+        device_no,
+    )
+    return [_from_row(row) for row in rows]
+
+
+def list_all_queued(tx: Tx) -> list[Command]:
+    """Return the queued commands of all devices."""
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM commands WHERE phase = 'queued' ORDER BY device_no, command_no"
+    )
+    return [_from_row(row) for row in rows]
+
+
+def append_report(tx: Tx, report: Report) -> None:
+    """Append a report whose key is not in the store."""
+    tx.execute(
+        "INSERT INTO command_reports (command_id, status, time_ms, received_ms, effect, message,"
+        " details) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        report.command_id,
+        report.status,
+        report.time_ms,
+        report.received_ms,
+        report.effect,
+        report.message,
+        _to_json(report.details),
+    )
+
+
+def list_reports(tx: Tx, command_id: str) -> list[Report]:
+    """Return what was reported of a command, in order of arrival."""
+    rows = tx.rows(
+        "SELECT command_id, status, time_ms, received_ms, effect, message, details"
+        " FROM command_reports WHERE command_id = $1 ORDER BY received_ms, time_ms, status",
+        command_id,
+    )
+    return [
+        Report(row[0], Signal(row[1]), row[2], row[3], Effect(row[4]), row[5], _from_json(row[6]))
+        for row in rows
+    ]
+
+
+def append_firmware_report(tx: Tx, report: FirmwareReport) -> None:
+    """Append a firmware report."""
+    tx.execute(
+        "INSERT INTO firmware_reports (device_no, firmware_version, status, progress_pct, message,"
+        " received_ms) VALUES ($1, $2, $3, $4, $5, $6)",
+        *report,
+    )
+
+
+def find_newest_firmware_report(tx: Tx, device_no: int) -> FirmwareReport | None:
+    """Return the last firmware report of a device, or None."""
+    row = tx.row(
+        "SELECT device_no, firmware_version, status, progress_pct, message, received_ms"
+        " FROM firmware_reports WHERE device_no = $1 ORDER BY report_no DESC LIMIT 1",
+        device_no,
+    )
+    return None if row is None else FirmwareReport(*row)
+
+
+def _to_row(command: Command) -> Row:
+    return (
+        command.command_id,
+        command.device_no,
+        command.device_id,
+        command.connector_id,
+        command.operator_id,
+        command.client_id,
+        command.command,
+        command.params,
+        command.transaction_id,
+        command.created_ms,
+        command.updated_ms,
+        command.expires_ms,
+        command.phase,
+        _to_json(command.result),
+        command.superseded_by,
+        int(command.contradicted),
+        command.delivered_ms,
+        command.deliveries,
+        command.lease_until_ms,
+    )
+
+
+def _from_row(row: Row) -> Command:
+    return Command(
+        command_id=row[0],
+        device_no=row[1],
+        device_id=row[2],
+        connector_id=row[3],
+        operator_id=row[4],
+        client_id=row[5],
+        command=row[6],
+        params=row[7],
+        transaction_id=row[8],
+        created_ms=row[9],
+        updated_ms=row[10],
+        expires_ms=row[11],
+        phase=Phase(row[12]),
+        result=_from_json(row[13]),
+        superseded_by=row[14],
+        contradicted=bool(row[15]),
+        delivered_ms=row[16],
+        deliveries=row[17],
+        lease_until_ms=row[18],
+    )
+
+
+def _to_json(value: dict[str, Any] | None) -> str | None:
+    return None if value is None else msgspec.json.encode(value).decode()
+
+
+def _from_json(text: str | None) -> dict[str, Any] | None:
+    return None if text is None else msgspec.json.decode(text, type=dict[str, Any])

@@ -1,0 +1,180 @@
+"""The fleet in memory: every device and connector with its newest reading.
+
+Changed on the event loop alone, and only after the commit that made the change durable. Reading it
+costs a dictionary look-up; queries and the stream never touch the store for current state.
+"""
+
+from collections.abc import Iterator
+
+from tellus.fleet.model import ConnectorState, Reading
+from tellus.kernel.call import Principal
+
+
+class Connector:
+    """A connector with its newest reading; ``time_ms`` is 0 before the first one.
+
+    ``content`` is the reading as stored: of two readings of one instant the larger content is
+    current, so that the outcome does not depend on the order of arrival. ``peak_power_kw`` is the
+    highest power seen, kept only where no rating is known.
+    """
+
+    __slots__ = (
+        "connector_id",
+        "content",
+        "peak_power_kw",
+        "rated_power_kw",
+        "reading",
+        "time_ms",
+    )
+
+    def __init__(self, connector_id: int, rated_power_kw: float | None = None) -> None:
+        self.connector_id = connector_id
+        self.rated_power_kw = rated_power_kw
+        self.peak_power_kw = 0.0
+        self.time_ms = 0
+        self.content = b""
+        self.reading: Reading | None = None
+
+    @property
+    def state(self) -> str:
+        """Return the published state; a connector that was never heard of is idle."""
+        reading = self.reading
+        return reading.state if reading is not None else ConnectorState.IDLE.value
+
+
+class Device:
+    """A device with what is known of it now.
+
+    ``active`` means that the secret it registered for was used. ``seen_ms`` is the platform's time
+    of its last authenticated request, kept in ``principal`` by the pipeline. ``online`` and the two
+    ``since`` are the last transition that was stored; whether it is online now is for
+    ``fleet.presence`` to say. ``clock_offset_ms`` is how far its clock ran ahead at the heartbeat.
+    """
+
+    __slots__ = (
+        "active",
+        "clock_offset_ms",
+        "connectors",
+        "created_ms",
+        "device_id",
+        "device_no",
+        "fault_code",
+        "firmware_version",
+        "flushed",
+        "heartbeat_ms",
+        "heartbeat_status",
+        "mac",
+        "manufacturer",
+        "model",
+        "offline_since_ms",
+        "online",
+        "online_since_ms",
+        "operator_id",
+        "principal",
+        "rated_power_kw",
+        "reconnects",
+        "shutdown_seen_ms",
+        "site_id",
+        "sn",
+        "storm_ms",
+        "v2g",
+    )
+
+    def __init__(
+        self, device_no: int, device_id: str, sn: str, operator_id: str, site_id: str
+    ) -> None:
+        self.device_no = device_no
+        self.device_id = device_id
+        self.sn = sn
+        self.operator_id = operator_id
+        self.site_id = site_id
+        self.model = ""
+        self.manufacturer = ""
+        self.firmware_version = ""
+        self.mac: str | None = None
+        self.rated_power_kw: float | None = None
+        self.v2g: bool | None = None
+        self.created_ms = 0
+        self.active = False
+        self.principal: Principal | None = None
+        self.online = False
+        self.online_since_ms: int | None = None
+        self.offline_since_ms: int | None = None
+        self.heartbeat_ms: int | None = None
+        self.heartbeat_status: str | None = None
+        self.fault_code: int | str | None = None
+        self.clock_offset_ms: int | None = None
+        self.shutdown_seen_ms: int | None = None
+        self.flushed: tuple[int, int | None] = (0, None)
+        self.reconnects: list[int] = []
+        self.storm_ms: int | None = None
+        self.connectors: dict[int, Connector] = {}
+
+    @property
+    def seen_ms(self) -> int:
+        """Return when the device last made an authenticated request, 0 if never."""
+        return self.principal.last_seen_ms if self.principal else 0
+
+
+class Directory:
+    """All devices by number, by identifier, and by operator and site."""
+
+    def __init__(self) -> None:
+        self._by_no: dict[int, Device] = {}
+        self._by_id: dict[str, Device] = {}
+        self._by_operator: dict[str, dict[int, Device]] = {}
+        self._by_site: dict[str, dict[int, Device]] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_no)
+
+    def __iter__(self) -> Iterator[Device]:
+        return iter(tuple(self._by_no.values()))
+
+    def by_no(self, device_no: int) -> Device | None:
+        """Return the device with this number, or None."""
+        return self._by_no.get(device_no)
+
+    def by_id(self, device_id: str) -> Device | None:
+        """Return the device with this identifier, or None."""
+        return self._by_id.get(device_id)
+
+    def owned(self, device_id: str, operator_id: str) -> Device | None:
+        """Return the device if it is the operator's, else None: foreign and absent look alike."""
+        device = self._by_id.get(device_id)
+        return device if device is not None and device.operator_id == operator_id else None
+
+    def of_operator(self, operator_id: str) -> list[Device]:
+        """Return the operator's devices in order of registration."""
+        return list(self._by_operator.get(operator_id, {}).values())
+
+    def of_site(self, site_id: str) -> list[Device]:
+        """Return the site's devices in order of arrival."""
+        return list(self._by_site.get(site_id, {}).values())
+
+    def add(self, device: Device) -> None:
+        """Take a device in, or put it under its new site and operator."""
+        previous = self._by_no.get(device.device_no)
+        if previous is not None:
+            self._forget_place(previous)
+        self._by_no[device.device_no] = device
+        self._by_id[device.device_id] = device
+        self._by_operator.setdefault(device.operator_id, {})[device.device_no] = device
+        self._by_site.setdefault(device.site_id, {})[device.device_no] = device
+
+    def move(self, device: Device, operator_id: str, site_id: str) -> None:
+        """Put a known device under another site, perhaps of another operator."""
+        self._forget_place(device)
+        device.operator_id = operator_id
+        device.site_id = site_id
+        self.add(device)
+
+    def remove(self, device: Device) -> None:
+        """Forget a device."""
+        self._forget_place(device)
+        self._by_no.pop(device.device_no, None)
+        self._by_id.pop(device.device_id, None)
+
+    def _forget_place(self, device: Device) -> None:
+        self._by_operator.get(device.operator_id, {}).pop(device.device_no, None)
+        self._by_site.get(device.site_id, {}).pop(device.device_no, None)

@@ -1,0 +1,277 @@
+"""Registration: how a charger becomes a device, and heals when the answer was lost."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tellus.audit.service import record
+from tellus.fleet import store, store_state
+from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.directory import Connector, Device, Directory
+from tellus.fleet.enrolment import EnrolmentTokens
+from tellus.fleet.model import DeviceIdentity, Provisioning, Registration
+from tellus.fleet.rules import Claim, Mode, decide_claim
+from tellus.identity.model import IssuedSecret, SecretFirstUsed
+from tellus.identity.service import IdentityService
+from tellus.kernel.clock import Clock
+from tellus.kernel.errors import Conflict, InvalidParameter, TooManyRequests
+from tellus.kernel.ids import is_identifier, new_id
+from tellus.kernel.limits import REGISTER_PER_SERIAL
+from tellus.kernel.windows import KeyedWindows, RollingWindow, retry_after_s
+from tellus.storage.database import Database, Tx
+from tellus.storage.settling import Settling
+
+Figures = tuple[float | None, bool | None]
+"""Rated power (kW) and whether the device can discharge, as set for it; None where nothing was."""
+
+
+class RegistrationRefused(Conflict):
+    """The serial number cannot be registered; the answer tells no more than that.
+
+    Unknown, taken, wrong proof and outside the claim window look alike, so that register is no
+    oracle.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("This serial number cannot be registered")
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationSettings:
+    """Who may register; ``limit_scale`` multiplies the limit of calls per serial number."""
+
+    mode: Mode = Mode.ALLOWLIST
+    limit_scale: float = 1.0
+
+
+class RegisterCall(NamedTuple):
+    """Where a register call came from, and the enrolment token it carried, if any."""
+
+    enrolment: str
+    address: str
+    request_id: str
+    now_ms: int
+
+
+class Claimed(NamedTuple):
+    """A device that may be told its secret."""
+
+    device_no: int
+    device_id: str
+    place: tuple[str, str]
+    figures: Figures
+    connectors: int
+    secret: IssuedSecret
+
+
+class RegistrationService:
+    """Registers chargers, in the transaction of the credentials they get."""
+
+    def __init__(
+        self,
+        database: Database,
+        identity: IdentityService,
+        directory: Directory,
+        catalogue: Catalogue,
+        tokens: EnrolmentTokens,
+        settings: RegistrationSettings,
+        clock: Clock,
+    ) -> None:
+        self._settling = Settling(database)
+        self._identity = identity
+        self._directory = directory
+        self._catalogue = catalogue
+        self._tokens = tokens
+        self._settings = settings
+        self._clock = clock
+        self._default_place = ("", "")
+        self.refused = dict.fromkeys(Claim, 0)
+        self._windows: KeyedWindows[RollingWindow] = KeyedWindows(
+            lambda: REGISTER_PER_SERIAL.window(settings.limit_scale)
+        )
+
+    def use_default_place(self, operator_id: str, site_id: str) -> None:
+        """Put chargers that nobody expected there; to be called before the first of them comes."""
+        self._default_place = (operator_id, site_id)
+
+    async def register(self, identity: DeviceIdentity, call: RegisterCall) -> Claimed:
+        """Return the device that a charger is, with a fresh secret.
+
+        Raises:
+            InvalidParameter: the serial number has characters that no identifier may have.
+            TooManyRequests: more than 5 calls for this serial number in an hour.
+            RegistrationRefused: unknown, taken, wrong proof, or outside the claim window.
+        """
+        if not is_identifier(identity.sn):
+            message = "Parameter 'sn' must be 1 to 64 letters, digits, or . _ : -"
+            raise InvalidParameter(message, "sn", identity.sn)
+        wait_s = self._windows.take(identity.sn, self._clock.monotonic_s())
+        if wait_s > 0.0:
+            raise TooManyRequests(retry_after_s(wait_s))
+        outcome = await self._settling.settle(
+            lambda claimed: self._remember(claimed, identity, call.now_ms),
+            self._claim,
+            identity,
+            call,
+        )
+        if isinstance(outcome, Claim):
+            self.refused[outcome] += 1
+            raise RegistrationRefused
+        return outcome
+
+    def activate(self, tx: Tx, fact: SecretFirstUsed) -> None:
+        """End the pending state of a device, in the transaction that first used its secret."""
+        if not store.mark_active(tx, fact.device_no, fact.now_ms):
+            return
+        known = self._directory.by_no(fact.device_no)
+        device_id = known.device_id if known else str(fact.device_no)
+        operator_id = known.operator_id if known else None
+        record(
+            tx, device_id, "device.activated", "device", device_id, operator_id, None, fact.now_ms
+        )
+
+    def note_active(self, fact: SecretFirstUsed) -> None:
+        """Let memory follow ``activate``, after its commit."""
+        device = self._directory.by_no(fact.device_no)
+        if device is not None:
+            device.active = True
+
+    def _claim(self, tx: Tx, identity: DeviceIdentity, call: RegisterCall) -> Claimed | Claim:
+        tx.lock(f"serial:{identity.sn}")
+        provisioning = store.find_provisioning(tx, identity.sn)
+        device = store.find_registration(tx, identity.sn)
+        proof = self._tokens.fingerprint(call.enrolment)
+        proved = provisioning is not None and self._tokens.is_token_of(provisioning, call.enrolment)
+        claim = decide_claim(
+            self._settings.mode,
+            provisioning,
+            device,
+            proved=proved,
+            proof=proof,
+            now_ms=call.now_ms,
+        )
+        if claim is Claim.CREATE:
+            return self._create(tx, identity, provisioning, proof, call)
+        if claim is Claim.RENEW and device is not None:
+            return self._renew(tx, identity, device, proof, call)
+        self._record_refusal(tx, identity.sn, provisioning, device, claim, call)
+        return claim
+
+    def _create(
+        self,
+        tx: Tx,
+        identity: DeviceIdentity,
+        provisioning: Provisioning | None,
+        proof: bytes,
+        call: RegisterCall,
+    ) -> Claimed:
+        device_id = new_id("dvc")
+        place, figures, connectors = self._plan(identity, provisioning)
+        device_no = store.insert_device(tx, device_id, identity, place, figures, proof, call.now_ms)
+        keys = [(device_no, connector_id) for connector_id in range(1, connectors + 1)]
+        store_state.append_connectors(tx, keys, call.now_ms)
+        self._identity.add_device(tx, device_no, device_id, place[0], call.now_ms)
+        secret = self._identity.issue_device_secret(tx, device_no, call.now_ms)
+        self._record(tx, "device.registered", device_id, place[0], identity.sn, call)
+        return Claimed(device_no, device_id, place, figures, connectors, secret)
+
+    def _plan(
+        self, identity: DeviceIdentity, provisioning: Provisioning | None
+    ) -> tuple[tuple[str, str], Figures, int]:
+        """Return where a new device goes, its own figures, and how many connectors it has.
+
+        What the provisioning says goes before what the charger says of itself; figures that follow
+        from the model are not copied.
+        """
+        said = self._catalogue.find(identity.model)
+        if provisioning is None:
+            return self._default_place, (None, None), said.connectors if said else 0
+        rated_power_kw, v2g = provisioning.rated_power_kw, provisioning.v2g
+        expected = self._catalogue.find(provisioning.model or identity.model)
+        if expected is not None and expected is not said:
+            rated_power_kw = rated_power_kw or expected.rated_power_kw
+            v2g = expected.v2g if v2g is None else v2g
+        model = expected or said
+        connectors = provisioning.connectors or (model.connectors if model else 0)
+        place = (provisioning.operator_id, provisioning.site_id)
+        return place, (rated_power_kw, v2g), connectors
+
+    def _renew(
+        self,
+        tx: Tx,
+        identity: DeviceIdentity,
+        device: Registration,
+        proof: bytes,
+        call: RegisterCall,
+    ) -> Claimed:
+        store.update_identity(tx, device.device_no, identity, proof, call.now_ms)
+        secret = self._identity.issue_device_secret(
+            tx, device.device_no, call.now_ms, replace_unused=True
+        )
+        action = "device.reclaimed" if device.active else "device.registered_again"
+        self._record(tx, action, device.device_id, device.operator_id, identity.sn, call)
+        place = (device.operator_id, device.site_id)
+        return Claimed(device.device_no, device.device_id, place, (None, None), 0, secret)
+
+    def _remember(self, claimed: Claimed | Claim, identity: DeviceIdentity, now_ms: int) -> None:
+        if isinstance(claimed, Claim):
+            return
+        principal = self._identity.remember_device(claimed.secret.record)
+        device = self._directory.by_no(claimed.device_no)
+        if device is None:
+            device = Device(claimed.device_no, claimed.device_id, identity.sn, *claimed.place)
+            device.rated_power_kw, device.v2g = claimed.figures
+            device.created_ms = now_ms
+            for connector_id in range(1, claimed.connectors + 1):
+                device.connectors[connector_id] = Connector(connector_id)
+            self._directory.add(device)
+        device.principal = principal
+        device.model = identity.model
+        device.manufacturer = identity.manufacturer
+        device.firmware_version = identity.firmware_version
+        device.mac = identity.mac or device.mac
+
+    def _record(
+        self, tx: Tx, action: str, device_id: str, operator_id: str, sn: str, call: RegisterCall
+    ) -> None:
+        record(
+            tx,
+            device_id,
+            action,
+            "device",
+            device_id,
+            operator_id,
+            call.request_id or None,
+            call.now_ms,
+            sn=sn,
+            address=call.address,
+        )
+
+    def _record_refusal(
+        self,
+        tx: Tx,
+        sn: str,
+        provisioning: Provisioning | None,
+        device: Registration | None,
+        claim: Claim,
+        call: RegisterCall,
+    ) -> None:
+        """Record a conflict about a serial number that means something here.
+
+        Others are counted only: anybody could fill the log with made-up ones.
+        """
+        owner = device or provisioning
+        if owner is None:
+            return
+        record(
+            tx,
+            "unknown",
+            "device.registration_refused",
+            "device",
+            device.device_id if device else sn,
+            owner.operator_id,
+            call.request_id or None,
+            call.now_ms,
+            sn=sn,
+            address=call.address,
+            reason=claim.value,
+        )

@@ -1,0 +1,167 @@
+"""The fleet's door for other features: what exists, heartbeats, and state moving forward."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tellus.fleet import store, store_state
+from tellus.fleet.directory import Connector, Device, Directory
+from tellus.fleet.model import Reading, Site
+from tellus.fleet.presence import PresenceWatch
+from tellus.identity.service import IdentityService
+from tellus.kernel.errors import NotFound
+from tellus.storage.database import Database, Row, Tx
+
+_readings = msgspec.msgpack.Decoder(Reading)
+
+
+class Heartbeat(NamedTuple):
+    """What a heartbeat changed: its status, and its fault code as sent."""
+
+    device_no: int
+    status: str
+    fault_code: int | str | None
+
+
+class HeartbeatKind:
+    """Writes the heartbeats that changed something, many at a time."""
+
+    name = "heartbeat"
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+
+    def apply_many(self, tx: Tx, operations: Sequence[Heartbeat]) -> list[None]:
+        """Write the last status and fault code of each device."""
+        rows = {
+            beat.device_no: (
+                beat.device_no,
+                beat.status,
+                None if beat.fault_code is None else msgspec.json.encode(beat.fault_code).decode(),
+            )
+            for beat in operations
+        }
+        store_state.upsert_heartbeats(tx, list(rows.values()))
+        return [None] * len(operations)
+
+    def after_commit(self, operations: Sequence[Heartbeat], outcomes: Sequence[None]) -> None:
+        """Let memory follow."""
+        for beat, _ in zip(operations, outcomes, strict=True):
+            device = self._directory.by_no(beat.device_no)
+            if device is not None:
+                device.heartbeat_status = beat.status
+                device.fault_code = beat.fault_code
+
+
+class FleetService:
+    """What exists and how it is now."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        identity: IdentityService,
+        presence: PresenceWatch,
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._identity = identity
+        self._presence = presence
+        self._heartbeats = HeartbeatKind(directory)
+
+    async def start(self) -> None:
+        """Read the fleet back into memory; identity must have read its principals before."""
+        devices, connectors = await self._database.read(store_state.read_fleet)
+        for row in devices:
+            device = _device(row)
+            device.principal = self._identity.find_device(device.device_no)
+            if device.principal is not None:
+                device.principal.last_seen_ms = row[13] or 0
+            self._directory.add(device)
+        for device_no, *rest in connectors:
+            owner = self._directory.by_no(device_no)
+            if owner is not None:
+                connector = _connector(rest)
+                owner.connectors[connector.connector_id] = connector
+
+    async def heartbeat(
+        self,
+        device_no: int,
+        status: str,
+        fault_code: float | str | None,
+        timestamp_ms: int,
+        now_ms: int,
+    ) -> Device:
+        """Take a heartbeat; returns once what it changed, if anything, is durable.
+
+        Raises:
+            NotFound: the device exists no longer.
+        """
+        device = self._directory.by_no(device_no)
+        if device is None:
+            raise NotFound
+        seen_ms = device.seen_ms or now_ms
+        code = int(fault_code) if isinstance(fault_code, float) else fault_code
+        if (status, code) != (device.heartbeat_status, device.fault_code):
+            await self._database.submit(self._heartbeats, Heartbeat(device_no, status, code))
+        device.heartbeat_ms = now_ms
+        device.clock_offset_ms = timestamp_ms - now_ms
+        self._presence.note_status(device, status, seen_ms, now_ms)
+        return device
+
+    def advance_connectors(
+        self, tx: Tx, states: Sequence[tuple[int, int, int, str, bytes]]
+    ) -> None:
+        """Upsert the current state of connectors where newer, inside the caller's transaction.
+
+        A state is (device, connector, time in ms, state, the ``Reading`` in MessagePack); of one
+        instant the larger content stays. Each connector may stand in ``states`` once.
+        """
+        store_state.upsert_connector_states(tx, states)
+
+    def see_connectors(self, tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:
+        """Let connectors (device, connector) come into being, inside the caller's transaction."""
+        store_state.append_connectors(tx, keys, now_ms)
+
+    async def see_connector(self, device: Device, connector_id: int, now_ms: int) -> Connector:
+        """Return a connector of the device, which comes into being at first sight."""
+        connector = device.connectors.get(connector_id)
+        if connector is None:
+            key = (device.device_no, connector_id)
+            await self._database.write(store_state.append_connectors, [key], now_ms)
+            connector = device.connectors.setdefault(connector_id, Connector(connector_id))
+        return connector
+
+    async def find_site(self, site_id: str) -> Site | None:
+        """Return a site, or None."""
+        return await self._database.read(store.find_site, site_id)
+
+
+def _device(row: Row) -> Device:
+    device = Device(*row[:5])
+    device.model, device.manufacturer, device.firmware_version, device.mac = row[5:9]
+    device.rated_power_kw = row[9]
+    device.v2g = None if row[10] is None else bool(row[10])
+    device.active = bool(row[11])
+    device.created_ms = row[12]
+    seen_ms, device.heartbeat_ms, device.heartbeat_status, code, offset_ms = row[13:18]
+    device.fault_code = None if code is None else msgspec.json.decode(code)
+    device.clock_offset_ms = offset_ms
+    device.online = bool(row[18])
+    device.online_since_ms, device.offline_since_ms = row[19:21]
+    device.flushed = (seen_ms or 0, device.heartbeat_ms)
+    if device.heartbeat_status == "offline" and seen_ms:
+        device.shutdown_seen_ms = seen_ms
+    return device
+
+
+def _connector(row: Sequence[Any]) -> Connector:
+    connector_id, rated_power_kw, peak_power_kw, time_ms, content = row
+    connector = Connector(connector_id, rated_power_kw)
+    connector.peak_power_kw = peak_power_kw or 0.0
+    if content is not None:
+        connector.time_ms = time_ms
+        connector.content = bytes(content)
+        connector.reading = _readings.decode(connector.content)
+    return connector

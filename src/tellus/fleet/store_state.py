@@ -1,0 +1,100 @@
+"""SQL of how devices and connectors are now."""
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tellus.storage.database import Row, Tx
+
+
+class FleetRows(NamedTuple):
+    """All rows of the living fleet, as read at start."""
+
+    devices: list[Row]
+    connectors: list[Row]
+
+
+def read_fleet(tx: Tx) -> FleetRows:
+    """Return every living device with its state, and every connector with its newest reading."""
+    devices = tx.rows(
+        "SELECT d.device_no, d.device_id, d.sn, d.operator_id, d.site_id, d.model,"
+        " d.manufacturer, d.firmware_version, d.mac, d.rated_power_kw, d.v2g, d.active,"
+        " d.created_ms, s.last_seen_ms, s.last_heartbeat_ms, s.heartbeat_status, s.fault_code,"
+        " s.clock_offset_ms, s.online, s.online_since_ms, s.offline_since_ms"
+        " FROM devices d LEFT JOIN device_state s ON s.device_no = d.device_no"
+        " WHERE d.deleted_ms IS NULL ORDER BY d.device_no"
+    )
+    connectors = tx.rows(
+        "SELECT c.device_no, c.connector_id, c.rated_power_kw, c.peak_power_kw, s.time_ms,"
+        " s.content FROM connectors c LEFT JOIN connector_state s"
+        " ON s.device_no = c.device_no AND s.connector_id = c.connector_id"
+        " ORDER BY c.device_no, c.connector_id"
+    )
+    return FleetRows(devices, connectors)
+
+
+def append_connectors(tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:
+    """Let connectors (device, connector) exist; those that do stay as they are."""
+    tx.insert_many(
+        "INSERT INTO connectors (device_no, connector_id, created_ms)",
+        [(device_no, connector_id, now_ms) for device_no, connector_id in sorted(set(keys))],
+        "ON CONFLICT (device_no, connector_id) DO NOTHING",
+    )
+
+
+def upsert_connector_states(tx: Tx, states: Sequence[tuple[int, int, int, str, bytes]]) -> None:
+    """Move connectors forward to ``states`` (device, connector, time, state, content).
+
+    A state applies only where it is newer; of one instant the larger content stays. Each connector
+    may stand in ``states`` once.
+    """
+    tx.insert_many(
+        "INSERT INTO connector_state (device_no, connector_id, time_ms, state, content)",
+        states,
+        "ON CONFLICT (device_no, connector_id) DO UPDATE SET time_ms = excluded.time_ms,"
+        " state = excluded.state, content = excluded.content"
+        " WHERE (excluded.time_ms, excluded.content)"
+        " > (connector_state.time_ms, connector_state.content)",
+    )
+
+
+def upsert_heartbeats(tx: Tx, rows: Sequence[tuple[int, str, str | None]]) -> None:
+    """Write what heartbeats changed: (device, status, fault code as JSON)."""
+    tx.insert_many(
+        "INSERT INTO device_state (device_no, heartbeat_status, fault_code, online)",
+        [(*row, 0) for row in rows],
+        "ON CONFLICT (device_no) DO UPDATE SET heartbeat_status = excluded.heartbeat_status,"
+        " fault_code = excluded.fault_code",
+    )
+
+
+def upsert_seen(tx: Tx, rows: Sequence[tuple[int, int, int | None, int | None]]) -> None:
+    """Write (device, last seen, last heartbeat, clock offset), all in milliseconds."""
+    tx.insert_many(
+        "INSERT INTO device_state"
+        " (device_no, last_seen_ms, last_heartbeat_ms, clock_offset_ms, online)",
+        [(*row, 0) for row in rows],
+        "ON CONFLICT (device_no) DO UPDATE SET last_seen_ms = excluded.last_seen_ms,"
+        " last_heartbeat_ms = excluded.last_heartbeat_ms,"
+        " clock_offset_ms = excluded.clock_offset_ms",
+    )
+
+
+def upsert_transitions(tx: Tx, rows: Sequence[tuple[int, int, int | None, int | None]]) -> None:
+    """Write (device, online 0 or 1, online since, offline since)."""
+    tx.insert_many(
+        "INSERT INTO device_state (device_no, online, online_since_ms, offline_since_ms)",
+        rows,
+        "ON CONFLICT (device_no) DO UPDATE SET online = excluded.online,"
+        " online_since_ms = excluded.online_since_ms,"
+        " offline_since_ms = excluded.offline_since_ms",
+    )
+
+
+def upsert_peaks(tx: Tx, rows: Sequence[tuple[int, int, float]], now_ms: int) -> None:
+    """Write the highest power seen (kW) of connectors whose rating is unknown."""
+    tx.insert_many(
+        "INSERT INTO connectors (device_no, connector_id, peak_power_kw, created_ms)",
+        [(*row, now_ms) for row in rows],
+        "ON CONFLICT (device_no, connector_id) DO UPDATE SET"
+        " peak_power_kw = excluded.peak_power_kw",
+    )

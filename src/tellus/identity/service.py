@@ -1,0 +1,142 @@
+"""Identity: who calls, and what proves it. One door; what lies behind is in the parts' files."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from tellus.audit.model import PLATFORM
+from tellus.identity import store, store_keys
+from tellus.identity.accounts import AccountUseCases
+from tellus.identity.clients import ClientUseCases
+from tellus.identity.devices import DeviceUseCases
+from tellus.identity.issuance import BadCredentials, TokenUseCases, check_address
+from tellus.identity.keys import KeyRing
+from tellus.identity.model import (
+    DEVICE_SECRET_LIFE_S,
+    Client,
+    DeviceRecord,
+    Fact,
+    ServiceAccount,
+    SigningKey,
+)
+from tellus.identity.state import IdentityState
+from tellus.identity.vault import Vault
+from tellus.kernel.clock import Clock
+from tellus.storage.database import Database, Tx
+
+F = TypeVar("F", bound=Fact)
+
+__all__ = ["BadCredentials", "IdentityService", "Vault"]
+
+
+class IdentityService:
+    """All of identity's use cases; ``start`` it before use.
+
+    ``issuer`` is the ``iss`` claim of tokens, ``region`` the instance's, ``limit_scale`` multiplies
+    every limit, ``device_secret_life_s`` is the advised life of a device's secret.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        keys: KeyRing,
+        clock: Clock,
+        *,
+        issuer: str = "tellus",
+        region: str = "local",
+        limit_scale: float = 1.0,
+        device_secret_life_s: int = DEVICE_SECRET_LIFE_S,
+    ) -> None:
+        self._state = state = IdentityState(database, keys, clock, issuer, limit_scale)
+        self._accounts = AccountUseCases(state)
+        self._devices = DeviceUseCases(state, device_secret_life_s)
+        self.vault = Vault(keys)
+        self._offer_administration(ClientUseCases(state, region), self._accounts)
+        self._offer_devices(self._devices)
+        self._offer_tokens(TokenUseCases(state, self._devices))
+
+    def _offer_administration(self, clients: ClientUseCases, accounts: AccountUseCases) -> None:
+        self.create_operator = clients.create_operator
+        self.list_operators = clients.list_operators
+        self.create_client = clients.create_client
+        self.list_clients = clients.list_clients
+        self.get_client = clients.get_client
+        self.update_client = clients.update_client
+        self.rotate_client_secret = clients.rotate_client_secret
+        self.revoke_client_secret = clients.revoke_client_secret
+        self.revoke_client = clients.revoke_client
+        self.create_service_account = accounts.create_service_account
+        self.list_service_accounts = accounts.list_service_accounts
+        self.rotate_service_account_secret = accounts.rotate_service_account_secret
+        self.revoke_service_account = accounts.revoke_service_account
+        self.list_signing_keys = accounts.list_signing_keys
+        self.rotate_signing_key = accounts.rotate_signing_key
+
+    def _offer_devices(self, devices: DeviceUseCases) -> None:
+        self.add_device = devices.add_device
+        self.issue_device_secret = devices.issue_device_secret
+        self.move_device = devices.move_device
+        self.revoke_device = devices.revoke_device
+        self.remember_device = devices.remember_device
+        self.find_device = devices.find_device
+        self.rotate_device_secret = devices.rotate_device_secret
+
+    def _offer_tokens(self, issuance: TokenUseCases) -> None:
+        self.issue_operator_token = issuance.issue_operator_token
+        self.issue_admin_token = issuance.issue_admin_token
+        self.issue_device_token = issuance.issue_device_token
+        self.authenticate = self._state.tokens.authenticate
+        self.token_expiry_ms = self._state.tokens.expiry_ms
+        self.check_address = check_address
+
+    async def start(self) -> None:
+        """Load all principals and keys; make the first signing key where there is none.
+
+        Raises:
+            KeyFileRefused: the database was written with another key file.
+        """
+        keys, clients, accounts, devices = await self._state.database.read(_load)
+        self._accounts.use_signing_keys(keys)
+        if not keys:
+            await self.rotate_signing_key(PLATFORM)
+        for client in clients:
+            self._state.directory.remember_client(client)
+        for account in accounts:
+            self._state.directory.remember_account(account)
+        for device in devices:
+            self._state.directory.remember_device(device)
+
+    def react(
+        self,
+        kind: type[F],
+        *,
+        in_tx: Callable[[Tx, F], None] | None = None,
+        after_commit: Callable[[F], None] | None = None,
+    ) -> None:
+        """Register who is told of one kind of fact.
+
+        ``in_tx`` runs inside the transaction and may write; ``after_commit`` runs on the event loop
+        once the commit is durable. ``DeviceTokenIssued`` has no transaction.
+        """
+        if in_tx is not None:
+            self._state.in_tx.setdefault(kind, []).append(in_tx)
+        if after_commit is not None:
+            self._state.after_commit.setdefault(kind, []).append(after_commit)
+
+    def cors_origins(self) -> frozenset[str]:
+        """Return every browser origin that some living client lists, for preflight requests."""
+        return self._state.directory.cors_origins()
+
+    def has_service_accounts(self) -> bool:
+        """Tell whether a living service account exists; before the first start there is none."""
+        return any(not entry.principal.revoked for entry in self._state.directory.accounts())
+
+
+def _load(
+    tx: Tx,
+) -> tuple[list[SigningKey], list[Client], list[ServiceAccount], list[DeviceRecord]]:
+    return (
+        store_keys.list_signing_keys(tx),
+        store.list_all_clients(tx),
+        store.list_accounts(tx),
+        store.list_devices(tx),
+    )

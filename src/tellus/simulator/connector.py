@@ -1,0 +1,379 @@
+"""The twin of one connector: the order of a visit, and what it says on the way.
+
+available > plugged > handshake stages > charging (> full) > stopping > finishing > available.
+Time is epoch milliseconds and always a parameter. A connector never acts before ``due_ms``, so
+that an idle one costs nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from tellus.simulator.chance import seeded, uniform_ms
+from tellus.simulator.figures import default_figures
+from tellus.simulator.frames import build_sample
+from tellus.simulator.messages import (
+    CommandStatusReport,
+    event_message,
+    record_message,
+    status_message,
+    telemetry_message,
+    utc_text,
+)
+from tellus.simulator.metering import Registers, reading_kwh
+from tellus.simulator.power import PowerPath
+from tellus.simulator.session import Session, StartOrder, close_session
+from tellus.simulator.stages import (
+    ENERGISED,
+    HANDSHAKING,
+    PREPARING,
+    Installation,
+    Stage,
+    handshake_after,
+)
+
+if TYPE_CHECKING:
+    from tellus.simulator.scenario import Visit, Visits
+
+_TIMING = default_figures().timing
+NEVER_MS = 1 << 62
+_GOAL_KWH = 1e-7
+_REMOTE_STAY_MS = 3_600_000
+_REMOTE_AUTHORISE_S = (0.1, 1.0)
+_SHORTEST_LINGER_MS = 5_000
+
+
+class ConnectorTwin:
+    """One connector; ``power`` is its physics, ``stage`` where the visit stands."""
+
+    def __init__(
+        self,
+        connector_id: int,
+        home: Installation,
+        visits: Visits,
+        registers: Registers,
+        now_ms: int,
+    ) -> None:
+        self.connector_id = connector_id
+        self.home = home
+        self.visits = visits
+        self.power = PowerPath(home, registers, now_ms)
+        self.stage = Stage.AVAILABLE
+        self.contactor_cycles = 0
+        self.visit: Visit | None = visits.next_after(now_ms)
+        self.session: Session | None = None
+        self.order: StartOrder | None = None
+        self._stage_due_ms = NEVER_MS
+        self._depart_ms = NEVER_MS
+        self._settle_left = 0
+        self._last_frame_ms = -1
+        rng = seeded(home.sn, connector_id, "frames", now_ms)
+        self._frame_due_ms = now_ms + rng.randrange(home.cadence.idle_ms)
+
+    # ------------------------------------------------------------------ time
+
+    def due_ms(self) -> int:
+        """Return the earliest time at which something happens here by itself."""
+        due = min(self._stage_due_ms, self._frame_due_ms, self._depart_ms, self._limit_due_ms())
+        if self.stage is Stage.AVAILABLE and self.visit is not None:
+            return min(due, self.visit.arrive_ms)
+        return due
+
+    def _limit_due_ms(self) -> int:
+        """Return when to begin stopping, so that the power is down when the time is over."""
+        if self.stage is not Stage.CHARGING or self.session is None:
+            return NEVER_MS
+        end_ms = self.session.end_limit_ms
+        return NEVER_MS if end_ms is None else end_ms - self.power.ramp_ms()
+
+    def fire(self, now_ms: int) -> None:
+        """Do everything that is due: changes of stage first, the telemetry frame last."""
+        while self._change_stage(now_ms):
+            pass
+        if self._frame_due_ms <= now_ms:
+            self._send_frame(now_ms)
+
+    def _change_stage(self, now_ms: int) -> bool:
+        if self.stage is Stage.AVAILABLE:
+            if self.visit is None or self.visit.arrive_ms > now_ms:
+                return False
+            self._plug_in(now_ms, self.visit)
+        elif self._stage_due_ms <= now_ms:
+            self._stage_due_ms = NEVER_MS
+            self._end_stage(now_ms)
+        elif self._depart_ms <= now_ms:
+            self._depart_ms = NEVER_MS
+            self._leave(now_ms)
+        elif self._limit_due_ms() <= now_ms:
+            self.begin_stop(now_ms, "time_limit")
+        else:
+            return False
+        return True
+
+    def _end_stage(self, now_ms: int) -> None:
+        if self.stage is Stage.PLUGGED:
+            method = "rfid" if self.order is None else "remote"
+            self._event("auth_ok", now_ms, {"method": method})
+            self._next_handshake(now_ms)
+        elif self.stage in HANDSHAKING:
+            self._next_handshake(now_ms)
+        elif self.stage is Stage.FULL:
+            self.begin_stop(now_ms, "ev_full")
+        elif self.stage is Stage.STOPPING:
+            self._open_contactor(now_ms)
+
+    # ----------------------------------------------------------------- visit
+
+    @property
+    def _present(self) -> Visit:
+        if self.visit is None:
+            raise RuntimeError(f"connector {self.connector_id}: nobody is here in {self.stage}")
+        return self.visit
+
+    def _plug_in(self, now_ms: int, visit: Visit) -> None:
+        self.stage = Stage.PLUGGED
+        self.power.connect(visit)
+        self._depart_ms = visit.depart_ms
+        self._event("plug_in", now_ms, {"vehicle_connected": True})
+        if self.home.scenario.local_authorisation or self.order is not None:
+            self._stage_due_ms = now_ms + uniform_ms(visit.rng, _TIMING.authorise_s)
+        self._show_step(now_ms)
+
+    def _next_handshake(self, now_ms: int) -> None:
+        step = handshake_after(self.home.model.kind, self.stage)
+        if step is None:
+            self._close_contactor(now_ms)
+            return
+        self.stage, span_s = step
+        self._stage_due_ms = now_ms + uniform_ms(self._present.rng, span_s)
+
+    def _close_contactor(self, now_ms: int) -> None:
+        net_kwh = self.power.meter.net_kwh
+        self.stage = Stage.CHARGING
+        self.contactor_cycles += 1
+        soc_pct = self.power.battery.soc_pct
+        self.session = Session(self._present, now_ms, net_kwh, soc_pct, self.order)
+        reason = "user_request" if self.order is None else "remote"
+        data = {"reason": reason, "meter_start": reading_kwh(net_kwh)}
+        self._event("start", now_ms, self._with_transaction(data))
+        self._frame_due_ms = now_ms + self.home.cadence.first_ms
+
+    def _with_transaction(self, data: dict[str, Any]) -> dict[str, Any]:
+        if self.order is not None and self.order.transaction_id is not None:
+            data["transaction_id"] = self.order.transaction_id
+        return data
+
+    def begin_stop(self, now_ms: int, reason: str, details: dict[str, Any] | None = None) -> None:
+        """Ramp down and open; the session ends when no power flows any more."""
+        session = self.session
+        if session is None or self.stage is Stage.STOPPING:
+            return
+        session.stop_reason = reason
+        session.stop_details = details or {}
+        self.stage = Stage.STOPPING
+        # A frame that says "charging" must be older than the stop.
+        self._stage_due_ms = max(now_ms + self.power.ramp_ms(), self._last_frame_ms + 1)
+        self.power.start_ramp_down(self._stage_due_ms)
+
+    def _open_contactor(self, now_ms: int) -> None:
+        session, self.session = self.session, None
+        if session is None:
+            return
+        self.power.warm(now_ms)
+        self.power.cut()
+        self.stage = Stage.FINISHING
+        record = close_session(session, self, now_ms)
+        data = {"reason": session.stop_reason, "meter_end": record.meter_end}
+        self._event("stop", now_ms, self._with_transaction(data))
+        self.home.emit(record_message(record, now_ms))
+        self._settle_left = self.home.cadence.settle_frames
+        self._frame_due_ms = now_ms
+        self._complete_commands(session, record.energy, now_ms)
+        self._plan_departure(session, now_ms)
+
+    def _complete_commands(self, session: Session, energy_kwh: float, now_ms: int) -> None:
+        details = {
+            "energy_delivered": energy_kwh,
+            "duration": round((now_ms - session.start_ms) / 1000),
+            "stop_reason": session.stop_reason,
+        }
+        if self.order is not None:
+            self.report(self.order.command_id, "completed", now_ms, "Charging finished", details)
+            self.order = None
+        for command_id in session.stop_command_ids:
+            self.report(command_id, "completed", now_ms, "Charging stopped", details)
+
+    def _plan_departure(self, session: Session, now_ms: int) -> None:
+        rng = session.visit.rng
+        planned_ms = max(session.visit.depart_ms, now_ms + uniform_ms(rng, _TIMING.unplug_s))
+        linger_s = self.home.usage.leaves_when_done_s
+        if linger_s is not None and session.stop_reason != "remote":
+            linger_ms = _SHORTEST_LINGER_MS + round(1000 * rng.expovariate(1.0 / linger_s))
+            planned_ms = min(planned_ms, now_ms + linger_ms)
+        self._depart_ms = planned_ms
+
+    def _leave(self, now_ms: int) -> None:
+        if self.stage in {Stage.CHARGING, Stage.FULL}:
+            self.begin_stop(now_ms, "user_request")
+        elif self.stage is not Stage.STOPPING:
+            self._plug_out(now_ms)
+
+    def _plug_out(self, now_ms: int) -> None:
+        self.abandon_order(now_ms, "the vehicle left before charging began")
+        self.stage = Stage.AVAILABLE
+        self.power.disconnect()
+        self._stage_due_ms = self._depart_ms = NEVER_MS
+        self._event("plug_out", now_ms, {"vehicle_connected": False})
+        self.visit = self.visits.next_after(now_ms)
+        self._show_step(now_ms)
+
+    # --------------------------------------------------------------- control
+
+    def abandon_order(self, now_ms: int, why: str) -> None:
+        """Fail a remote start that has not led to a session."""
+        if self.order is not None:
+            self.report(self.order.command_id, "failed", now_ms, why)
+            self.order = None
+
+    def expect(self, visit: Visit) -> None:
+        """Let this vehicle come next instead of the one planned."""
+        self.visit = visit
+
+    def authorise_remotely(self, order: StartOrder, now_ms: int) -> None:
+        """Bind a remote start to the vehicle that is, or will be, plugged in."""
+        self.order = order
+        waiting = self.stage is Stage.PLUGGED and self._stage_due_ms == NEVER_MS
+        if waiting or self.stage is Stage.FINISHING:
+            self.stage = Stage.PLUGGED
+            self._stage_due_ms = now_ms + uniform_ms(self._present.rng, _REMOTE_AUTHORISE_S)
+            self._depart_ms = max(self._present.depart_ms, now_ms + _REMOTE_STAY_MS)
+            self._show_step(now_ms)
+
+    def cancel_start(self, now_ms: int) -> None:
+        """End a handshake or an expected arrival without a session."""
+        self.abandon_order(now_ms, "stopped before charging began")
+        if self.stage is Stage.AVAILABLE:
+            self.visit = self.visits.next_after(now_ms)
+            return
+        self.stage = Stage.FINISHING
+        self._stage_due_ms = NEVER_MS
+        self._show_step(now_ms)
+
+    def finish_now(self, now_ms: int) -> None:
+        """End whatever goes on at once: the run is over and everybody leaves."""
+        now_ms = max(now_ms, self._last_frame_ms + 1)
+        if self.session is not None:
+            self.begin_stop(now_ms, "user_request")
+            self._stage_due_ms = NEVER_MS
+            self._open_contactor(now_ms)
+        if self.stage is not Stage.AVAILABLE:
+            self._plug_out(now_ms)
+        self.abandon_order(now_ms, "the charger shut down")
+        self._send_frame(now_ms)
+
+    # --------------------------------------------------------------- physics
+
+    @property
+    def is_energised(self) -> bool:
+        """Return whether the contactor is closed."""
+        return self.stage in ENERGISED
+
+    @property
+    def limit_kw(self) -> float:
+        """Return the power limit in force, infinite without one."""
+        if self.session is None or self.session.order is None:
+            return math.inf
+        limit_kw = self.session.order.charge_power_kw
+        return math.inf if limit_kw is None else limit_kw
+
+    def demand_kw(self, dt_s: float) -> float:
+        """Return what this connector asks of a shared cabinet for the coming step."""
+        return self.power.demand_kw(dt_s, self.limit_kw)
+
+    def settle_flow(self, now_ms: int, dt_s: float, share_kw: float) -> None:
+        """Set what flows during the coming ``dt_s``."""
+        if self.home.model.kind == "dc":
+            self.power.set_dc_flow(now_ms, dt_s, share_kw)
+        elif self.stage is Stage.CHARGING:
+            self.power.set_ac_flow(self.limit_kw)
+
+    def _goals_kwh(self) -> list[tuple[float, str]]:
+        session, battery = self.session, self.power.battery
+        if session is None:
+            return []
+        efficiency = self.power.efficiency_ratio
+        goals = [(battery.energy_to_kwh(100.0, efficiency), "ev_full")]
+        if session.order is None:
+            left_kwh = session.visit.demand_kwh - session.energy_kwh(self.power.meter)
+            goals.append((left_kwh, "user_request"))
+        elif session.order.target_soc_pct is not None and battery.kind.reports_soc:
+            left_kwh = battery.energy_to_kwh(session.order.target_soc_pct, efficiency)
+            goals.append((left_kwh, "target_soc"))
+        return goals
+
+    def seconds_to_goal(self) -> float:
+        """Return how long the present power takes to the nearest goal."""
+        power_kw = self.power.flow.power_kw
+        if self.stage is not Stage.CHARGING or power_kw <= 0.0:
+            return math.inf
+        nearest_kwh = min(left_kwh for left_kwh, _ in self._goals_kwh())
+        return max(0.0, nearest_kwh) * 3600.0 / power_kw
+
+    def apply(self, end_ms: int, dt_s: float) -> None:
+        """Let the flow run for ``dt_s``, then see whether it is enough."""
+        self.power.run(end_ms, dt_s)
+        if self.session is not None:
+            self.session.note_power(self.power.flow.power_kw)
+        if self.stage is not Stage.CHARGING:
+            return
+        for left_kwh, reason in self._goals_kwh():
+            if left_kwh <= _GOAL_KWH:
+                self.begin_stop(end_ms, reason)
+                return
+        if self.power.is_tapered_off:
+            self.stage = Stage.FULL
+            self.power.cut()
+            self._stage_due_ms = end_ms + uniform_ms(self._present.rng, _TIMING.full_wait_s)
+
+    # -------------------------------------------------------------- messages
+
+    def report(
+        self,
+        command_id: str,
+        status: str,
+        now_ms: int,
+        text: str,
+        details: dict[str, Any] | None = None,
+    ) -> None:
+        """Tell the platform how a command fares."""
+        body = CommandStatusReport(command_id, status, utc_text(now_ms), text)
+        if details is not None:
+            body.details = details
+        self.home.emit(status_message(body, self.connector_id, now_ms))
+
+    def _event(self, event_type: str, now_ms: int, data: dict[str, Any]) -> None:
+        self.home.emit(event_message(event_type, self.connector_id, now_ms, data))
+
+    def _show_step(self, now_ms: int) -> None:
+        if self.home.cadence.show_steps:
+            self._frame_due_ms = now_ms
+
+    def _send_frame(self, now_ms: int) -> None:
+        if now_ms <= self._last_frame_ms:
+            self._frame_due_ms = self._last_frame_ms + 1
+            return
+        self.power.warm(now_ms)
+        self._last_frame_ms = now_ms
+        self._frame_due_ms = now_ms + self._frame_gap_ms()
+        self.home.emit(telemetry_message(build_sample(self, now_ms), now_ms))
+
+    def _frame_gap_ms(self) -> int:
+        cadence = self.home.cadence
+        if self.is_energised or self.stage in PREPARING:
+            return cadence.session_ms
+        if self._settle_left > 1:
+            self._settle_left -= 1
+            return cadence.settle_ms
+        self._settle_left = 0
+        return cadence.idle_ms

@@ -1,0 +1,194 @@
+"""The twin of one charger: connectors on one supply and one cabinet, and its commands.
+
+The twin moves only when asked, to a time it is given, in steps of at most ``step_ms`` while
+power flows and in one leap while none does. A fleet wakes it at ``due_ms`` and not before, so
+that the same seed and start give the same messages however late the wake-up comes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from tellus.simulator.chance import seeded, uniform_ms
+from tellus.simulator.commands import CommandDesk
+from tellus.simulator.connector import ConnectorTwin
+from tellus.simulator.electrics import Supply, split_equally_kw
+from tellus.simulator.figures import Scenario, default_figures
+from tellus.simulator.messages import Kind, Message, PendingCommand
+from tellus.simulator.metering import Registers
+from tellus.simulator.scenario import Visits
+from tellus.simulator.stages import LIVE_CADENCE, Cadence, Installation
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from tellus.simulator.figures import ChargerModel, Usage
+
+_STEP_MS = 1_000
+_LIFETIME_KWH = (800.0, 60_000.0)
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerSpec:
+    """One charger to simulate.
+
+    ``firmware_version`` and ``connectors`` default to the model's, ``scenario`` to the fleet's.
+    ``registers`` maps connector ids to meter readings to carry on from.
+    """
+
+    sn: str
+    model: str
+    firmware_version: str | None = None
+    connectors: int | None = None
+    scenario: str | None = None
+    enrolment_token: str | None = None
+    timezone: str = "UTC"
+    registers: dict[int, Registers] = field(default_factory=dict)
+
+    @property
+    def charger_model(self) -> ChargerModel:
+        """Return the model's figures; KeyError for an unknown name."""
+        return default_figures().model(self.model)
+
+    @property
+    def connector_count(self) -> int:
+        """Return how many connectors this unit has."""
+        return self.connectors or self.charger_model.connectors
+
+    @property
+    def firmware(self) -> str:
+        """Return the firmware version it reports."""
+        return self.firmware_version or self.charger_model.firmware_version
+
+    def usage(self, scenario: Scenario) -> Usage:
+        """Return how its connectors are used under a scenario."""
+        name = scenario.usage_ac if self.charger_model.kind == "ac" else scenario.usage_dc
+        return default_figures().usage[name]
+
+
+class ChargerTwin:
+    """One charger from ``start_ms`` on. Messages gather in ``outbox`` until ``take`` is called."""
+
+    def __init__(
+        self,
+        spec: ChargerSpec,
+        scenario: Scenario,
+        seed: int,
+        start_ms: int,
+        *,
+        cadence: Cadence = LIVE_CADENCE,
+        step_ms: int = _STEP_MS,
+    ) -> None:
+        self.spec = spec
+        self.model = spec.charger_model
+        self.scenario = scenario
+        self.time_ms = start_ms
+        self.outbox: list[Message] = []
+        self.desk = CommandDesk(self)
+        self.rng = seeded(seed, spec.sn)
+        self._step_ms = step_ms
+        zone = ZoneInfo(spec.timezone)
+        offset = datetime.fromtimestamp(start_ms / 1000, UTC).astimezone(zone).utcoffset()
+        self.home = Installation(
+            sn=spec.sn,
+            model=self.model,
+            scenario=scenario,
+            usage=spec.usage(scenario),
+            cadence=cadence,
+            utc_offset_ms=0 if offset is None else round(1000 * offset.total_seconds()),
+            supply=Supply(self.rng),
+            emit=self._emit,
+        )
+        self.connectors = [
+            self._build_connector(seed, number + 1) for number in range(spec.connector_count)
+        ]
+        # So far ahead nothing is due: a fleet asks this every time it looks at the charger.
+        self.due_ms = min(connector.due_ms() for connector in self.connectors)
+
+    def _build_connector(self, seed: int, connector_id: int) -> ConnectorTwin:
+        spec, home = self.spec, self.home
+        visits = Visits(
+            (seed, spec.sn, connector_id), self.model.kind, home.usage, self.scenario, spec.timezone
+        )
+        registers = spec.registers.get(connector_id) or _drawn_registers(
+            seeded(seed, spec.sn, connector_id, "registers")
+        )
+        connector = ConnectorTwin(connector_id, home, visits, registers, self.time_ms)
+        if self.rng.random() < self.scenario.occupied_at_start_ratio:
+            within_s = default_figures().timing.occupied_within_s
+            arrive_ms = self.time_ms + uniform_ms(self.rng, (1.0, within_s))
+            connector.visit = visits.visit_at(arrive_ms)
+        return connector
+
+    def _emit(self, message: Message) -> None:
+        if message.kind is Kind.COMMAND_STATUS:
+            self.desk.remember_status(message)
+        self.outbox.append(message)
+
+    def take(self) -> list[Message]:
+        """Return what has been said since the last call."""
+        said, self.outbox = self.outbox, []
+        return said
+
+    def advance(self, now_ms: int) -> None:
+        """Move on to ``now_ms``, doing everything that is due on the way."""
+        while True:
+            for connector in self.connectors:
+                connector.fire(self.time_ms)
+            self.due_ms = min(connector.due_ms() for connector in self.connectors)
+            if self.time_ms >= now_ms:
+                return
+            self._step(min(now_ms, max(self.due_ms, self.time_ms + 1)))
+
+    def _step(self, horizon_ms: int) -> None:
+        live = [connector for connector in self.connectors if connector.is_energised]
+        end_ms = min(horizon_ms, self.time_ms + self._step_ms) if live else horizon_ms
+        self.home.supply.advance((end_ms - self.time_ms) / 1000.0)
+        if live:
+            end_ms = self._run(live, end_ms)
+        self.time_ms = end_ms
+
+    def _run(self, live: list[ConnectorTwin], end_ms: int) -> int:
+        """Let power flow until ``end_ms``, or until the first vehicle has had enough."""
+        dt_s = (end_ms - self.time_ms) / 1000.0
+        shares_kw = self._share_cabinet(live, dt_s)
+        goal_s = dt_s
+        for connector, share_kw in zip(live, shares_kw, strict=True):
+            connector.settle_flow(self.time_ms, dt_s, share_kw)
+            goal_s = min(goal_s, connector.seconds_to_goal())
+        if goal_s < dt_s:
+            end_ms = min(end_ms, self.time_ms + int(1000.0 * goal_s) + 1)
+            dt_s = (end_ms - self.time_ms) / 1000.0
+        for connector in live:
+            connector.apply(end_ms, dt_s)
+        return end_ms
+
+    def _share_cabinet(self, live: list[ConnectorTwin], dt_s: float) -> list[float]:
+        if self.model.kind == "ac":
+            return [self.model.rated_kw] * len(live)
+        demands_kw = [connector.demand_kw(dt_s) for connector in live]
+        return split_equally_kw(self.model.rated_kw, demands_kw)
+
+    def execute(self, command: PendingCommand, polled_connector_id: int, wall_ms: int) -> None:
+        """Obey or refuse a command at the twin's present time; ``wall_ms`` judges its expiry."""
+        self.desk.receive(command, polled_connector_id, self.time_ms, wall_ms)
+        for connector in self.connectors:
+            connector.fire(self.time_ms)
+        self.due_ms = min(connector.due_ms() for connector in self.connectors)
+
+    def shut_down(self) -> None:
+        """End every session at the twin's present time; everybody leaves."""
+        for connector in self.connectors:
+            connector.finish_now(self.time_ms)
+
+    @property
+    def registers(self) -> dict[int, Registers]:
+        """Return the meter readings by connector id."""
+        return {one.connector_id: one.power.meter.registers for one in self.connectors}
+
+
+def _drawn_registers(rng: Random) -> Registers:
+    return Registers(round(rng.uniform(*_LIFETIME_KWH), 4), 0.0)

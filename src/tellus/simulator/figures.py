@@ -1,0 +1,190 @@
+"""The simulator's figures, read once from ``defaults.toml`` and checked against these types."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Literal
+
+import msgspec
+
+
+class _Figures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Refuses a misspelt figure instead of ignoring it."""
+
+
+class Electrical(_Figures, frozen=True):
+    """Supply, on-board charger and cabinet."""
+
+    phase_voltage_v: float
+    site_voltage_sigma_ratio: float
+    site_voltage_tau_s: float
+    phase_voltage_sigma_ratio: float
+    source_resistance_ohm: float
+    onboard_margin_ratio: tuple[float, float]
+    phase_imbalance_ratio: float
+    pilot_minimum_a: float
+    ramp_up_kw_per_s: float
+    ramp_down_kw_per_s: float
+    ac_full_kw: float
+    ac_constant_power_until_soc_pct: float
+    loss_fixed_kw: float
+    loss_at_rated_ratio: float
+
+
+class BatteryFigures(_Figures, frozen=True):
+    """Efficiencies between the connector's meter and the cells."""
+
+    dc_efficiency_ratio: float
+    ac_efficiency_ratio: float
+    ac_low_power_efficiency_ratio: float
+    ac_low_power_kw: float
+    discharge_efficiency_ratio: float
+
+
+class ThermalFigures(_Figures, frozen=True):
+    """Connector pins and the weather."""
+
+    ambient_swing_k: float
+    ac_rise_at_rated_k: float
+    ac_tau_s: float
+    dc_rise_at_rated_k: float
+    dc_tau_s: float
+
+
+Span = tuple[float, float]
+
+
+class Timing(_Figures, frozen=True):
+    """Uniform spans, in seconds, of the steps of a session."""
+
+    authorise_s: Span
+    contactor_s: Span
+    slac_s: Span
+    session_setup_s: Span
+    cable_check_s: Span
+    precharge_s: Span
+    full_wait_s: Span
+    unplug_s: Span
+    remote_arrival_s: Span
+    occupied_within_s: float
+
+
+class Tariff(_Figures, frozen=True):
+    """What a kilowatt-hour costs at the connector."""
+
+    currency: str
+    ac_per_kwh: float
+    dc_per_kwh: float
+
+
+class ChargerModel(_Figures, frozen=True):
+    """One product: its rating is shared by its connectors."""
+
+    name: str
+    kind: Literal["ac", "dc"]
+    rated_kw: float
+    connectors: int
+    max_current_a: float
+    firmware_version: str
+    v2g: bool = False
+
+
+class VehicleClass(_Figures, frozen=True):
+    """A kind of vehicle.
+
+    ``curve`` holds points (SoC %, share of the peak); without it the taper of ``knee_pct`` and
+    ``residual_ratio`` holds; without either the shape usual where nothing was measured.
+    """
+
+    name: str
+    share_ratio: float
+    battery_kwh: float
+    phases: Literal[1, 2, 3]
+    ac_max_kw: float
+    dc_peak_kw: float = 0.0
+    knee_pct: float | None = None
+    residual_ratio: float = 0.17
+    nominal_voltage_v: float = 360.0
+    resistance_ohm: float = 0.09
+    reports_soc: bool = True
+    curve: tuple[tuple[float, float], ...] = ()
+
+
+class Component(_Figures, frozen=True):
+    """One part of a mixture distribution; a draw is multiplied by ``scale``."""
+
+    kind: Literal["gamma", "weibull", "lognormal"]
+    a: float
+    b: float
+    weight: float = 1.0
+    scale: float = 1.0
+
+
+class ArrivalPeak(_Figures, frozen=True):
+    """One normal hump of arrivals over the local day."""
+
+    weight: float
+    mean_h: float
+    sigma_h: float
+
+
+class Usage(_Figures, frozen=True):
+    """How one connector is used: by the hour of day, or by gaps between visits."""
+
+    dwell_s: tuple[Component, ...]
+    energy_kwh: tuple[Component, ...]
+    rate_per_day: float = 0.0
+    arrivals: tuple[ArrivalPeak, ...] = ()
+    gap_s: tuple[Component, ...] = ()
+    leaves_when_done_s: float | None = None
+
+
+class Scenario(_Figures, frozen=True):
+    """What happens to a fleet. Ratios are 0 to 1; the arrival factor multiplies the daily rate."""
+
+    usage_ac: str
+    usage_dc: str
+    ambient_c: float = 18.0
+    arrival_factor_ratio: float = 1.0
+    occupied_at_start_ratio: float = 0.0
+    arrive_on_remote_start: bool = False
+    local_authorisation: bool = True
+
+
+class Figures(_Figures, frozen=True):
+    """Everything in ``defaults.toml``."""
+
+    electrical: Electrical
+    battery: BatteryFigures
+    thermal: ThermalFigures
+    timing: Timing
+    tariff: Tariff
+    models: tuple[ChargerModel, ...]
+    vehicles: tuple[VehicleClass, ...]
+    usage: dict[str, Usage]
+    scenarios: dict[str, Scenario]
+
+    def model(self, name: str) -> ChargerModel:
+        """Return the model of that name; KeyError names the known ones."""
+        for model in self.models:
+            if model.name == name:
+                return model
+        known = ", ".join(model.name for model in self.models)
+        message = f"unknown charger model {name!r} (known: {known})"
+        raise KeyError(message)
+
+    def scenario(self, name: str) -> Scenario:
+        """Return the scenario of that name; KeyError names the known ones."""
+        found = self.scenarios.get(name)
+        if found is None:
+            message = f"unknown scenario {name!r} (known: {', '.join(sorted(self.scenarios))})"
+            raise KeyError(message)
+        return found
+
+
+@cache
+def default_figures() -> Figures:
+    """Read and check the figures shipped with the package."""
+    text = resources.files(__package__).joinpath("defaults.toml").read_bytes()
+    return msgspec.toml.decode(text, type=Figures)

@@ -1,0 +1,72 @@
+"""Telemetry frames: what a connector shows of itself at one instant."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tellus.simulator.battery import rounded_soc_pct
+from tellus.simulator.electrics import Phase, cabinet_loss_kw
+from tellus.simulator.messages import PhaseItem, PhasesItem, TelemetryUpload, utc_text
+from tellus.simulator.metering import reading_kwh
+from tellus.simulator.stages import PREPARING, Stage
+
+if TYPE_CHECKING:
+    from tellus.simulator.connector import ConnectorTwin
+
+
+def detail_state(connector: ConnectorTwin) -> str | None:
+    """Return the finer state that the published enum has no word for, or None."""
+    if connector.stage in PREPARING:
+        return "preparing"
+    if connector.stage is Stage.FINISHING:
+        return "finishing"
+    is_limited = connector.limit_kw < connector.home.model.rated_kw
+    if connector.stage is Stage.CHARGING and is_limited and connector.power.flow.power_kw == 0.0:
+        return "paused"
+    return None
+
+
+def supply_phases(connector: ConnectorTwin) -> tuple[Phase, ...]:
+    """Return the three supply phases: the vehicle's own on AC, the cabinet's intake on DC."""
+    supply = connector.home.supply
+    flow = connector.power.flow
+    idle = supply.idle_phases()
+    if connector.home.model.kind == "ac":
+        return (*flow.phases, *idle[len(flow.phases) :])
+    if flow.power_kw == 0.0:
+        return idle
+    intake_kw = flow.power_kw + cabinet_loss_kw(flow.power_kw, connector.home.model.rated_kw)
+    current_a = 1000.0 * intake_kw / sum(phase.voltage_v for phase in idle)
+    return tuple(Phase(phase.voltage_v, current_a) for phase in idle)
+
+
+def build_sample(connector: ConnectorTwin, now_ms: int) -> TelemetryUpload:
+    """Return the frame of a connector; optional fields that are not known stay out."""
+    power = connector.power
+    flow = power.flow
+    session = connector.session
+    phases = [
+        PhaseItem(round(phase.voltage_v, 1), round(phase.current_a, 2))
+        for phase in supply_phases(connector)
+    ]
+    sample = TelemetryUpload(
+        timestamp=utc_text(now_ms),
+        connector_id=connector.connector_id,
+        state="charging" if connector.is_energised else "idle",
+        voltage=round(flow.voltage_v, 1),
+        current=round(flow.current_a, 2),
+        power=round(flow.power_kw, 3),
+        energy_delivered=0.0 if session is None else reading_kwh(session.energy_kwh(power.meter)),
+        temperature=round(power.pins.temperature_c, 1),
+        phase_details=PhasesItem(*phases),
+    )
+    if (
+        power.is_occupied
+        and power.battery.kind.reports_soc
+        and connector.stage is not (Stage.PLUGGED)
+    ):
+        sample.soc = rounded_soc_pct(power.battery.soc_pct)
+    detail = detail_state(connector)
+    if detail is not None:
+        sample.detail_state = detail
+    return sample

@@ -1,0 +1,96 @@
+"""One charging session: its limits, what it has moved, and the record that closes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tellus.simulator.battery import rounded_soc_pct
+from tellus.simulator.figures import default_figures
+from tellus.simulator.messages import ChargingRecordUpload, VehicleInfo, utc_text
+from tellus.simulator.metering import reading_kwh
+
+if TYPE_CHECKING:
+    from tellus.simulator.connector import ConnectorTwin
+    from tellus.simulator.metering import Meter
+    from tellus.simulator.scenario import Visit
+
+_TARIFF = default_figures().tariff
+
+
+@dataclass(frozen=True, slots=True)
+class StartOrder:
+    """What a remote start asks for; None = no such limit."""
+
+    command_id: str
+    charge_power_kw: float | None = None
+    duration_s: int | None = None
+    target_soc_pct: int | None = None
+    transaction_id: str | None = None
+
+
+@dataclass(slots=True)
+class Session:
+    """A session between the closing and the opening of the contactor."""
+
+    visit: Visit
+    start_ms: int
+    meter_start_kwh: float
+    soc_start_pct: float
+    order: StartOrder | None = None
+    stop_reason: str = ""
+    stop_details: dict[str, Any] = field(default_factory=dict)
+    stop_command_ids: list[str] = field(default_factory=list)
+    peak_in_kw: float = 0.0
+    peak_out_kw: float = 0.0
+
+    @property
+    def end_limit_ms(self) -> int | None:
+        """Return when a remote start's duration is over, if it set one."""
+        if self.order is None or self.order.duration_s is None:
+            return None
+        return self.start_ms + 1000 * self.order.duration_s
+
+    def note_power(self, power_kw: float) -> None:
+        """Keep the peaks of both directions."""
+        self.peak_in_kw = max(self.peak_in_kw, power_kw)
+        self.peak_out_kw = max(self.peak_out_kw, -power_kw)
+
+    def energy_kwh(self, meter: Meter) -> float:
+        """Return the net energy so far."""
+        return meter.net_kwh - self.meter_start_kwh
+
+
+def close_session(session: Session, connector: ConnectorTwin, end_ms: int) -> ChargingRecordUpload:
+    """Return the record. Energy is the difference of the readings shown, not of hidden digits."""
+    home, power = connector.home, connector.power
+    first_kwh = reading_kwh(session.meter_start_kwh)
+    last_kwh = reading_kwh(power.meter.net_kwh)
+    energy_kwh = reading_kwh(last_kwh - first_kwh)
+    hours = (end_ms - session.start_ms) / 3_600_000
+    per_kwh = _TARIFF.ac_per_kwh if home.model.kind == "ac" else _TARIFF.dc_per_kwh
+    record = ChargingRecordUpload(
+        record_id=f"{home.sn}-{connector.connector_id}-{session.start_ms}",
+        connector_id=connector.connector_id,
+        start_time=utc_text(session.start_ms),
+        end_time=utc_text(end_ms),
+        energy=energy_kwh,
+        max_power=round(session.peak_in_kw if energy_kwh >= 0.0 else -session.peak_out_kw, 3),
+        avg_power=round(energy_kwh / hours, 3) if hours > 0.0 else 0.0,
+        meter_start=first_kwh,
+        meter_end=last_kwh,
+        cost=round(per_kwh * energy_kwh, 2),
+        currency=_TARIFF.currency,
+        stop_reason=session.stop_reason,
+    )
+    if session.visit.vehicle.reports_soc:
+        record.vehicle_info = VehicleInfo(
+            vin=session.visit.vin,
+            soc_start=rounded_soc_pct(session.soc_start_pct),
+            soc_end=rounded_soc_pct(power.battery.soc_pct),
+        )
+    if session.order is not None and session.order.transaction_id is not None:
+        record.transaction_id = session.order.transaction_id
+    if session.stop_details:
+        record.details = session.stop_details
+    return record

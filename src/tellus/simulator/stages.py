@@ -1,0 +1,81 @@
+"""The stages of a connector, how long each lasts, and what a connector belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from tellus.simulator.electrics import Supply
+from tellus.simulator.figures import ChargerModel, Scenario, Span, Usage, default_figures
+from tellus.simulator.messages import Message
+
+_TIMING = default_figures().timing
+
+
+class Stage(StrEnum):
+    """Where a connector stands; the handshake stages bear the names of their messages."""
+
+    AVAILABLE = "available"
+    PLUGGED = "plugged"
+    SLAC = "slac"
+    SESSION_SETUP = "session_setup"
+    CABLE_CHECK = "cable_check"
+    PRECHARGE = "precharge"
+    CONTACTOR = "contactor"
+    CHARGING = "charging"
+    FULL = "full"
+    STOPPING = "stopping"
+    FINISHING = "finishing"
+
+
+HANDSHAKE: dict[str, tuple[tuple[Stage, Span], ...]] = {
+    "ac": ((Stage.CONTACTOR, _TIMING.contactor_s),),
+    "dc": (
+        (Stage.SLAC, _TIMING.slac_s),
+        (Stage.SESSION_SETUP, _TIMING.session_setup_s),
+        (Stage.CABLE_CHECK, _TIMING.cable_check_s),
+        (Stage.PRECHARGE, _TIMING.precharge_s),
+    ),
+}
+ENERGISED = frozenset({Stage.CHARGING, Stage.FULL, Stage.STOPPING})
+HANDSHAKING = frozenset(stage for steps in HANDSHAKE.values() for stage, _ in steps)
+PREPARING = HANDSHAKING | {Stage.PLUGGED}
+
+
+def handshake_after(kind: str, stage: Stage) -> tuple[Stage, Span] | None:
+    """Return the handshake step that follows ``stage``; None when the contactor may close."""
+    steps = HANDSHAKE[kind]
+    if stage not in HANDSHAKING:
+        return steps[0]
+    done = [step for step, _ in steps].index(stage) + 1
+    return steps[done] if done < len(steps) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How often telemetry is sent, in milliseconds, and whether every small step is shown."""
+
+    session_ms: int = 5_000
+    first_ms: int = 1_000
+    idle_ms: int = 60_000
+    settle_ms: int = 5_000
+    settle_frames: int = 3
+    show_steps: bool = True
+
+
+LIVE_CADENCE = Cadence()
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What a connector belongs to: its charger's identity, supply, scenario and mouth."""
+
+    sn: str
+    model: ChargerModel
+    scenario: Scenario
+    usage: Usage
+    cadence: Cadence
+    utc_offset_ms: int
+    supply: Supply
+    emit: Callable[[Message], None]

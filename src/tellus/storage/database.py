@@ -1,0 +1,106 @@
+"""The port: what a feature may ask of a database, whichever it is.
+
+SQL is the subset that SQLite and PostgreSQL share: ``ON CONFLICT``, ``RETURNING``, epoch
+milliseconds as 64-bit integers, double precision, JSON as text, parameters ``$1…`` numbered in
+order of first use. A 200 is a durable write: both doors return only after the commit has reached
+the disk.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+Row = tuple[Any, ...]
+
+
+class Tx(Protocol):
+    """A transaction, or a read snapshot (then only ``rows`` and ``row`` work)."""
+
+    def rows(self, sql: str, *parameters: Any) -> list[Row]:
+        """Run one statement and return all its rows (also those of ``RETURNING``)."""
+        ...
+
+    def row(self, sql: str, *parameters: Any) -> Row | None:
+        """Run one statement and return its first row, or None."""
+        ...
+
+    def execute(self, sql: str, *parameters: Any) -> int:
+        """Run one statement and return how many rows it changed."""
+        ...
+
+    def insert_many(self, head: str, rows: Sequence[Sequence[Any]], tail: str = "") -> int:
+        """Run ``head VALUES (…), (…) … tail`` over all ``rows`` in few statements.
+
+        ``head`` is ``INSERT INTO table (columns)``, ``tail`` such as ``ON CONFLICT DO NOTHING``.
+        Returns how many rows changed. All rows have the same number of values.
+        """
+        ...
+
+    def insert_returning(self, head: str, rows: Sequence[Sequence[Any]], tail: str) -> list[Row]:
+        """Like ``insert_many`` with a ``tail`` that ends in ``RETURNING …``; returns its rows."""
+        ...
+
+    def lock(self, aggregate: str) -> None:
+        """Let no other transaction decide about ``aggregate`` until this one ends.
+
+        Nothing to do where there is one writer.
+        """
+        ...
+
+
+class HotKind(Protocol):
+    """A kind of operation that is applied many at a time through ``Database.submit``.
+
+    ``apply_many`` runs on the writer inside the transaction and returns one outcome per operation,
+    in order; it uses at most one multi-row statement per table. When it raises, the batch is rolled
+    back and run again in ever smaller parts, so that a bad one fails alone: an outcome that is an
+    exception fails its own operation too. It may therefore see an operation more than once, and
+    changes nothing but the database. ``after_commit`` runs on the event loop once the commit is
+    durable and before the callers are released; it sees the operations that did not fail.
+    """
+
+    name: str
+
+    def apply_many(self, tx: Tx, operations: Sequence[Any]) -> list[Any]:
+        """Apply ``operations`` and return an outcome each."""
+        ...
+
+    def after_commit(self, operations: Sequence[Any], outcomes: Sequence[Any]) -> None:
+        """Let memory follow what is now durable."""
+        ...
+
+
+class Database(Protocol):
+    """A store of facts with two doors in and one out."""
+
+    async def submit(self, kind: HotKind, operation: Any) -> Any:
+        """Queue one hot operation; return its outcome once it is durable.
+
+        Raises:
+            TooManyRequests: the queue is full or would take over 500 ms.
+            Unavailable: the disk is full, the store is failing or stopping; outcome unknown.
+        """
+        ...
+
+    async def write(
+        self,
+        work: Callable[Concatenate[Tx, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run ``work(tx, …)`` on the writer in a savepoint; return its result once durable.
+
+        What ``work`` raises undoes its own changes alone and is raised here.
+        """
+        ...
+
+    async def read(
+        self,
+        work: Callable[Concatenate[Tx, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run ``work(tx, …)`` on a reader thread over one snapshot; it cannot write."""
+        ...

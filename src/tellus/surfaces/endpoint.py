@@ -1,0 +1,118 @@
+"""A route made ready to serve: decoders, the handler with its service, and its tallies."""
+
+import inspect
+from bisect import bisect_left
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, get_type_hints
+from urllib.parse import parse_qsl
+
+from tellus.kernel.call import NOTHING, Call, Nothing
+from tellus.kernel.decoding import BodyDecoder, convert_query
+from tellus.kernel.errors import InvalidParameter
+from tellus.surfaces.routes import LimitClass, Route
+
+LATENCY_BOUNDS_S: Final = (
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+)  # fmt: skip
+
+_PARAMETERS_LARGEST = 100
+_SPACED_ZONE_END = -6
+
+Services = Mapping[type, Any]
+
+
+class Endpoint:
+    """One route with everything a request to it needs, looked up once."""
+
+    __slots__ = (
+        "_body", "_empty", "_handler", "_query", "_service", "audience", "body_bytes", "by_status",
+        "latency", "limit", "reads_body", "reads_query", "route", "scope", "seconds",
+    )  # fmt: skip
+
+    def __init__(self, route: Route, services: Services) -> None:
+        self.route = route
+        self.audience = route.audience
+        self.scope = route.scope
+        self.limit = route.limit
+        self.body_bytes = route.body_bytes
+        self.reads_body = route.request is not Nothing
+        self.reads_query = route.query is not Nothing
+        self._body: BodyDecoder[Any] = BodyDecoder(route.request)
+        self._query = route.query
+        self._handler = route.handler
+        self._service = services[service_type(route.handler)]
+        self._empty = b"{}" if route.optional_body else b""
+        self.by_status: dict[int, int] = {}
+        self.latency = [0] * (len(LATENCY_BOUNDS_S) + 1)
+        self.seconds = 0.0
+
+    def decode_body(self, body: bytes, *, form: bool) -> Any:
+        """Return the request struct of ``body``.
+
+        Raises:
+            InvalidParameter: malformed, a wrong type or out of bounds.
+            MissingParameter: a required field is absent.
+        """
+        if form:
+            return convert_query(parse_parameters(body), self.route.request)
+        return self._body.decode(body or self._empty)
+
+    def decode_query(self, query: bytes) -> Any:
+        """Return the query struct of a raw query string; raises like ``decode_body``."""
+        if not self.reads_query:
+            return NOTHING
+        return convert_query(parse_parameters(query), self._query)
+
+    def handle(self, call: Call[Any, Any]) -> Awaitable[Any]:
+        """Run the handler."""
+        return self._handler(self._service, call)
+
+    def tally(self, status: int, took_s: float) -> None:
+        """Count one answer."""
+        self.by_status[status] = self.by_status.get(status, 0) + 1
+        self.latency[bisect_left(LATENCY_BOUNDS_S, took_s)] += 1
+        self.seconds += took_s
+
+
+def service_type(handler: Callable[..., Any]) -> type:
+    """Return the type of a handler's first parameter: the service it wants."""
+    first = next(iter(inspect.signature(handler).parameters))
+    kind: type = get_type_hints(handler)[first]
+    return kind
+
+
+def parse_parameters(raw: bytes) -> dict[str, str]:
+    """Return the parameters of a query string or form.
+
+    A blank before the hours of a zone is read as the ``+`` that a client forgot to escape.
+
+    Raises:
+        InvalidParameter: bad UTF-8, a NUL, a parameter given twice, or too many of them.
+    """
+    if not raw:
+        return {}
+    try:
+        pairs = parse_qsl(
+            raw.decode("ascii"),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_PARAMETERS_LARGEST,
+        )
+    except ValueError:
+        message = "The parameters are not valid"
+        raise InvalidParameter(message, "query") from None
+    values: dict[str, str] = {}
+    for name, value in pairs:
+        if "\0" in value or "\0" in name:
+            message = "Text must not contain the NUL character"
+            raise InvalidParameter(message, "query")
+        if name in values:
+            raise InvalidParameter(f"Parameter '{name[:64]}' is given twice", name[:64])
+        spaced = "T" in value and value[_SPACED_ZONE_END : _SPACED_ZONE_END + 1] == " "
+        values[name] = value.replace(" ", "+") if spaced else value
+    return values
+
+
+def is_limited(endpoint: Endpoint) -> bool:
+    """Tell whether calls of a principal to this endpoint are counted."""
+    return endpoint.limit is not LimitClass.NONE

@@ -1,0 +1,46 @@
+"""What all connections of one server share."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from email.utils import formatdate
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.server import ServerState
+
+from tellus.surfaces.connections import ConnectionRegister
+from tellus.surfaces.draining import DrainState
+from tellus.surfaces.guard_limits import GuardLimits
+from tellus.surfaces.proxies import TrustedProxies
+
+if TYPE_CHECKING:
+    from tellus.surfaces.guard import GuardProtocol
+    from tellus.surfaces.streamsocket import StreamProtocol
+
+LogSink = Callable[[str, Mapping[str, Any]], None]
+"""Takes the name of an event and its facts; never a target, a header or a body."""
+
+
+def discard_log(_event: str, _facts: Mapping[str, Any]) -> None:
+    """Throw a log event away."""
+
+
+class Guard:
+    """Limits, counts, log and live connections of one server.
+
+    ``refused`` counts the server's own answers by HTTP status, for the metrics.
+    """
+
+    def __init__(self, limits: GuardLimits, drain: DrainState, log: LogSink) -> None:
+        self.limits = limits
+        self.drain = drain
+        self.log = log
+        self.proxies = TrustedProxies(limits.trusted_proxies)
+        self.register = ConnectionRegister(limits, self.proxies)
+        self.requests: set[GuardProtocol] = set()
+        self.streams: set[StreamProtocol] = set()
+        self.refused: Counter[int] = Counter()
+        self.state = ServerState()
+
+    def refresh_date(self, now_s: float) -> None:
+        """Set the ``Date`` of all answers that begin from now on, parked ones included."""
+        self.state.default_headers[:] = [(b"date", formatdate(now_s, usegmt=True).encode())]

@@ -1,0 +1,331 @@
+"""The pipeline: one order of checks for every endpoint of ``/v1``.
+
+Address limit, authentication (401), scope (403), principal limit (429), shape of path, query and
+body (400), then the handler: ownership (404) and values against the resource (400, 409). The only
+``except Exception`` of the platform is here.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from itertools import count
+from time import perf_counter
+from typing import Any, Protocol
+
+from tellus.kernel.call import ANYONE, NOTHING, Audience, Call, Principal
+from tellus.kernel.clock import Clock
+from tellus.kernel.errors import (
+    ApiError,
+    InternalError,
+    InvalidParameter,
+    PayloadTooLarge,
+    PermissionDenied,
+    TooManyRequests,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMedia,
+)
+from tellus.surfaces import cors
+from tellus.surfaces.connections import CONNECTION_KEY
+from tellus.surfaces.draining import DrainState
+from tellus.surfaces.endpoint import Endpoint
+from tellus.surfaces.envelope import (
+    JSON_TYPE,
+    NO_STORE,
+    Header,
+    encode_failure,
+    encode_success,
+    failure_headers,
+)
+from tellus.surfaces.proxies import TrustedProxies
+from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.routes import Answer, LimitClass
+from tellus.surfaces.routing import Router, check_path
+
+ENROLMENT_PREFIX = "/e/"
+
+Scope = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[dict[str, Any]], Any]
+
+
+class Authenticator(Protocol):
+    """What the pipeline asks of identity."""
+
+    def authenticate(self, token: str, audience: Audience) -> Principal:
+        """Return the living principal of ``token``; raises Unauthenticated or TokenExpired."""
+        ...
+
+
+class Recorder(Protocol):
+    """Where the pipeline reports what went wrong."""
+
+    def failure(self, request_id: str, endpoint: str, error: ApiError, address: str) -> None:
+        """Note a refused request."""
+        ...
+
+    def crash(self, request_id: str, endpoint: str, error: BaseException) -> None:
+        """Note a bug."""
+        ...
+
+
+class Exchange:
+    """One request and answer while they pass through the pipeline."""
+
+    __slots__ = ("address", "answer", "endpoint", "headers", "request_id")
+
+    def __init__(self, request_id: str, address: str) -> None:
+        self.request_id = request_id
+        self.address = address
+        self.endpoint: Endpoint | None = None
+        self.answer = Answer.ENVELOPE
+        self.headers: list[Header] = [JSON_TYPE, (b"x-request-id", request_id.encode())]
+
+    @property
+    def name(self) -> str:
+        """Return the operation's name, as logs and metrics have it."""
+        return self.endpoint.route.operation_id if self.endpoint is not None else "unknown"
+
+    def enter(self, endpoint: Endpoint) -> None:
+        """Take note of the endpoint that the request has reached."""
+        self.endpoint = endpoint
+        self.answer = endpoint.route.answer
+        if self.answer is Answer.TOKEN:
+            self.headers.append(NO_STORE)
+
+
+class Pipeline:
+    """Serves the routes of ``router`` over ASGI."""
+
+    def __init__(
+        self,
+        router: Router,
+        authenticator: Authenticator,
+        limiter: Limiter,
+        clock: Clock,
+        drain: DrainState,
+        recorder: Recorder,
+        proxies: TrustedProxies,
+    ) -> None:
+        self._router = router
+        self._authenticate = authenticator.authenticate
+        self._limiter = limiter
+        self._clock = clock
+        self._drain = drain
+        self._recorder = recorder
+        self._proxies = proxies
+        self._request_numbers = count(1)
+        self._request_prefix = f"req_{os.urandom(6).hex()}_"
+        self.origins: Callable[[], frozenset[str]] = frozenset
+
+    def next_request_id(self) -> str:
+        """Return an identifier that no other answer of this process carries."""
+        return f"{self._request_prefix}{next(self._request_numbers):x}"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        began = perf_counter()
+        exchange = Exchange(self.next_request_id(), self._proxies.client_address(scope))
+        origin = cors.origin_of(scope)
+        if origin is not None and scope["method"] == "OPTIONS":
+            await cors.answer_preflight(send, origin, self.origins(), exchange.headers[1:])
+            return
+        try:
+            result = await self._run(exchange, scope, receive, origin)
+            status, body = 200, encode_success(result, exchange.answer)
+        except ApiError as error:
+            status, body = error.http_status, encode_failure(error, exchange.answer)
+            exchange.headers += failure_headers(error)
+            self._recorder.failure(exchange.request_id, exchange.name, error, exchange.address)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the edge: a bug becomes a 500 and a log line
+            status, body = 500, encode_failure(InternalError(), exchange.answer)
+            self._recorder.crash(exchange.request_id, exchange.name, error)
+        if exchange.endpoint is not None:
+            exchange.endpoint.tally(status, perf_counter() - began)
+        headers = exchange.headers
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _run(
+        self, exchange: "Exchange", scope: Scope, receive: Receive, origin: str | None
+    ) -> Any:
+        """Return what the handler returns, after all checks in their order."""
+        path, enrolment = _split_enrolment(scope["path"])
+        endpoint, parameters = self._find(scope["method"], path, exchange.address)
+        exchange.enter(endpoint)
+        authorization = read_authorization(scope)
+        principal = self._admit(endpoint, scope, authorization, exchange.address)
+        if origin is not None and origin in principal.cors_origins:
+            exchange.headers += cors.allow(origin)
+        call = await self._shape(endpoint, scope, receive, principal, parameters)
+        call.address = exchange.address
+        call.request_id = exchange.request_id
+        call.authorization = authorization
+        call.enrolment = enrolment or authorization.removeprefix("Bearer ")
+        return await endpoint.handle(call)
+
+    def _find(self, method: str, path: str, address: str) -> tuple[Endpoint, dict[str, Any]]:
+        try:
+            return self._router.find(method, path)
+        except ApiError:
+            self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
+            raise
+
+    def _admit(
+        self, endpoint: Endpoint, scope: Scope, authorization: str, address: str
+    ) -> Principal:
+        """Return who calls, after authentication, scope and limits."""
+        now_s = self._clock.monotonic_s()
+        if endpoint.audience is Audience.PUBLIC:
+            self._limiter.check_unauthenticated(address, now_s)
+            self._check_draining()
+            return ANYONE
+        principal = self._identify(endpoint, authorization, address, now_s)
+        if principal.allowed_networks:
+            check_network(principal, address)
+        if endpoint.scope is not None and endpoint.scope not in principal.scopes:
+            raise PermissionDenied(f"This needs the scope '{endpoint.scope}'", scope=endpoint.scope)
+        if endpoint.limit is not LimitClass.NONE:
+            self._limiter.check_principal(principal, endpoint.limit, now_s)
+        if endpoint.audience is Audience.DEVICE:
+            principal.last_seen_ms = self._clock.now_ms()
+            connection = scope["extensions"].get(CONNECTION_KEY)
+            if connection is not None and not connection.claim_device(principal.principal_id):
+                raise TooManyRequests(1, "This device holds too many connections")
+        self._check_draining()
+        return principal
+
+    def _identify(
+        self, endpoint: Endpoint, authorization: str, address: str, now_s: float
+    ) -> Principal:
+        try:
+            if authorization[:7].lower() != "bearer ":
+                raise Unauthenticated
+            return self._authenticate(authorization[7:].strip(), endpoint.audience)
+        except ApiError:
+            self._limiter.check_unauthenticated(address, now_s)
+            raise
+
+    def _check_draining(self) -> None:
+        if self._drain.draining:
+            raise Unavailable("The server is stopping", 2)
+
+    async def _shape(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        principal: Principal,
+        parameters: dict[str, Any],
+    ) -> Call[Any, Any]:
+        """Return the call with path, query and body in their types."""
+        path = check_path(parameters) if parameters else parameters
+        query = endpoint.decode_query(scope["query_string"])
+        raw = b""
+        body: Any = NOTHING
+        if endpoint.reads_body:
+            form = _check_media(scope, endpoint)
+            raw = await read_body(receive, scope, endpoint.body_bytes)
+            body = self._decode(endpoint, principal, raw, form=form)
+        call = Call(principal, body, query, self._clock.now_ms(), path, raw)
+        if endpoint.route.waits:
+            call.left = receive
+        return call
+
+    def _decode(self, endpoint: Endpoint, principal: Principal, raw: bytes, *, form: bool) -> Any:
+        try:
+            return endpoint.decode_body(raw, form=form)
+        except ApiError:
+            tolerate = endpoint.route.lenient
+            if tolerate is None or not principal.lenient:
+                raise
+            body = tolerate(raw)
+            principal.deviations += 1
+            return body
+
+
+def read_authorization(scope: Scope) -> str:
+    """Return the Authorization header, empty where there is none or more than one."""
+    found = [value for name, value in scope["headers"] if name == b"authorization"]
+    return found[0].decode("latin-1") if len(found) == 1 else ""
+
+
+def check_network(principal: Principal, address: str) -> None:
+    """Refuse a client that calls from outside its networks.
+
+    Raises:
+        PermissionDenied: the address is in none of ``principal.allowed_networks``.
+    """
+    if not cors.is_in_networks(address, principal.allowed_networks):
+        message = "This client may not call from this address"
+        raise PermissionDenied(message)
+
+
+async def read_body(receive: Receive, scope: Scope, limit_bytes: int) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        PayloadTooLarge: it exceeds ``limit_bytes``, as announced or as sent.
+        InvalidParameter: the caller left in the middle of it.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit_bytes:
+            raise PayloadTooLarge(limit_bytes)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        _check_whole(message, body, limit_bytes)
+        return body
+    parts = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit_bytes:
+            raise PayloadTooLarge(limit_bytes)
+        parts.append(part)
+    body = b"".join(parts)
+    _check_whole(message, body, limit_bytes)
+    return body
+
+
+def _check_whole(message: dict[str, Any], body: bytes, limit_bytes: int) -> None:
+    if message["type"] == "http.disconnect":
+        text = "The body ended before it was complete"
+        raise InvalidParameter(text, "body")
+    if len(body) > limit_bytes:
+        raise PayloadTooLarge(limit_bytes)
+
+
+def _check_media(scope: Scope, endpoint: Endpoint) -> bool:
+    """Tell whether the body is a form; JSON, also undeclared, is the rule.
+
+    Raises:
+        UnsupportedMedia: another content type, or an encoding such as gzip.
+    """
+    form = False
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            if value.startswith(b"application/json"):
+                continue
+            kind = value.partition(b";")[0].strip().lower()
+            form = endpoint.route.form and kind == b"application/x-www-form-urlencoded"
+            if not form and kind != b"application/json" and not kind.endswith(b"+json"):
+                text = "The body must be application/json"
+                raise UnsupportedMedia(text, "content-type", kind.decode("latin-1"))
+        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            text = "The body must not be encoded"
+            raise UnsupportedMedia(text, "content-encoding", value.decode("latin-1"))
+    return form
+
+
+def _split_enrolment(path: str) -> tuple[str, str]:
+    """Return the path without ``/e/<token>`` in front, and that token."""
+    if not path.startswith(ENROLMENT_PREFIX):
+        return path, ""
+    token, slash, rest = path[len(ENROLMENT_PREFIX) :].partition("/")
+    return (slash + rest, token) if rest.startswith("v1/device/") else (path, "")

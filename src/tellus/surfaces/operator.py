@@ -1,0 +1,121 @@
+"""The operator's surface: everything under ``/v1/operator``, one row per operation."""
+
+from functools import partial
+from typing import Final
+
+from tellus.commands import operator_api as commands
+from tellus.fleet import operator_api as fleet
+from tellus.identity import operator_api as identity
+from tellus.identity.credentials import AccessTokenResponse
+from tellus.kernel.call import Audience
+from tellus.kernel.paging import Page
+from tellus.sessions import operator_api as sessions
+from tellus.surfaces import stream
+from tellus.surfaces.frames import TelemetryFrame
+from tellus.surfaces.routes import BODY_BYTES_CREDENTIALS, Answer, LimitClass, Route
+from tellus.telemetry import operator_api as telemetry
+
+_AUTHENTICATION: Final = "Operator: authentication"
+_FLEET: Final = "Operator: sites and devices"
+_CONTROL: Final = "Operator: remote control"
+_RECORDS: Final = "Operator: charging records"
+_COMMANDS: Final = "Operator: commands"
+_STREAM: Final = "Operator: live telemetry"
+
+_query = partial(
+    Route, "GET", audience=Audience.OPERATOR, scope="read", limit=LimitClass.QUERIES
+)
+_control = partial(
+    Route,
+    "POST",
+    audience=Audience.OPERATOR,
+    scope="write",
+    limit=LimitClass.CONTROL,
+    tag=_CONTROL,
+)
+
+OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "POST", "/v1/operator/oauth/token", "issueOperatorToken", identity.issue_operator_token,
+        audience=Audience.PUBLIC, request=identity.OperatorTokenRequest,
+        response=AccessTokenResponse, answer=Answer.TOKEN, form=True, optional_body=True,
+        body_bytes=BODY_BYTES_CREDENTIALS,
+        summary="Get an access token", tag=_AUTHENTICATION,
+        description="OAuth 2.0 client credentials: JSON, a form, or HTTP Basic. The token is good"
+        " for 24 hours; earlier ones stay good.",
+    ),
+    _query(
+        "/v1/operator/sites", "listSites", fleet.list_sites,
+        query=fleet.SitesQuery, response=Page[fleet.SiteItem],
+        summary="List sites", tag=_FLEET,
+        description="The operator's sites with how many connectors are in which state.",
+    ),
+    _query(
+        "/v1/operator/sites/{site_id}", "getSite", fleet.get_site, response=fleet.SiteItem,
+        summary="Get a site", tag=_FLEET, description="One site, as in the list.",
+    ),
+    _query(
+        "/v1/operator/devices", "listDevices", fleet.list_devices,
+        query=fleet.DevicesQuery, response=Page[fleet.DeviceItem],
+        summary="List devices", tag=_FLEET,
+        description="The operator's chargers with the current state of their connectors.",
+    ),
+    _query(
+        "/v1/operator/devices/{device_id}", "getDevice", fleet.get_device,
+        query=fleet.DeviceQuery, response=fleet.DeviceItem,
+        summary="Get a device", tag=_FLEET,
+        description="A charger and the last known state of its connectors. `include=events` adds"
+        " its ten newest events.",
+    ),
+    _query(
+        "/v1/operator/devices/{device_id}/events", "listDeviceEvents", fleet.list_device_events,
+        query=fleet.EventsQuery, response=Page[fleet.EventItem],
+        summary="List a device's events", tag=_FLEET,
+        description="Newest first; faults by any spelling of their code.",
+    ),
+    _query(
+        "/v1/operator/devices/{device_id}/telemetry", "listDeviceTelemetry",
+        telemetry.list_device_telemetry,
+        query=telemetry.TelemetryQuery, response=telemetry.SamplePage,
+        summary="List a connector's samples", tag=_FLEET,
+        description="Stored samples in order of time, each exactly as it was sent.",
+    ),
+    _control(
+        "/v1/operator/devices/{device_id}/connectors/{connector_id}/start", "startCharging",
+        commands.start_charging,
+        request=commands.RemoteStartRequest, response=commands.CommandQueuedResponse,
+        optional_body=True,
+        summary="Start charging",
+        description="Queues a start for the connector and answers at once; what becomes of it is"
+        " told by `getCommand`.",
+    ),
+    _control(
+        "/v1/operator/devices/{device_id}/connectors/{connector_id}/stop", "stopCharging",
+        commands.stop_charging,
+        request=commands.RemoteStopRequest, response=commands.CommandQueuedResponse,
+        optional_body=True,
+        summary="Stop charging",
+        description="Queues a stop. A start that was not delivered yet is superseded.",
+    ),
+    _query(
+        "/v1/operator/commands/{command_id}", "getCommand", commands.get_command,
+        response=commands.CommandStatusResponse,
+        summary="Get a command", tag=_COMMANDS,
+        description="Its status, its result once there is one, and every report of the charger.",
+    ),
+    _query(
+        "/v1/operator/charging-records", "listChargingRecords", sessions.list_charging_records,
+        query=sessions.RecordQuery, response=sessions.RecordPage,
+        summary="List charging records", tag=_RECORDS,
+        description="Newest first, by pages or by cursor.",
+    ),
+    Route(
+        "GET", "/v1/operator/stream", "subscribeTelemetry", stream.subscribe_telemetry,
+        audience=Audience.OPERATOR, scope="read", limit=LimitClass.NONE,
+        query=stream.StreamQuery, response=TelemetryFrame, answer=Answer.STREAM,
+        summary="Subscribe to live telemetry", tag=_STREAM,
+        description="A WebSocket. The token goes into the `Authorization` header, or `?token=`"
+        " where the client cannot set headers. First comes a frame for each device, then one per"
+        " change, at most one per device and second.",
+    ),
+)  # fmt: skip

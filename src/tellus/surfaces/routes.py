@@ -1,0 +1,72 @@
+"""The row of a route table: all that one endpoint needs, in one place.
+
+Pipeline, OpenAPI document, tests and reference pages are made from the same rows.
+"""
+
+import enum
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tellus.kernel.call import Audience, Nothing
+
+KIB = 1024
+BODY_BYTES = 64 * KIB
+BODY_BYTES_CREDENTIALS = 4 * KIB
+BODY_BYTES_BATCH = 1024 * KIB
+
+
+class LimitClass(enum.StrEnum):
+    """The rate-limit classes; their figures are in ``ratelimit.py``."""
+
+    QUERIES = "queries"
+    CONTROL = "control"
+    BATCH_CONTROL = "batch_control"
+    TOKEN = "token"  # noqa: S105 - a name, no secret
+    DEVICE_HOT = "device_hot"
+    DEVICE_OTHER = "device_other"
+    DEVICE_BATCH = "device_batch"
+    NONE = "none"
+
+
+class Answer(enum.StrEnum):
+    """How a handler's result becomes a body."""
+
+    ENVELOPE = "envelope"
+    TOKEN = "token"  # noqa: S105 - a name, no secret
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One endpoint.
+
+    ``handler`` is ``async (service, call) -> result``; the service is found by the type of its
+    first parameter. ``request``, ``query`` and ``response`` are msgspec structs; ``Nothing`` where
+    there is none (a response of ``Nothing`` is ``data: null``). ``form`` admits form encoding
+    beside JSON. ``optional_body`` admits an empty body. ``lenient`` decodes the bodies of devices
+    that are known to deviate (rule P7). ``waits`` marks a handler that parks the call and wants to
+    know when the caller leaves. ``consent`` names the service of the second channel that the
+    operation belongs to.
+    """
+
+    method: str
+    path: str
+    operation_id: str
+    handler: Callable[..., Awaitable[Any]]
+    audience: Audience
+    summary: str
+    tag: str
+    description: str = ""
+    scope: str | None = None
+    limit: LimitClass = LimitClass.NONE
+    request: Any = Nothing
+    query: Any = Nothing
+    response: Any = Nothing
+    answer: Answer = Answer.ENVELOPE
+    body_bytes: int = BODY_BYTES
+    form: bool = False
+    optional_body: bool = False
+    lenient: Callable[[bytes], Any] | None = None
+    waits: bool = False
+    consent: str | None = None

@@ -1,0 +1,196 @@
+"""``/v1/operator/stream``: live telemetry of chosen devices over a WebSocket."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import msgspec
+
+from tellus.fleet.directory import Directory
+from tellus.kernel.call import Audience, Call, Nothing, Principal
+from tellus.kernel.clock import Clock
+from tellus.kernel.errors import (
+    ApiError,
+    InvalidParameter,
+    MissingParameter,
+    NotFound,
+    PermissionDenied,
+    Unauthenticated,
+    Unavailable,
+    UpgradeRequired,
+)
+from tellus.kernel.ids import is_identifier
+from tellus.surfaces.draining import DrainState
+from tellus.surfaces.endpoint import parse_parameters
+from tellus.surfaces.envelope import JSON_TYPE, encode_failure, failure_headers
+from tellus.surfaces.http import check_network, read_authorization
+from tellus.surfaces.hub import CLOSE_TOO_MANY, Hub, Subscriber
+from tellus.surfaces.proxies import TrustedProxies
+from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.routes import LimitClass
+from tellus.surfaces.streamsocket import STREAM_KEY
+
+STREAM_PATH = "/v1/operator/stream"
+STREAMS_PER_CLIENT = 20
+DEVICES_PER_STREAM = 1_000
+
+Scope = dict[str, Any]
+Receive = Callable[[], Any]
+Send = Callable[[dict[str, Any]], Any]
+
+
+class StreamQuery(msgspec.Struct, frozen=True):
+    """``devices``: 1 to 1,000 identifiers with commas between; ``token`` replaces the header."""
+
+    devices: str
+    token: str = ""
+
+
+async def subscribe_telemetry(_hub: Hub, _call: Call[Nothing, StreamQuery]) -> None:
+    """Answer a plain GET of the stream's path: only a WebSocket handshake gets further."""
+    raise UpgradeRequired
+
+
+class TokenReader(Protocol):
+    """What the stream asks of identity."""
+
+    def authenticate(self, token: str, audience: Audience) -> Principal:
+        """Return the living principal of ``token``; raises Unauthenticated or TokenExpired."""
+        ...
+
+    def token_expiry_ms(self, token: str) -> int:
+        """Return when a token that has just authenticated expires."""
+        ...
+
+
+class StreamEndpoint:
+    """Judges handshakes and keeps streams open."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        directory: Directory,
+        tokens: TokenReader,
+        limiter: Limiter,
+        clock: Clock,
+        drain: DrainState,
+        proxies: TrustedProxies,
+        next_request_id: Callable[[], str],
+    ) -> None:
+        self._hub = hub
+        self._directory = directory
+        self._tokens = tokens
+        self._limiter = limiter
+        self._clock = clock
+        self._drain = drain
+        self._proxies = proxies
+        self._next_request_id = next_request_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one WebSocket from handshake to end."""
+        request_id = self._next_request_id().encode()
+        await receive()
+        try:
+            subscriber = self._admit(scope)
+        except ApiError as error:
+            await _refuse(send, error, request_id)
+            return
+        await send({"type": "websocket.accept", "headers": [(b"x-request-id", request_id)]})
+        held = self._hub.of_client(subscriber.principal.principal_id)
+        others = [one for one in held if one.key != subscriber.key]
+        if len(others) >= STREAMS_PER_CLIENT:
+            await _close(send, CLOSE_TOO_MANY, f"at most {STREAMS_PER_CLIENT} streams per client")
+            return
+        self._hub.add(subscriber)
+        try:
+            await self._serve(subscriber, receive, send)
+        finally:
+            self._hub.remove(subscriber)
+
+    async def _serve(self, subscriber: Subscriber, receive: Receive, send: Send) -> None:
+        reader = asyncio.create_task(_read_until_left(receive))
+        snapshot = asyncio.create_task(self._hub.send_snapshot(subscriber))
+        try:
+            ends: set[asyncio.Future[Any]] = {reader, subscriber.closing}
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            if subscriber.closing.done():
+                await _close(send, *subscriber.closing.result())
+        finally:
+            snapshot.cancel()
+            reader.cancel()
+
+    def _admit(self, scope: Scope) -> Subscriber:
+        """Return the subscriber, or raise what the handshake is refused with."""
+        address = self._proxies.client_address(scope)
+        now_s = self._clock.monotonic_s()
+        if scope["path"] != STREAM_PATH:
+            self._limiter.check_unauthenticated(address, now_s)
+            raise NotFound
+        try:
+            token = _read_token(scope)
+            principal = self._tokens.authenticate(token, Audience.OPERATOR)
+        except ApiError:
+            self._limiter.check_unauthenticated(address, now_s)
+            raise
+        if principal.allowed_networks:
+            check_network(principal, address)
+        if "read" not in principal.scopes:
+            message = "This needs the scope 'read'"
+            raise PermissionDenied(message, scope="read")
+        self._limiter.check_principal(principal, LimitClass.QUERIES, now_s)
+        device_nos = self._read_devices(scope, principal)
+        if self._drain.draining:
+            message = "The server is stopping"
+            raise Unavailable(message, 2)
+        peer = scope["extensions"][STREAM_KEY]
+        return Subscriber(peer, principal, device_nos, self._tokens.token_expiry_ms(token))
+
+    def _read_devices(self, scope: Scope, principal: Principal) -> list[int]:
+        text = parse_parameters(scope["query_string"]).get("devices")
+        if text is None:
+            field = "devices"
+            raise MissingParameter(field)
+        names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+        if not names or len(names) > DEVICES_PER_STREAM:
+            message = f"Parameter 'devices' must name 1 to {DEVICES_PER_STREAM} devices"
+            raise InvalidParameter(message, "devices")
+        device_nos = []
+        for name in names:
+            owned = self._directory.owned(name, principal.operator_id)
+            device = owned if is_identifier(name) else None
+            if device is None:
+                raise NotFound
+            device_nos.append(device.device_no)
+        return device_nos
+
+
+def _read_token(scope: Scope) -> str:
+    authorization = read_authorization(scope)
+    if authorization[:7].lower() == "bearer ":
+        return authorization[7:].strip()
+    try:
+        token = parse_parameters(scope["query_string"]).get("token", "")
+    except InvalidParameter:
+        token = ""
+    if not token:
+        raise Unauthenticated
+    return token
+
+
+async def _read_until_left(receive: Receive) -> None:
+    """Take and drop what the client sends; the stream speaks one way."""
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
+
+
+async def _refuse(send: Send, error: ApiError, request_id: bytes) -> None:
+    body = encode_failure(error)
+    headers = [JSON_TYPE, (b"x-request-id", request_id), *failure_headers(error)]
+    headers.append((b"content-length", b"%d" % len(body)))
+    start = {"type": "websocket.http.response.start", "status": error.http_status}
+    await send({**start, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+async def _close(send: Send, code: int, reason: str) -> None:
+    await send({"type": "websocket.close", "code": code, "reason": reason})

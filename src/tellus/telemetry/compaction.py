@@ -1,0 +1,99 @@
+"""Moving what has aged from the recent log into packed hours, a little at a time.
+
+Reading and packing happen on a reader thread; the writer is held only for the rows themselves. Only
+this code changes packs, so what was read is still true when it is written.
+"""
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+from tellus.storage.database import Database, Tx
+from tellus.telemetry import rules, store
+from tellus.telemetry.log import LogIndex, Position
+from tellus.telemetry.model import PastSample
+from tellus.telemetry.packing import pack, unpack
+
+_CONNECTORS_AT_ONCE = 16
+_INSTANTS_AT_ONCE = 6_000
+
+
+class Aged(NamedTuple):
+    """A connector's instants before the horizon, and how far the index was read for them."""
+
+    device_no: int
+    connector_id: int
+    times_ms: list[int]
+    read: int
+
+
+class PackedRow(NamedTuple):
+    """A packed hour to be written, and the log's samples that it takes over."""
+
+    device_no: int
+    connector_id: int
+    hour_ms: int
+    samples: int
+    content: bytes
+    taken: list[PastSample]
+
+
+async def compact(database: Database, index: LogIndex, now_ms: int) -> int:
+    """Pack everything older than the horizon; return how many samples moved."""
+    horizon_ms = rules.packing_horizon(now_ms)
+    moved = 0
+    batch: list[Aged] = []
+    instants = 0
+    for position in index.connectors():
+        aged = _aged(index, position, horizon_ms)
+        if aged is None:
+            continue
+        batch.append(aged)
+        instants += len(aged.times_ms)
+        if len(batch) >= _CONNECTORS_AT_ONCE or instants >= _INSTANTS_AT_ONCE:
+            moved += await _compact_batch(database, index, batch, horizon_ms)
+            batch, instants = [], 0
+    if batch:
+        moved += await _compact_batch(database, index, batch, horizon_ms)
+    return moved
+
+
+def _aged(index: LogIndex, position: Position, horizon_ms: int) -> Aged | None:
+    times_ms, read = index.older_than(*position, horizon_ms)
+    return Aged(*position, times_ms, read) if times_ms else None
+
+
+async def _compact_batch(
+    database: Database, index: LogIndex, batch: Sequence[Aged], horizon_ms: int
+) -> int:
+    rows = await database.read(_pack_batch, batch)
+    await database.write(_write_rows, rows)
+    for aged in batch:
+        index.forget(aged.device_no, aged.connector_id, horizon_ms, aged.read)
+    return sum(len(row.taken) for row in rows)
+
+
+def _pack_batch(tx: Tx, batch: Sequence[Aged]) -> list[PackedRow]:
+    rows = []
+    for aged in batch:
+        place = (aged.device_no, aged.connector_id)
+        found = store.list_log_samples(tx, *place, aged.times_ms)
+        found.sort(key=lambda sample: sample.time_ms)
+        by_hour = {
+            hour_ms: list(group)
+            for hour_ms, group in groupby(found, key=lambda sample: rules.hour_of(sample.time_ms))
+        }
+        held = dict(store.list_packs(tx, *place, sorted(by_hour)))
+        for hour_ms, taken in by_hour.items():
+            before = unpack(hour_ms, held[hour_ms]) if hour_ms in held else []
+            samples = rules.merge(before, taken)
+            rows.append(PackedRow(*place, hour_ms, len(samples), pack(hour_ms, samples), taken))
+    return rows
+
+
+def _write_rows(tx: Tx, rows: Sequence[PackedRow]) -> None:
+    for row in rows:
+        store.upsert_pack(
+            tx, row.device_no, row.connector_id, row.hour_ms, row.samples, row.content
+        )
+        store.remove_log_samples(tx, row.device_no, row.connector_id, row.taken)

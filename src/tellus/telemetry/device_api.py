@@ -1,0 +1,168 @@
+"""Telemetry as chargers send it: one sample, or up to 500 that were buffered offline."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from tellus.fleet.model import PUBLISHED_STATE, Reading
+from tellus.kernel.batch import DUPLICATE, STORED, BatchItem, BatchRequest, BatchResponse, rejected
+from tellus.kernel.call import Call, Nothing, Principal
+from tellus.kernel.decoding import BodyDecoder
+from tellus.kernel.errors import ApiError, MissingParameter
+from tellus.kernel.units import to_ms
+from tellus.telemetry.model import Sample
+from tellus.telemetry.service import TelemetryService
+
+Voltage = Annotated[float, Meta(ge=-10_000, le=10_000)]
+Current = Annotated[float, Meta(ge=-100_000, le=100_000)]
+Power = Annotated[float, Meta(ge=-100_000, le=100_000)]
+SessionEnergy = Annotated[float, Meta(ge=-10_000_000, le=10_000_000)]
+Temperature = Annotated[float, Meta(ge=-1_000, le=1_000)]
+ConnectorId = Annotated[int, Meta(ge=1, le=255)]
+DetailState = Annotated[str, Meta(max_length=32)]
+State = Literal[
+    "idle", "charging", "discharging", "fault", "unavailable", "preparing", "finishing", "paused"
+]
+
+
+class PhaseDetail(msgspec.Struct, frozen=True, gc=False):
+    """One phase of the AC supply."""
+
+    voltage: Voltage
+    current: Current
+
+
+class PhaseDetails(msgspec.Struct, frozen=True, gc=False):
+    """The AC supply by phase; a single-phase unit sends ``phase_a`` alone."""
+
+    phase_a: PhaseDetail | UnsetType = UNSET
+    phase_b: PhaseDetail | UnsetType = UNSET
+    phase_c: PhaseDetail | UnsetType = UNSET
+
+
+class TelemetryUpload(msgspec.Struct, frozen=True, gc=False):
+    """One sample.
+
+    V and A at the connector's output, kW positive into the vehicle, kWh of the current session.
+    """
+
+    timestamp: datetime
+    connector_id: ConnectorId
+    state: State
+    voltage: Voltage
+    current: Current
+    power: Power
+    energy_delivered: SessionEnergy
+    soc: Annotated[int, Meta(ge=0, le=100)] | UnsetType = UNSET
+    temperature: Temperature | UnsetType = UNSET
+    phase_details: PhaseDetails | UnsetType = UNSET
+    detail_state: DetailState | UnsetType = UNSET
+
+
+class LenientTelemetryUpload(msgspec.Struct, frozen=True, gc=False):
+    """What some chargers send instead: ``status`` for ``state``, a fractional state of charge."""
+
+    timestamp: datetime
+    connector_id: ConnectorId
+    voltage: Voltage
+    current: Current
+    power: Power
+    energy_delivered: SessionEnergy
+    state: State | UnsetType = UNSET
+    status: State | UnsetType = UNSET
+    soc: Annotated[float, Meta(ge=0, le=100)] | UnsetType = UNSET
+    temperature: Temperature | UnsetType = UNSET
+    phase_details: PhaseDetails | UnsetType = UNSET
+    detail_state: DetailState | UnsetType = UNSET
+
+
+_decoder = BodyDecoder(TelemetryUpload)
+_lenient_decoder = BodyDecoder(LenientTelemetryUpload)
+
+
+def decode_leniently(body: bytes) -> TelemetryUpload:
+    """Return the sample of a charger that is known to deviate (rule P7).
+
+    Raises:
+        InvalidParameter: it deviates in another way.
+        MissingParameter: neither ``state`` nor ``status``, or another required field, is there.
+    """
+    upload = _lenient_decoder.decode(body)
+    state = upload.status if upload.state is UNSET else upload.state
+    if state is UNSET:
+        raise MissingParameter("state")
+    values = {name: getattr(upload, name) for name in TelemetryUpload.__struct_fields__}
+    soc = UNSET if upload.soc is UNSET else round(upload.soc)
+    return TelemetryUpload(**values | {"state": state, "soc": soc})
+
+
+async def upload_telemetry(
+    telemetry: TelemetryService, call: Call[TelemetryUpload, Nothing]
+) -> None:
+    """Store one sample; a repeat changes nothing."""
+    await telemetry.ingest(_to_sample(telemetry, call.body, call))
+
+
+async def upload_telemetry_batch(
+    telemetry: TelemetryService, call: Call[BatchRequest, Nothing]
+) -> BatchResponse:
+    """Store up to 500 samples; each is judged alone."""
+    samples: list[Sample] = []
+    outcomes: list[BatchItem | None] = []
+    for item in call.body.items:
+        try:
+            upload = _decode_item(bytes(item), call.principal)
+        except ApiError as error:
+            outcomes.append(rejected(error))
+        else:
+            outcomes.append(None)
+            samples.append(_to_sample(telemetry, upload, call))
+    stored = iter(await telemetry.ingest_many(samples))
+    return BatchResponse(
+        [outcome or (STORED if next(stored) else DUPLICATE) for outcome in outcomes]
+    )
+
+
+def _decode_item(item: bytes, principal: Principal) -> TelemetryUpload:
+    try:
+        return _decoder.decode(item)
+    except ApiError:
+        if not principal.lenient:
+            raise
+        upload = decode_leniently(item)
+        principal.deviations += 1
+        return upload
+
+
+def _to_sample(
+    telemetry: TelemetryService, upload: TelemetryUpload, call: Call[Any, Nothing]
+) -> Sample:
+    time_ms = to_ms(upload.timestamp)
+    state = PUBLISHED_STATE[upload.state]
+    detail = None if upload.detail_state is UNSET else upload.detail_state
+    reading = Reading(
+        state,
+        upload.voltage,
+        upload.current,
+        upload.power,
+        upload.energy_delivered,
+        None if upload.soc is UNSET else upload.soc,
+        None if upload.temperature is UNSET else upload.temperature,
+        upload.state if state != upload.state else detail,
+        _to_phases(upload.phase_details),
+    )
+    device_no = call.principal.device_no
+    return telemetry.judge(device_no, upload.connector_id, time_ms, call.now_ms, reading)
+
+
+def _to_phases(
+    details: PhaseDetails | UnsetType,
+) -> tuple[tuple[float, float] | None, ...] | None:
+    if details is UNSET:
+        return None
+    phases = (details.phase_a, details.phase_b, details.phase_c)
+    if phases == (UNSET, UNSET, UNSET):
+        return None
+    return tuple(None if phase is UNSET else (phase.voltage, phase.current) for phase in phases)

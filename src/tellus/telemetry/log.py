@@ -1,0 +1,72 @@
+"""Which instants the recent log holds, per connector, in memory.
+
+The log is keyed by time first, which makes writing cheap and reading one connector a scan. With the
+instants known, reading one connector is a few hundred look-ups by key instead. Losing this index is
+harmless: it is read back from the log at start.
+"""
+
+from array import array
+from collections.abc import Iterator, Sequence
+
+from tellus.telemetry.model import Sample
+
+CONNECTOR_BITS = 8
+
+Position = tuple[int, int]
+
+
+class LogIndex:
+    """The instants (ms) in the log by (device, connector), in order of arrival."""
+
+    def __init__(self) -> None:
+        self._times: dict[int, array[int]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(times) for times in self._times.values())
+
+    def note(self, samples: Sequence[Sample]) -> None:
+        """Remember samples that the log now holds."""
+        times = self._times
+        for sample in samples:
+            key = sample.device_no << CONNECTOR_BITS | sample.connector_id
+            held = times.get(key)
+            if held is None:
+                times[key] = array("q", (sample.time_ms,))
+            else:
+                held.append(sample.time_ms)
+
+    def note_time(self, device_no: int, connector_id: int, time_ms: int) -> None:
+        """Remember one instant, as read back at start."""
+        key = device_no << CONNECTOR_BITS | connector_id
+        self._times.setdefault(key, array("q")).append(time_ms)
+
+    def between(self, device_no: int, connector_id: int, from_ms: int, to_ms: int) -> list[int]:
+        """Return the connector's instants in ``[from_ms, to_ms)``, ascending, each once."""
+        held = self._times.get(device_no << CONNECTOR_BITS | connector_id, ())
+        return sorted({time_ms for time_ms in held if from_ms <= time_ms < to_ms})
+
+    def connectors(self) -> Iterator[Position]:
+        """Return (device, connector) of everything in the log."""
+        mask = (1 << CONNECTOR_BITS) - 1
+        for key in tuple(self._times):
+            yield key >> CONNECTOR_BITS, key & mask
+
+    def older_than(
+        self, device_no: int, connector_id: int, horizon_ms: int
+    ) -> tuple[list[int], int]:
+        """Return the instants before ``horizon_ms`` and how far the index was read for them."""
+        held = self._times.get(device_no << CONNECTOR_BITS | connector_id, array("q"))
+        return sorted({time_ms for time_ms in held if time_ms < horizon_ms}), len(held)
+
+    def forget(self, device_no: int, connector_id: int, horizon_ms: int, read: int) -> None:
+        """Drop instants before ``horizon_ms`` among the first ``read``; what came since stays."""
+        key = device_no << CONNECTOR_BITS | connector_id
+        held = self._times.get(key)
+        if held is None:
+            return
+        kept = array("q", (time_ms for time_ms in held[:read] if time_ms >= horizon_ms))
+        kept.extend(held[read:])
+        if kept:
+            self._times[key] = kept
+        else:
+            del self._times[key]

@@ -1,0 +1,82 @@
+"""Use cases of telemetry: take samples in, keep the log small, read history."""
+
+from collections.abc import Sequence
+
+from tellus.bus.port import Bus
+from tellus.fleet.directory import Directory
+from tellus.fleet.model import Reading
+from tellus.kernel.clock import Clock
+from tellus.kernel.errors import NotFound
+from tellus.storage.database import Database
+from tellus.telemetry import store
+from tellus.telemetry.compaction import compact
+from tellus.telemetry.history import read_samples
+from tellus.telemetry.ingest import FleetDoor, TelemetryKind, Upload
+from tellus.telemetry.log import LogIndex
+from tellus.telemetry.model import PastSample, Sample
+from tellus.telemetry.rules import make_sample
+
+_START_PAGE = 50_000
+_BEFORE_ALL = (-(2**63), 0, 0, 0)
+
+
+class TelemetryService:
+    """Samples in and out."""
+
+    def __init__(
+        self, database: Database, directory: Directory, fleet: FleetDoor, bus: Bus, clock: Clock
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._clock = clock
+        self.index = LogIndex()
+        self.kind = TelemetryKind(directory, fleet, self.index, bus)
+
+    async def start(self) -> None:
+        """Read back which instants the recent log holds."""
+        position: tuple[int, ...] = _BEFORE_ALL
+        while True:
+            rows = await self._database.read(store.list_log_times, position, _START_PAGE)
+            for time_ms, device_no, connector_id, _ in rows:
+                self.index.note_time(device_no, connector_id, time_ms)
+            if len(rows) < _START_PAGE:
+                return
+            position = rows[-1]
+
+    def judge(
+        self, device_no: int, connector_id: int, time_ms: int, received_ms: int, reading: Reading
+    ) -> Sample:
+        """Return the sample of a reading, with the key by which a repeat is known."""
+        return make_sample(device_no, connector_id, time_ms, received_ms, reading)
+
+    async def ingest(self, sample: Sample) -> None:
+        """Store one sample; returns once it is durable, also for a repeat."""
+        await self._database.submit(self.kind, Upload((sample,)))
+
+    async def ingest_many(self, samples: Sequence[Sample]) -> list[bool]:
+        """Store the samples of one device; tell per sample whether it was new."""
+        if not samples:
+            return []
+        outcome: list[bool] = await self._database.submit(
+            self.kind, Upload(tuple(samples), told=True)
+        )
+        return outcome
+
+    async def compact(self) -> int:
+        """Pack what has aged; return how many samples moved."""
+        return await compact(self._database, self.index, self._clock.now_ms())
+
+    async def history(
+        self, device_id: str, operator_id: str, connector_id: int, from_ms: int, to_ms: int
+    ) -> tuple[list[PastSample], int]:
+        """Return a connector's samples in ``[from_ms, to_ms)``, ascending, and up to where.
+
+        Raises:
+            NotFound: the device is absent or another operator's, or has no such connector.
+        """
+        device = self._directory.owned(device_id, operator_id)
+        if device is None or connector_id not in device.connectors:
+            raise NotFound
+        log_times_ms = self.index.between(device.device_no, connector_id, from_ms, to_ms)
+        place = (device.device_no, connector_id)
+        return await self._database.read(read_samples, place, from_ms, to_ms, log_times_ms)

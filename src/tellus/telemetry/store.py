@@ -1,0 +1,124 @@
+"""The SQL of samples: the recent log, time first, and the packed hours."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from tellus.fleet.model import Reading
+from tellus.storage.database import Row, Tx
+from tellus.telemetry.model import PastSample, Sample
+
+_INSERT = "INSERT INTO samples (time_ms, device_no, connector_id, digest, received_ms, content)"
+_KEYS_AT_ONCE = 500
+_decode_reading = msgspec.msgpack.Decoder(Reading).decode
+
+
+def append_samples(tx: Tx, samples: Sequence[Sample]) -> int:
+    """Append to the log what it does not hold yet; return how many that were."""
+    rows = [sample[:6] for sample in samples]
+    return tx.insert_many(_INSERT, rows, "ON CONFLICT DO NOTHING")
+
+
+def append_samples_told(tx: Tx, samples: Sequence[Sample]) -> set[tuple[int, int, int, int]]:
+    """Append like ``append_samples``; return the keys (time, device, connector, digest) stored."""
+    rows = [sample[:6] for sample in samples]
+    tail = "ON CONFLICT DO NOTHING RETURNING time_ms, device_no, connector_id, digest"
+    return {(row[0], row[1], row[2], row[3]) for row in tx.insert_returning(_INSERT, rows, tail)}
+
+
+def list_log_times(tx: Tx, after: Row, limit: int) -> list[Row]:
+    """Return up to ``limit`` (time, device, connector, digest) of the log after that key."""
+    return tx.rows(
+        "SELECT time_ms, device_no, connector_id, digest FROM samples"
+        " WHERE (time_ms, device_no, connector_id, digest) > ($1, $2, $3, $4)"
+        " ORDER BY time_ms, device_no, connector_id, digest LIMIT $5",
+        *after,
+        limit,
+    )
+
+
+def list_log_samples(
+    tx: Tx, device_no: int, connector_id: int, times_ms: Sequence[int]
+) -> list[PastSample]:
+    """Return the log's samples of a connector at the given instants, by key and not by scan."""
+    found: list[PastSample] = []
+    for start in range(0, len(times_ms), _KEYS_AT_ONCE):
+        part = times_ms[start : start + _KEYS_AT_ONCE]
+        places = ", ".join(f"${k + 3}" for k in range(len(part)))
+        rows = tx.rows(
+            "SELECT time_ms, digest, received_ms, content FROM samples"
+            f" WHERE device_no = $1 AND connector_id = $2 AND time_ms IN ({places})",
+            device_no,
+            connector_id,
+            *part,
+        )
+        found += [PastSample(row[0], row[1], row[2], _decode_reading(row[3])) for row in rows]
+    return found
+
+
+def remove_log_samples(
+    tx: Tx, device_no: int, connector_id: int, samples: Sequence[PastSample]
+) -> None:
+    """Delete exactly these samples of a connector from the log."""
+    for start in range(0, len(samples), _KEYS_AT_ONCE):
+        part = samples[start : start + _KEYS_AT_ONCE]
+        keys = [(sample.time_ms, device_no, connector_id, sample.digest) for sample in part]
+        places = ", ".join(
+            f"(${4 * k + 1}, ${4 * k + 2}, ${4 * k + 3}, ${4 * k + 4})" for k in range(len(keys))
+        )
+        tx.execute(
+            "DELETE FROM samples WHERE (time_ms, device_no, connector_id, digest)"
+            f" IN (VALUES {places})",
+            *(value for key in keys for value in key),
+        )
+
+
+def list_packs(
+    tx: Tx, device_no: int, connector_id: int, hours_ms: Sequence[int]
+) -> list[tuple[int, bytes]]:
+    """Return (hour, content) of the connector's packed hours among ``hours_ms``."""
+    found: list[tuple[int, bytes]] = []
+    for start in range(0, len(hours_ms), _KEYS_AT_ONCE):
+        part = hours_ms[start : start + _KEYS_AT_ONCE]
+        places = ", ".join(f"${k + 3}" for k in range(len(part)))
+        rows = tx.rows(
+            "SELECT hour_ms, content FROM sample_hours"
+            f" WHERE device_no = $1 AND connector_id = $2 AND hour_ms IN ({places})",
+            device_no,
+            connector_id,
+            *part,
+        )
+        found += [(row[0], bytes(row[1])) for row in rows]
+    return found
+
+
+def list_packs_between(
+    tx: Tx, device_no: int, connector_id: int, from_hour_ms: int, to_ms: int, limit: int
+) -> list[tuple[int, bytes]]:
+    """Return up to ``limit`` (hour, content) of hours in ``[from_hour_ms, to_ms)``, ascending."""
+    rows = tx.rows(
+        "SELECT hour_ms, content FROM sample_hours WHERE device_no = $1 AND connector_id = $2"
+        " AND hour_ms >= $3 AND hour_ms < $4 ORDER BY hour_ms LIMIT $5",
+        device_no,
+        connector_id,
+        from_hour_ms,
+        to_ms,
+        limit,
+    )
+    return [(row[0], bytes(row[1])) for row in rows]
+
+
+def upsert_pack(
+    tx: Tx, device_no: int, connector_id: int, hour_ms: int, samples: int, content: bytes
+) -> None:
+    """Put the packed hour in place of the one there may be."""
+    tx.execute(
+        "INSERT INTO sample_hours (device_no, connector_id, hour_ms, samples, content)"
+        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (device_no, connector_id, hour_ms)"
+        " DO UPDATE SET samples = excluded.samples, content = excluded.content",
+        device_no,
+        connector_id,
+        hour_ms,
+        samples,
+        content,
+    )

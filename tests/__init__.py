@@ -1,0 +1,1 @@
+"""The tests of tellus; a package so that shared builders have one name."""
