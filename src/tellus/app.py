@@ -160,7 +160,7 @@ class Platform:
         settings, clock = self.settings, self.clock
         proxies = TrustedProxies(settings.server.trusted_proxies)
         limiter = Limiter(settings.limits.scale, settings.server.trusted_proxies)
-        self.hub = Hub(self.directory, clock, settings.stream.cadence_s)
+        self.hub = Hub(self.directory, clock, self.identity.authenticate, settings.stream.cadence_s)
         self.bus.subscribe(DEVICE_CHANGED, self.hub.on_changed)
         services = (
             self.audit,

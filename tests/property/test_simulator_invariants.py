@@ -19,7 +19,7 @@ runs = st.tuples(
 )
 
 
-def violations_of(twin: ChargerTwin, orders: dict[str, Order] | None = None) -> list[object]:
+def _violations_of(twin: ChargerTwin, orders: dict[str, Order] | None = None) -> list[object]:
     messages = twin.take()
     return list(
         check_all(
@@ -56,7 +56,7 @@ def test_twin__any_seed_model_and_scenario__keeps_all_invariants(run: tuple[str,
     twin = build_twin(model, scenario, seed)
     twin.advance(START_MS + HOUR_MS)
     twin.shut_down()
-    assert violations_of(twin) == []
+    assert _violations_of(twin) == []
 
 
 @settings(max_examples=20, deadline=None)
@@ -69,7 +69,7 @@ def test_twin__stopped_anywhere__keeps_all_invariants(
     twin = build_twin(model, scenario, seed)
     twin.advance(START_MS + stop_after_ms)
     twin.shut_down()
-    assert violations_of(twin) == []
+    assert _violations_of(twin) == []
 
 
 @settings(max_examples=15, deadline=None)
@@ -158,4 +158,4 @@ def test_remote_start__any_limits__ends_as_ordered(
     twin.advance(START_MS + HOUR_MS)
     twin.shut_down()
     orders = {"tx-1": Order(duration_s, target_soc, power_kw)}
-    assert violations_of(twin, orders) == []
+    assert _violations_of(twin, orders) == []

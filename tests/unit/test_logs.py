@@ -99,7 +99,10 @@ def test_log__canaries_by_every_way__none_is_written(log: Log) -> None:
         except LookupError as error:
             LogRecorder().crash("req_1", "getSite", error)
             logging.getLogger("lib").exception("failed for %s", canary.value)
-        warnings.warn_explicit(canary.value, UserWarning, "x.py", 1, source=None)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            logging.captureWarnings(True)
+            warnings.showwarning(UserWarning(canary.value), UserWarning, "x.py", 1)
     assert len(log.lines) >= 4 * len(CANARIES)
     assert scan_text(log.text, CANARIES, "log") == []
     assert "t-1" not in log.text

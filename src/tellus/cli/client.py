@@ -3,7 +3,6 @@
 import asyncio
 import enum
 import json
-import os
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import Any, Final, Self, TypeVar
 
 import aiohttp
 import click
+
+from tellus.cli.environment import ADMIN, BASE_URL, find_variables
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ class CommandFailed(click.ClickException):
         details: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
-        self.exit_code = int(exit_code)
+        self.exit_code = int(exit_code)  # type: ignore[misc]  # click reads it of the instance too
         self.code = code
         self.details = dict(details or {})
 
@@ -99,18 +100,18 @@ class AdminAccess:
 
 
 def find_access(data_dir: Path | None) -> AdminAccess:
-    """Return the access in ``data_dir``, or that of the environment.
+    """Return the access in ``data_dir``, that of the environment, or that of ``.env.tellus``.
 
     Raises:
         CommandFailed: neither says enough (usage), or the file cannot be read.
     """
     if data_dir is not None:
         return _read_access(data_dir / ADMIN_FILE)
-    names = ("TELLUS_BASE_URL", "TELLUS_ADMIN_ID", "TELLUS_ADMIN_SECRET")
-    base_url, account_id, secret = (os.environ.get(name, "") for name in names)
-    if base_url and account_id and secret:
-        return AdminAccess(base_url.rstrip("/"), account_id, secret)
-    raise CommandFailed(_NO_ACCESS, ExitCode.USAGE)
+    found = find_variables((BASE_URL, *ADMIN))
+    if found is None:
+        raise CommandFailed(_NO_ACCESS, ExitCode.USAGE)
+    base_url, account_id, secret = found
+    return AdminAccess(base_url.rstrip("/"), account_id, secret)
 
 
 def _read_access(path: Path) -> AdminAccess:
@@ -178,7 +179,7 @@ class Api:
                 await asyncio.sleep(_retry_s(answer))
         if status == 200 and answer.get("code", 0) == 0:  # noqa: PLR2004 - the status of success
             return answer.get("data", answer)
-        raise _failure(answer, status)
+        raise failure_of(answer, status)
 
     async def pages(
         self, path: str, *, token: str | None = None, parameters: Mapping[str, Any] | None = None
@@ -215,25 +216,20 @@ class Api:
     ) -> tuple[dict[str, Any], int]:
         if self._session is None:
             raise RuntimeError("use the client as a context manager")
-        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json"}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        data = json.dumps(body).encode() if body is not None and type(body) is not bytes else body
         try:
             async with self._session.request(
                 method, self.base_url + path, data=data, headers=headers, params=parameters
             ) as response:
                 answer = await response.json(content_type=None)
                 return answer if isinstance(answer, dict) else {}, response.status
-        except TimeoutError:
-            message = f"{self.base_url} did not answer within {_TIMEOUT_S:.0f} s"
-            raise CommandFailed(message, ExitCode.TIMEOUT) from None
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise unreachable(self.base_url, error) from None
         except ValueError:
             message = f"{self.base_url}{path} did not answer in JSON"
-            raise CommandFailed(message, ExitCode.SERVER_ERROR) from None
-        except aiohttp.ClientError as error:
-            message = f"{self.base_url} cannot be reached: {error}"
             raise CommandFailed(message, ExitCode.SERVER_ERROR) from None
 
 
@@ -324,11 +320,29 @@ def _retry_s(answer: Mapping[str, Any]) -> float:
     return min(_WAIT_LARGEST_S, float(asked))
 
 
-def _failure(answer: Mapping[str, Any], status: int) -> CommandFailed:
+def unreachable(base_url: str, error: Exception) -> CommandFailed:
+    """Return how a command ends that got no answer: 124 after a timeout, else 1."""
+    if isinstance(error, TimeoutError):
+        message = f"{base_url} did not answer in time"
+        return CommandFailed(message, ExitCode.TIMEOUT)
+    if isinstance(error, aiohttp.InvalidURL):
+        message = f"{base_url} is no address of a platform, such as http://127.0.0.1:8600"
+        return CommandFailed(message, ExitCode.USAGE)
+    return CommandFailed(f"{base_url} cannot be reached: {error}")
+
+
+def failure_of(answer: Mapping[str, Any], status: int) -> CommandFailed:
+    """Return how a command ends that the API refused; the message names the field at fault."""
     code = answer.get("code")
     message = str(answer.get("message") or f"HTTP {status}")
-    details = answer.get("details")
+    held = answer.get("details")
+    details = held if isinstance(held, dict) else {}
+    fault = details.get("field")
+    if fault is not None and str(fault) not in message:
+        message = f"{message} (field: {fault})"
+    if "retry_after_seconds" in details:
+        message = f"{message}; try again in {details['retry_after_seconds']} s"
     known = _EXIT_OF_CODE.get(code) if isinstance(code, int) else None
     if known is None:
         known = ExitCode.SERVER_ERROR if status >= 500 else ExitCode.FAILED  # noqa: PLR2004
-    return CommandFailed(message, known, code, details if isinstance(details, dict) else None)
+    return CommandFailed(message, known, code, details)

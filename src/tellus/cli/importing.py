@@ -261,10 +261,11 @@ def _summary(tally: Tally, site_id: str, devices: list[DeviceRecords]) -> dict[s
         "site_id": site_id,
         "devices": len(devices),
         "records": records.total(),
-        **{name: records[name] for name in ("stored", "duplicate", "rejected")},
+        "stored": records["stored"],
+        "duplicates": records["duplicate"],
+        "rejected": records["rejected"],
         "energy_kwh": round(math.fsum(tally.energies_kwh), 6),
     }
-    summary["duplicates"] = summary.pop("duplicate")
     for kind in ("events", "telemetry"):
         if kind in tally.outcomes:
             summary[kind] = dict(sorted(tally.outcomes[kind].items()))

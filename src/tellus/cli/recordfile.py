@@ -2,6 +2,7 @@
 
 import json
 import re
+import sys
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -181,6 +182,4 @@ def is_replayable(record: Mapping[str, Any]) -> bool:
 
 def progress(total: int, label: str) -> Any:
     """Return a progress bar on the standard error stream."""
-    return click.progressbar(
-        length=total, label=label, file=click.get_text_stream("stderr"), show_pos=True
-    )
+    return click.progressbar(length=total, label=label, file=sys.stderr, show_pos=True)

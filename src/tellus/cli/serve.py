@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import json
 import os
@@ -26,6 +27,7 @@ from tellus.surfaces.server import GuardServer, ServerStartError, TlsFiles, buil
 ADMIN_FILE = "admin.json"
 _PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600
+_COLLECT_AFTER = (10_000, 20, 50)
 
 
 @click.command()
@@ -127,6 +129,7 @@ async def _welcome(platform: Platform, server: GuardServer, settings: Settings) 
     """Write the administrator's file once the server answers, and say where it is."""
     while not server.ready.is_set():  # noqa: ASYNC110 - a flag for other threads too
         await asyncio.sleep(0.01)
+    _calm_collector()
     base_url = _base_url(settings, server.bound_port)
     path = settings.data_dir / ADMIN_FILE
     if not platform.identity.has_service_accounts():
@@ -140,6 +143,17 @@ async def _welcome(platform: Platform, server: GuardServer, settings: Settings) 
     else:
         _refresh_admin_file(path, base_url)
     click.echo(f"Tellus answers at {base_url} (reference: {base_url}/docs)", err=True)
+
+
+def _calm_collector() -> None:
+    """Let the garbage collector leave alone what was loaded, and look at the rest less often.
+
+    With its defaults it takes an eighth of the processor under load, and each look at the whole
+    fleet stops everything for tens of milliseconds.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECT_AFTER)
 
 
 def write_admin_file(path: Path, account_id: str, secret: str, base_url: str) -> None:

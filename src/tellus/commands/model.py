@@ -3,7 +3,7 @@
 import enum
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
@@ -24,6 +24,20 @@ class Phase(enum.StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     LAPSED = "lapsed"
+
+
+Status = Literal["queued", "accepted", "completed", "failed"]
+"""The published states of a command."""
+
+_STATUS: Final[Mapping[Phase, Status]] = MappingProxyType(
+    {
+        Phase.QUEUED: "queued",
+        Phase.ACCEPTED: "accepted",
+        Phase.COMPLETED: "completed",
+        Phase.FAILED: "failed",
+        Phase.LAPSED: "failed",
+    }
+)
 
 
 class Signal(enum.StrEnum):
@@ -69,6 +83,9 @@ class Kind(NamedTuple):
     supersedes: frozenset[str] = frozenset()
 
 
+FIRMWARE_SUCCESS: Final = "success"
+"""The status with which a charger says that it runs the firmware it was upgraded to."""
+
 START: Final = "start_charging"
 STOP: Final = "stop_charging"
 
@@ -106,6 +123,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     delivered_ms: int | None = None
     deliveries: int = 0
     lease_until_ms: int | None = None
+
+    @property
+    def status(self) -> Status:
+        """Return the published state."""
+        return _STATUS[self.phase]
 
     @property
     def delivery(self) -> Delivery:

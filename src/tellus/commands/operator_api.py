@@ -5,8 +5,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tellus.commands.model import START, STOP, Command, Report
-from tellus.commands.rules import Status, status_of
+from tellus.commands.model import START, STOP, Command, Report, Status
 from tellus.commands.service import CommandService
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.units import to_text
@@ -129,7 +128,7 @@ async def _issue(
 def _to_response(command: Command, reports: list[Report]) -> CommandStatusResponse:
     return CommandStatusResponse(
         command_id=command.command_id,
-        status=status_of(command.phase),
+        status=command.status,
         created_at=to_text(command.created_ms),
         updated_at=to_text(command.updated_ms),
         result=UNSET if command.result is None else command.result,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -21,17 +21,6 @@ from tellus.kernel.units import SECOND_MS
 LEASE_MS: Final = 30 * SECOND_MS
 EDGE_DELIVERIES: Final = 3
 PENDING_LARGEST: Final = 50
-
-Status = Literal["queued", "accepted", "completed", "failed"]
-_STATUS: Final[Mapping[Phase, Status]] = MappingProxyType(
-    {
-        Phase.QUEUED: "queued",
-        Phase.ACCEPTED: "accepted",
-        Phase.COMPLETED: "completed",
-        Phase.FAILED: "failed",
-        Phase.LAPSED: "failed",
-    }
-)
 
 TRANSITIONS: Final[Mapping[tuple[Phase, Signal], Phase]] = MappingProxyType(
     {
@@ -65,11 +54,6 @@ AGREEING: Final = frozenset(
     }
 )
 """Reports that change nothing because they say what is known, or come after what followed them."""
-
-
-def status_of(phase: Phase) -> Status:
-    """Return the published status of a phase."""
-    return _STATUS[phase]
 
 
 def lapse_of(command: Command) -> tuple[int, Signal]:

@@ -10,7 +10,7 @@ import structlog
 from tellus.bus.port import COMMAND_PENDING, Bus, Keys
 from tellus.commands import desk, rules, store
 from tellus.commands.desk import Desk, Operation
-from tellus.commands.model import KINDS, Command, Effect, FirmwareReport, Report
+from tellus.commands.model import FIRMWARE_SUCCESS, KINDS, Command, Effect, FirmwareReport, Report
 from tellus.commands.pending import Pending
 from tellus.commands.waiting import SLOT_S, Left, Parked, Poll, watch
 from tellus.fleet.directory import Device, Directory
@@ -20,6 +20,7 @@ from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError, NotFound
 from tellus.kernel.ids import new_id
 from tellus.storage.database import Database, Tx
+from tellus.storage.settling import Settling
 
 _SWEPT_AT_ONCE: Final = 200
 
@@ -60,6 +61,7 @@ class CommandService:
         self._pending = Pending()
         self._parked = Parked()
         self._desk = Desk(self._pending, bus)
+        self._settling = Settling(database)
         self._stop_listening = bus.subscribe(COMMAND_PENDING, self._wake)
 
     # ------------------------------------------------------------------ operators
@@ -183,8 +185,21 @@ class CommandService:
         return [] if status == "offline" else await self.take_all(device_no, now_ms)
 
     async def report_firmware(self, said: FirmwareReport) -> None:
-        """Store how far an upgrade has come; saying it again changes nothing."""
-        await self._database.write(desk.report_firmware, said)
+        """Store how far an upgrade has come; saying it again changes nothing.
+
+        After a success the device runs the version that it named.
+        """
+        await self._settling.settle(self._note_firmware, self._store_firmware, said)
+
+    def _store_firmware(self, tx: Tx, said: FirmwareReport) -> FirmwareReport | None:
+        if not desk.report_firmware(tx, said) or said.status != FIRMWARE_SUCCESS:
+            return None
+        self._fleet.set_firmware(tx, said.device_no, said.firmware_version, said.received_ms)
+        return said
+
+    def _note_firmware(self, succeeded: FirmwareReport | None) -> None:
+        if succeeded is not None:
+            self._fleet.note_firmware(succeeded.device_no, succeeded.firmware_version)
 
     # ------------------------------------------------------------------- lifetime
 

@@ -108,8 +108,6 @@ class Parked:
 
 
 async def watch(poll: Poll, left: Left) -> None:
-    """End ``poll`` when its caller leaves: ``left`` tells, perhaps after the request's own end."""
-    message = await left()
-    while isinstance(message, dict) and message.get("type") == "http.request":
-        message = await left()
+    """End ``poll`` when its caller leaves: ``left`` returns then."""
+    await left()
     poll.end()

@@ -124,6 +124,16 @@ class FleetService:
         """Let connectors (device, connector) come into being, inside the caller's transaction."""
         store_state.append_connectors(tx, keys, now_ms)
 
+    def set_firmware(self, tx: Tx, device_no: int, firmware_version: str, now_ms: int) -> None:
+        """Write which firmware a device runs now, inside the caller's transaction."""
+        store.set_firmware_version(tx, device_no, firmware_version, now_ms)
+
+    def note_firmware(self, device_no: int, firmware_version: str) -> None:
+        """Let memory follow ``set_firmware``, after its commit."""
+        device = self._directory.by_no(device_no)
+        if device is not None:
+            device.firmware_version = firmware_version
+
     async def see_connector(self, device: Device, connector_id: int, now_ms: int) -> Connector:
         """Return a connector of the device, which comes into being at first sight."""
         connector = device.connectors.get(connector_id)

@@ -185,6 +185,16 @@ def update_identity(
     )
 
 
+def set_firmware_version(tx: Tx, device_no: int, firmware_version: str, now_ms: int) -> None:
+    """Write which firmware a device runs from now on."""
+    tx.execute(
+        "UPDATE devices SET firmware_version = $1, updated_ms = $2 WHERE device_no = $3",
+        firmware_version,
+        now_ms,
+        device_no,
+    )
+
+
 def mark_active(tx: Tx, device_no: int, now_ms: int) -> bool:
     """End the pending state and any re-claim window; tell whether that changed anything."""
     changed = tx.execute(

@@ -79,7 +79,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     limits: Limits = {}
     allowed_networks: Texts = []
     cors_origins: Texts = []
-    vin_mode: VinMode = VinMode.MASKED
+    vin_mode: VinMode = VinMode.FULL
 
 
 class ClientChangeRequest(msgspec.Struct, frozen=True):

@@ -63,7 +63,7 @@ class ClientSettings(msgspec.Struct, frozen=True):
     limits: dict[str, int] = {}
     allowed_networks: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
-    vin_mode: VinMode = VinMode.MASKED
+    vin_mode: VinMode = VinMode.FULL
 
 
 class ClientSecret(msgspec.Struct, frozen=True):

@@ -85,7 +85,6 @@ class IdentityService:
         self.issue_admin_token = issuance.issue_admin_token
         self.issue_device_token = issuance.issue_device_token
         self.authenticate = self._state.tokens.authenticate
-        self.token_expiry_ms = self._state.tokens.expiry_ms
         self.check_address = check_address
 
     async def start(self) -> None:

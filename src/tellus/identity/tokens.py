@@ -122,17 +122,6 @@ class Tokens:
                 return principal
         return self._verify(token, audience)
 
-    def expiry_ms(self, token: str) -> int:
-        """Return when a token that has just authenticated ends (ms since 1970-01-01 UTC).
-
-        Raises:
-            Unauthenticated: it has not.
-        """
-        known = self._verified.get(token)
-        if known is None:
-            raise Unauthenticated
-        return known[1]
-
     def _verify(self, token: str, audience: Audience) -> Principal:
         claims = self._read(token)
         if claims.iss != self._issuer or claims.aud != audience.value:

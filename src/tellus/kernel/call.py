@@ -62,7 +62,7 @@ class Principal:
         self.generation = generation
         self.device_no = device_no
         self.revoked = False
-        self.vin_mode = "masked"
+        self.vin_mode = "full"
         self.lenient = False
         self.deviations = 0
         self.limits: dict[str, int] = {}

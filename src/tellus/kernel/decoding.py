@@ -5,7 +5,10 @@ over 16, NUL in text, and whatever msgspec refuses (NaN, Infinity, numbers out o
 """
 
 import re
-from typing import Any, Generic, TypeVar
+from collections.abc import Hashable
+from datetime import datetime
+from functools import cache
+from typing import Any, Generic, TypeVar, cast, get_args
 
 import msgspec
 
@@ -22,6 +25,7 @@ _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`(?: - at `\$([^`]*)`)?")
 _PLACE = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _SECRET_FIELD = re.compile(r"secret|token|vin|password|authorization", re.IGNORECASE)
 _VIN = re.compile(r"[A-HJ-NPR-Za-hj-npr-z0-9]{17}")
 _SECRET_SHAPE = re.compile(r"eyJ|sk_|cs_|Bearer ", re.IGNORECASE)
@@ -75,10 +79,25 @@ def convert_query(values: dict[str, str], kind: type[T]) -> T:
         InvalidParameter: a wrong type or a value out of bounds.
         MissingParameter: a required parameter is absent.
     """
+    for name in _time_fields(cast("Hashable", kind)):
+        if name in values and not _DATE.match(values[name]):
+            raise InvalidParameter(
+                f"Parameter '{name}' must be an RFC 3339 date and time", name, values[name]
+            )
     try:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _describe_value(error, values) from None
+
+
+@cache
+def _time_fields(kind: Hashable) -> tuple[str, ...]:
+    """Return the fields that hold a time: as text, a bare number would be read as an epoch time."""
+    return tuple(
+        field.name
+        for field in msgspec.structs.fields(cast("type[msgspec.Struct]", kind))
+        if datetime in (field.type, *get_args(field.type))
+    )
 
 
 def describe(error: msgspec.ValidationError, body: bytes) -> ApiError:

@@ -15,7 +15,7 @@ _TEXT_LARGEST: Final = 16_384
 _DEPTH_LARGEST: Final = 8
 _DISTINCT_IN_SECRET: Final = 16
 _KEY: Final = re.compile(
-    r"secret|token|passw|authorization|credential|cookie|signature|private|api_?key|pepper"
+    r"secret|token|passw|authorization|credential|cookie|signature|private|api[_-]?key|pepper"
     r"|(?:^|_)vins?(?:$|_)",
     re.IGNORECASE,
 )

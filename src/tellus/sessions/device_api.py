@@ -13,7 +13,6 @@ from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.errors import ApiError, InvalidParameter
 from tellus.kernel.units import to_ms
 from tellus.sessions.model import Content, Outcome
-from tellus.sessions.rules import is_record_id
 from tellus.sessions.service import RecordContradicted, RecordService
 
 Figure = Annotated[float, Meta(ge=-1e9, le=1e9)]
@@ -115,7 +114,7 @@ def _decode_item(principal: Principal, raw: bytes) -> Content:
 
 
 def _to_content(upload: ChargingRecordUpload, raw: bytes) -> Content:
-    if not is_record_id(upload.record_id):
+    if not upload.record_id.isprintable():
         message = "Parameter 'record_id' must be printable"
         raise InvalidParameter(message, "record_id")
     extras, vehicle_extras = _split_extras(raw)

@@ -4,11 +4,10 @@ from typing import Any
 
 import msgspec
 
-from tellus.kernel.units import MINUTE_MS
+from tellus.kernel.units import is_clock_suspect
 from tellus.kernel.vins import find_vin, hide_vin, mask_vin, replace_vins
 from tellus.sessions.model import Content, Flag, VinMode
 
-CLOCK_TOLERANCE_MS = 5 * MINUTE_MS
 ENERGY_TOLERANCE_KWH = 0.05
 ENERGY_TOLERANCE_RATIO = 0.01
 _ROUNDING_KWH = 1e-9
@@ -19,16 +18,14 @@ _encoder = msgspec.json.Encoder(order="deterministic")
 def flags_of(content: Content, received_ms: int) -> tuple[str, ...]:
     """Return what looks wrong about a record that arrived at ``received_ms``."""
     judgements = (
-        (Flag.CLOCK_SUSPECT, is_clock_suspect(content, received_ms)),
+        (
+            Flag.CLOCK_SUSPECT,
+            is_clock_suspect(max(content.start_ms, content.end_ms), received_ms),
+        ),
         (Flag.ENERGY_MISMATCH, is_energy_mismatch(content)),
         (Flag.NEGATIVE_DURATION, content.end_ms < content.start_ms),
     )
     return tuple(flag.value for flag, holds in judgements if holds)
-
-
-def is_clock_suspect(content: Content, received_ms: int) -> bool:
-    """Tell whether start or end lies more than 5 minutes after the platform's time."""
-    return max(content.start_ms, content.end_ms) > received_ms + CLOCK_TOLERANCE_MS
 
 
 def is_energy_mismatch(content: Content) -> bool:
@@ -108,11 +105,6 @@ def shown_to(content: Content, mode: str) -> Content:
         extras=replace_vins(content.extras, replace),
         vehicle_extras=replace_vins(content.vehicle_extras, replace),
     )
-
-
-def is_record_id(text: str) -> bool:
-    """Tell whether every character of a charger's own ``record_id`` can be printed."""
-    return text.isprintable()
 
 
 def _plain_numbers(value: Any) -> Any:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tellus.simulator.device import ChargerTwin
 
 _REMEMBERED = 256
+_REMOTE_STAY_S = 3_600
+_AFTERWARDS_S = 300
 _Handler = Callable[["ConnectorTwin", PendingCommand, int], None]
 
 
@@ -137,21 +139,24 @@ class CommandDesk:
             raise CommandRefused("a remote start is already under way")
         text = "Start accepted"
         if connector.stage is Stage.AVAILABLE:
-            self._await_vehicle(connector, now_ms)
+            self._await_vehicle(connector, order, now_ms)
             text = "Start accepted, waiting for the vehicle"
         elif connector.stage is Stage.FINISHING and connector.power.battery.soc_pct >= 99.5:
             raise CommandRefused("the vehicle is full")
         connector.report(command.command_id, "accepted", now_ms, text)
         connector.authorise_remotely(order, now_ms)
 
-    def _await_vehicle(self, connector: ConnectorTwin, now_ms: int) -> None:
+    def _await_vehicle(self, connector: ConnectorTwin, order: StartOrder, now_ms: int) -> None:
         if not self._charger.scenario.arrive_on_remote_start:
             raise CommandRefused("no vehicle is plugged in")
         span_s = default_figures().timing.remote_arrival_s
         soon_ms = now_ms + uniform_ms(self._charger.rng, span_s)
         planned = connector.visit
         if planned is None or planned.arrive_ms > soon_ms:
-            connector.expect(connector.visits.visit_at(soon_ms))
+            planned = connector.visits.visit_at(soon_ms)
+        # Who comes because of the order stays for it.
+        stay_s = max(_REMOTE_STAY_S, (order.duration_s or 0) + _AFTERWARDS_S)
+        connector.expect(planned._replace(depart_ms=planned.arrive_ms + 1000 * stay_s))
 
     def _stop(self, connector: ConnectorTwin, command: PendingCommand, now_ms: int) -> None:
         if connector.session is not None:

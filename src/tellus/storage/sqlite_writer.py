@@ -47,7 +47,10 @@ class Writer:
         self._clock = clock
         self._stats = stats
         self._lose = lose
-        self._queue: queue.SimpleQueue[Queued | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[Queued] | None] = queue.SimpleQueue()
+        self._gathered: list[Queued] = []
+        self._handed_over = 0
+        self._received = 0
         self._taken: list[Queued] = []
         self._left: list[Queued] = []
         self._ending = False
@@ -65,15 +68,30 @@ class Writer:
     @property
     def depth(self) -> int:
         """Return how many operations wait."""
-        return self._queue.qsize() + len(self._left)
+        return len(self._gathered) + self._handed_over - self._received + len(self._left)
 
     def put(self, queued: Queued) -> None:
-        """Queue an operation; its future is released once it is durable."""
-        self._queue.put(queued)
+        """Queue an operation; its future is released once it is durable.
+
+        What one turn of the loop brings is handed over at its end, in one piece: waking the thread
+        for each would make it fight the loop for the interpreter and commit crumbs.
+        """
+        gathered = self._gathered
+        gathered.append(queued)
+        if len(gathered) == 1:
+            self._loop.call_soon(self._hand_over)
 
     def end(self) -> None:
         """Let the thread finish what is queued and end."""
+        self._hand_over()
         self._queue.put(None)
+
+    def _hand_over(self) -> None:
+        gathered = self._gathered
+        if gathered:
+            self._gathered = []
+            self._handed_over += len(gathered)
+            self._queue.put(gathered)
 
     def estimate_wait_s(self, depth: int) -> float:
         """Return how long an operation behind ``depth`` others is likely to wait, in seconds."""
@@ -135,24 +153,25 @@ class Writer:
         taken, self._left = self._left, []
         if not taken and not self._ending:
             self._started_s = None
-            first = self._queue.get()
-            if first is None:
-                self._ending = True
-            else:
-                taken.append(first)
+            self._receive(self._queue.get(), taken)
         self._started_s = self._clock.monotonic_s()
         limit = self._limit
         try:
             while len(taken) < limit and not self._ending:
-                queued = self._queue.get_nowait()
-                if queued is None:
-                    self._ending = True
-                else:
-                    taken.append(queued)
+                self._receive(self._queue.get_nowait(), taken)
             self._round = limit
         except queue.Empty:
             self._round = BATCH_OPERATIONS
+        if len(taken) > limit:
+            taken, self._left = taken[:limit], taken[limit:]
         return taken
+
+    def _receive(self, handed_over: list[Queued] | None, taken: list[Queued]) -> None:
+        if handed_over is None:
+            self._ending = True
+        else:
+            taken += handed_over
+            self._received += len(handed_over)
 
     def _commit(self, connection: apsw.Connection, tx: SQLiteTx, taken: list[Queued]) -> None:
         begun_s, begun_cpu_s = time.perf_counter(), time.thread_time()
@@ -164,7 +183,7 @@ class Writer:
             self._lose_batch(connection, taken, error)
             return
         ended_s = time.perf_counter()
-        self._left = batch.left
+        self._left = batch.left + self._left
         done = len(taken) - len(batch.left)
         self._count(batch, done, applied_s - begun_s, ended_s - applied_s)
         self._call(self._release, batch)
@@ -273,11 +292,13 @@ class Writer:
         waiting = self._taken + self._left
         while True:
             try:
-                queued = self._queue.get_nowait()
+                handed_over = self._queue.get_nowait()
             except queue.Empty:
                 break
-            if queued is not None:
-                waiting.append(queued)
+            if handed_over is not None:
+                waiting += handed_over
+        waiting += self._gathered
+        self._gathered = []
         refuse(waiting, message)
 
     def _call(self, function: Callable[..., None], *args: Any) -> None:

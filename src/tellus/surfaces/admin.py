@@ -19,7 +19,7 @@ _TOKEN_ROUTES = (
     Route(
         "POST",
         "/v1/admin/oauth/token",
-        "issue_admin_token",
+        "issueAdminToken",
         accounts.issue_admin_token,
         Audience.PUBLIC,
         "Get an administrator's token",
@@ -38,7 +38,7 @@ _OPERATOR_ROUTES = (
     Route(
         "GET",
         "/v1/admin/operators",
-        "list_operators",
+        "listOperators",
         identity.list_operators,
         Audience.ADMIN,
         "List operators",
@@ -50,7 +50,7 @@ _OPERATOR_ROUTES = (
     Route(
         "POST",
         "/v1/admin/operators",
-        "create_operator",
+        "createOperator",
         identity.create_operator,
         Audience.ADMIN,
         "Create an operator",
@@ -65,7 +65,7 @@ _CLIENT_ROUTES = (
     Route(
         "GET",
         "/v1/admin/clients",
-        "list_clients",
+        "listClients",
         identity.list_clients,
         Audience.ADMIN,
         "List clients",
@@ -77,7 +77,7 @@ _CLIENT_ROUTES = (
     Route(
         "POST",
         "/v1/admin/clients",
-        "create_client",
+        "createClient",
         identity.create_client,
         Audience.ADMIN,
         "Create a client",
@@ -90,7 +90,7 @@ _CLIENT_ROUTES = (
     Route(
         "GET",
         "/v1/admin/clients/{client_id}",
-        "get_client",
+        "getClient",
         identity.get_client,
         Audience.ADMIN,
         "Read a client",
@@ -101,7 +101,7 @@ _CLIENT_ROUTES = (
     Route(
         "PATCH",
         "/v1/admin/clients/{client_id}",
-        "update_client",
+        "updateClient",
         identity.update_client,
         Audience.ADMIN,
         "Change a client",
@@ -114,7 +114,7 @@ _CLIENT_ROUTES = (
     Route(
         "DELETE",
         "/v1/admin/clients/{client_id}",
-        "revoke_client",
+        "revokeClient",
         identity.revoke_client,
         Audience.ADMIN,
         "Revoke a client",
@@ -125,7 +125,7 @@ _CLIENT_ROUTES = (
     Route(
         "POST",
         "/v1/admin/clients/{client_id}/secrets",
-        "rotate_client_secret",
+        "rotateClientSecret",
         identity.rotate_client_secret,
         Audience.ADMIN,
         "Rotate a client's secret",
@@ -140,7 +140,7 @@ _CLIENT_ROUTES = (
     Route(
         "DELETE",
         "/v1/admin/clients/{client_id}/secrets/{secret_id}",
-        "revoke_client_secret",
+        "revokeClientSecret",
         identity.revoke_client_secret,
         Audience.ADMIN,
         "Revoke one secret of a client",
@@ -154,7 +154,7 @@ _ACCOUNT_ROUTES = (
     Route(
         "GET",
         "/v1/admin/service-accounts",
-        "list_service_accounts",
+        "listServiceAccounts",
         accounts.list_service_accounts,
         Audience.ADMIN,
         "List service accounts",
@@ -166,7 +166,7 @@ _ACCOUNT_ROUTES = (
     Route(
         "POST",
         "/v1/admin/service-accounts",
-        "create_service_account",
+        "createServiceAccount",
         accounts.create_service_account,
         Audience.ADMIN,
         "Create a service account",
@@ -180,7 +180,7 @@ _ACCOUNT_ROUTES = (
     Route(
         "DELETE",
         "/v1/admin/service-accounts/{service_account_id}",
-        "revoke_service_account",
+        "revokeServiceAccount",
         accounts.revoke_service_account,
         Audience.ADMIN,
         "Revoke a service account",
@@ -192,7 +192,7 @@ _ACCOUNT_ROUTES = (
     Route(
         "POST",
         "/v1/admin/service-accounts/{service_account_id}/secret",
-        "rotate_service_account_secret",
+        "rotateServiceAccountSecret",
         accounts.rotate_service_account_secret,
         Audience.ADMIN,
         "Replace a service account's secret",
@@ -209,7 +209,7 @@ _KEY_ROUTES = (
     Route(
         "GET",
         "/v1/admin/signing-keys",
-        "list_signing_keys",
+        "listSigningKeys",
         accounts.list_signing_keys,
         Audience.ADMIN,
         "List the keys that tokens are signed with",
@@ -221,7 +221,7 @@ _KEY_ROUTES = (
     Route(
         "POST",
         "/v1/admin/signing-keys",
-        "rotate_signing_key",
+        "rotateSigningKey",
         accounts.rotate_signing_key,
         Audience.ADMIN,
         "Sign with a fresh key",
@@ -238,7 +238,7 @@ _AUDIT_ROUTES = (
     Route(
         "GET",
         "/v1/admin/audit-log",
-        "list_audit_log",
+        "listAuditLog",
         audit.list_audit_log,
         Audience.ADMIN,
         "Read the audit log",

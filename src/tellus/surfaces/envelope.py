@@ -5,7 +5,13 @@ from typing import Any, Final
 import msgspec
 
 from tellus.kernel.call import NOTHING
-from tellus.kernel.errors import ApiError, MethodNotAllowed, TooManyRequests, Unavailable, UpgradeRequired
+from tellus.kernel.errors import (
+    ApiError,
+    MethodNotAllowed,
+    TooManyRequests,
+    Unavailable,
+    UpgradeRequired,
+)
 from tellus.surfaces.routes import Answer
 
 Header = tuple[bytes, bytes]

@@ -8,6 +8,7 @@ body (400), then the handler: ownership (404) and values against the resource (4
 import asyncio
 import os
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from time import perf_counter
 from typing import Any, Protocol
@@ -227,12 +228,14 @@ class Pipeline:
         raw = b""
         body: Any = NOTHING
         if endpoint.reads_body:
-            form = _check_media(scope, endpoint)
+            form = not endpoint.route.optional_body and _check_media(scope, endpoint)
             raw = await read_body(receive, scope, endpoint.body_bytes)
+            if raw and endpoint.route.optional_body:
+                form = _check_media(scope, endpoint)
             body = self._decode(endpoint, principal, raw, form=form)
         call = Call(principal, body, query, self._clock.now_ms(), path, raw)
         if endpoint.route.waits:
-            call.left = receive
+            call.left = partial(_until_left, receive)
         return call
 
     def _decode(self, endpoint: Endpoint, principal: Principal, raw: bytes, *, form: bool) -> Any:
@@ -291,6 +294,12 @@ async def read_body(receive: Receive, scope: Scope, limit_bytes: int) -> bytes:
     body = b"".join(parts)
     _check_whole(message, body, limit_bytes)
     return body
+
+
+async def _until_left(receive: Receive) -> None:
+    """Return when the caller has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _check_whole(message: dict[str, Any], body: bytes, limit_bytes: int) -> None:

@@ -5,12 +5,13 @@ cadence, and always the newest. What a slow subscriber has not taken is replaced
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from tellus.bus.port import Keys
 from tellus.fleet.directory import Directory
-from tellus.kernel.call import Principal
+from tellus.kernel.call import Audience, Principal
 from tellus.kernel.clock import Clock
+from tellus.kernel.errors import ApiError, PermissionDenied
 from tellus.surfaces.frames import encode_frame
 from tellus.surfaces.streamsocket import StreamPeer
 
@@ -29,19 +30,18 @@ class Subscriber:
     """One open stream: its devices, when each was last sent, and which have changed since."""
 
     __slots__ = (
-        "closing", "device_nos", "due", "expires_ms", "generation", "key", "paused_since_s", "peer",
-        "principal", "sent_s",
+        "closing", "device_nos", "due", "key", "paused_since_s", "peer", "principal", "sent_s",
+        "token",
     )  # fmt: skip
 
     def __init__(
-        self, peer: StreamPeer, principal: Principal, device_nos: Sequence[int], expires_ms: int
+        self, peer: StreamPeer, principal: Principal, device_nos: Sequence[int], token: str
     ) -> None:
         self.peer = peer
         self.principal = principal
-        self.generation = principal.generation
         self.device_nos = tuple(sorted(device_nos))
         self.key = (principal.principal_id, self.device_nos)
-        self.expires_ms = expires_ms
+        self.token = token
         self.due: dict[int, None] = {}
         self.sent_s: dict[int, float] = {}
         self.paused_since_s: float | None = None
@@ -56,8 +56,15 @@ class Subscriber:
 class Hub:
     """Passes changes on to subscribers, on the event loop."""
 
-    def __init__(self, directory: Directory, clock: Clock, cadence_s: float = 1.0) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        clock: Clock,
+        authenticate: Callable[[str, Audience], Principal],
+        cadence_s: float = 1.0,
+    ) -> None:
         self._directory = directory
+        self._authenticate = authenticate
         self._clock = clock
         self._cadence_s = cadence_s
         self._by_device: dict[int, dict[Subscriber, None]] = {}
@@ -173,17 +180,22 @@ class Hub:
 
     def _close_ended(self, now_s: float) -> None:
         """Close streams of tokens that are no longer good, and of peers that do not read."""
-        now_ms = self._clock.now_ms()
         for subscriber in tuple(self._subscribers):
-            principal = subscriber.principal
-            if principal.revoked or principal.generation != subscriber.generation:
-                subscriber.close(CLOSE_TOKEN, "2001")
-            elif now_ms >= subscriber.expires_ms:
-                subscriber.close(CLOSE_TOKEN, "2002")
-            elif "read" not in principal.scopes:
-                subscriber.close(CLOSE_SCOPE, "2003")
+            refused = self._refusal(subscriber)
+            if refused is not None:
+                subscriber.close(*refused)
             elif (
                 subscriber.paused_since_s is not None
                 and now_s - subscriber.paused_since_s > SLOW_AFTER_S
             ):
                 subscriber.close(CLOSE_SLOW, "the connection does not keep up")
+
+    def _refusal(self, subscriber: Subscriber) -> tuple[int, str] | None:
+        """Return the close code and reason that the subscriber's token calls for by now, if any."""
+        try:
+            principal = self._authenticate(subscriber.token, Audience.OPERATOR)
+        except ApiError as error:
+            return CLOSE_TOKEN, str(error.code)
+        if "read" not in principal.scopes:
+            return CLOSE_SCOPE, str(PermissionDenied.code)
+        return None

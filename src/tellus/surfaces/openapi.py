@@ -271,4 +271,3 @@ def _client_credentials(words: str, token_path: str, scopes: dict[str, str]) -> 
 def _scope_words(scope: str) -> str:
     resource, _, right = scope.partition(":")
     return f"{(right or 'use').capitalize()} {resource.replace('_', ' ')}."
-

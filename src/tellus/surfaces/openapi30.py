@@ -33,8 +33,12 @@ def _convert(node: Any, *, plain: bool = False) -> Any:
 
 def _is_schema(node: dict[str, Any]) -> bool:
     named = node.get("type")
-    return isinstance(named, list) or named == "null" or "oneOf" in node or "examples" in node or (
-        isinstance(named, str) and ("exclusiveMinimum" in node or "exclusiveMaximum" in node)
+    return (
+        isinstance(named, list)
+        or named == "null"
+        or "oneOf" in node
+        or "examples" in node
+        or (isinstance(named, str) and ("exclusiveMinimum" in node or "exclusiveMaximum" in node))
     )
 
 

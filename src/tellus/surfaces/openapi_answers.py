@@ -1,5 +1,6 @@
 """Answers in the document: the envelope, what each operation may fail with, and the error table."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -93,21 +94,23 @@ def fixed_schemas() -> dict[str, Schema]:
         },
     }
     failure: Schema = {
-        "allOf": [{"$ref": REFERENCE + "ApiEnvelope"}],
         "description": "A failure: `code` is for machines, `details` may name the field.",
-        "properties": {
+    } | _extend(
+        "ApiEnvelope",
+        {
             "code": {"type": "integer", "enum": [row["code"] for row in ERROR_CODES]},
             "details": {"type": "object", "description": "What else is known of the failure."},
         },
-    }
+    )
     token_failure: Schema = {
-        "allOf": [{"$ref": REFERENCE + "ErrorResponse"}],
         "description": "A failure of a token endpoint, also in the words of RFC 6749 section 5.2.",
-        "properties": {
+    } | _extend(
+        "ErrorResponse",
+        {
             "error": {"type": "string", "examples": ["invalid_client"]},
             "error_description": {"type": "string"},
         },
-    }
+    )
     return {
         "ApiEnvelope": envelope,
         "ErrorResponse": failure,
@@ -115,11 +118,21 @@ def fixed_schemas() -> dict[str, Schema]:
     }
 
 
+def _extend(name: str, properties: Schema, required: Sequence[str] = ()) -> Schema:
+    """Return a component with more properties.
+
+    These stand in a part of their own: generators take a lone reference for the whole.
+    """
+    more: Schema = {"type": "object", "properties": properties}
+    if required:
+        more["required"] = list(required)
+    return {"allOf": [{"$ref": REFERENCE + name}, more]}
+
+
 def shared_answers() -> dict[str, Any]:
     """Return the failures that operations refer to, by name."""
     return {
-        name: _failure(status, words, error)
-        for status, (name, words, error) in _FAILURES.items()
+        name: _failure(status, words, error) for status, (name, words, error) in _FAILURES.items()
     }
 
 
@@ -143,19 +156,13 @@ def success_answer(route: Route, book: SchemaBook) -> dict[str, Any]:
         return {"101": {"description": words, "content": {"application/json": content}}}
     if route.answer is Answer.TOKEN:
         payload = book.schema(route.response)
-        schema: Schema = {
-            "allOf": [payload, {"$ref": REFERENCE + "ApiEnvelope"}],
-            "properties": {"data": payload},
-        }
+        schema = _extend("ApiEnvelope", {"data": payload})
+        schema["allOf"].insert(0, payload)
     else:
         data = {"type": "null"} if route.response is Nothing else book.schema(route.response)
         if route.waits:
             data = {"oneOf": [data, {"type": "null"}]}
-        schema = {
-            "allOf": [{"$ref": REFERENCE + "ApiEnvelope"}],
-            "required": ["data"],
-            "properties": {"data": data},
-        }
+        schema = _extend("ApiEnvelope", {"data": data}, ["data"])
     answer = {
         "description": "Success.",
         "headers": {"X-Request-Id": _REQUEST_ID},

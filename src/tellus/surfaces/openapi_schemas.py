@@ -70,9 +70,7 @@ class SchemaBook:
         info = types.type_info(kind)
         if not isinstance(info, types.StructType):
             raise TypeError(f"{kind!r} is no struct")
-        return [
-            (field.encode_name, self._field(field), field.required) for field in info.fields
-        ]
+        return [(field.encode_name, self._field(field), field.required) for field in info.fields]
 
     def _free_name(self, kind: Any) -> str:
         taken = set(self._names.values())

@@ -58,10 +58,6 @@ class TokenReader(Protocol):
         """Return the living principal of ``token``; raises Unauthenticated or TokenExpired."""
         ...
 
-    def token_expiry_ms(self, token: str) -> int:
-        """Return when a token that has just authenticated expires."""
-        ...
-
 
 class StreamEndpoint:
     """Judges handshakes and keeps streams open."""
@@ -143,7 +139,7 @@ class StreamEndpoint:
             message = "The server is stopping"
             raise Unavailable(message, 2)
         peer = scope["extensions"][STREAM_KEY]
-        return Subscriber(peer, principal, device_nos, self._tokens.token_expiry_ms(token))
+        return Subscriber(peer, principal, device_nos, token)
 
     def _read_devices(self, scope: Scope, principal: Principal) -> list[int]:
         text = parse_parameters(scope["query_string"]).get("devices")

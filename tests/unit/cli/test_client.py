@@ -15,7 +15,8 @@ VARIABLES = ("TELLUS_BASE_URL", "TELLUS_ADMIN_ID", "TELLUS_ADMIN_SECRET")
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
@@ -113,7 +114,7 @@ def test_call__token_answer__is_returned_whole_without_an_envelope() -> None:
     assert ask(lambda _: web.json_response({"access_token": "t"})) == {"access_token": "t"}
 
 
-def test_call__no_json_and_no_server__are_server_errors() -> None:
+def test_call__no_json_or_no_server__is_told_apart() -> None:
     """What cannot be understood or reached is told without a traceback."""
     with pytest.raises(CommandFailed, match="JSON") as caught:
         ask(lambda _: web.Response(text="<html>"))
@@ -125,4 +126,4 @@ def test_call__no_json_and_no_server__are_server_errors() -> None:
 
     with pytest.raises(CommandFailed, match="reached") as caught:
         asyncio.run(call_nobody())
-    assert caught.value.exit_code == ExitCode.SERVER_ERROR
+    assert caught.value.exit_code == ExitCode.FAILED

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import tracemalloc
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 import pytest
 
@@ -20,17 +19,12 @@ class Caller:
 
     def __init__(self) -> None:
         self._gone = asyncio.Event()
-        self._told = False
 
     def leave(self) -> None:
         self._gone.set()
 
-    async def __call__(self) -> dict[str, Any]:
-        if not self._told:
-            self._told = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+    async def __call__(self) -> None:
         await self._gone.wait()
-        return {"type": "http.disconnect"}
 
 
 def test_poll__command_waiting__comes_at_once(run_bench: Run) -> None:

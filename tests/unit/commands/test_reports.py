@@ -165,3 +165,18 @@ def test_report_firmware__progress__is_kept_without_repeats(run_bench: Run) -> N
         assert rows == [("downloading", 45), ("downloading", 90), ("success", None)]
 
     run_bench(check)
+
+
+def test_report_firmware__success__is_the_version_the_device_runs(run_bench: Run) -> None:
+    """Only a finished upgrade changes which firmware operators are shown."""
+
+    async def check(bench: CommandBench) -> None:
+        device = bench.directory.by_no(1)
+        assert device is not None
+        device.firmware_version = "3.0.0"
+        await bench.say_firmware(firmware_version="3.1.0", status="downloading")
+        assert device.firmware_version == "3.0.0"
+        await bench.say_firmware(firmware_version="3.1.0", status="success")
+        assert device.firmware_version == "3.1.0"
+
+    run_bench(check)

@@ -252,7 +252,6 @@ def test_authenticate__more_tokens_than_remembered__all_stay_good(run_bench: Run
         ]
         for text in texts * 2:
             assert refused(bench.service, text) == 0
-            assert bench.service.token_expiry_ms(text) == claims_of(text)["exp"] * 1000
         assert len(tokens._verified) == 5
 
     run_bench(test)

@@ -1,5 +1,6 @@
 """Records go in once; what contradicts is kept beside the first."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 
 from tellus.kernel.errors import InvalidParameter, MissingParameter, NotFound
+from tellus.sessions import device_api
 from tellus.sessions.service import RecordContradicted
 from tests.unit.sessions.conftest import OTHER_VIN, VIN, RecordBench
 
@@ -282,5 +284,34 @@ def test_upload__device_moved_between_records__each_keeps_its_site(run_bench: Ru
         await bench.upload(bench.record("after"))
         assert [item["site_id"] for item in (await bench.query()).items] == ["site_1"]
         assert [item["site_id"] for item in (await bench.query("op_2")).items] == ["site_2"]
+
+    run_bench(check)
+
+
+def test_upload__same_record_many_times_at_once__is_stored_once(run_bench: Run) -> None:
+    """Repeats that meet in one commit are repeats all the same, and so are contradictions."""
+
+    async def check(bench: RecordBench) -> None:
+        await asyncio.gather(*(bench.upload(bench.record()) for _ in range(20)))
+        rivals = [bench.upload(bench.record("rival", cost=float(k))) for k in range(10)]
+        ends = await asyncio.gather(*rivals, return_exceptions=True)
+        assert sum(end is None for end in ends) == 1
+        assert sum(isinstance(end, RecordContradicted) for end in ends) == 9
+        assert (await bench.query()).total == 2
+
+    run_bench(check)
+
+
+def test_upload__lenient_body__is_stored_without_what_it_lacks(run_bench: Run) -> None:
+    """The single upload takes the lenient form too."""
+
+    async def check(bench: RecordBench) -> None:
+        sent = bench.record(avg_power=None, meter_end=None, vehicle_info={"soc_end": 79.5})
+        raw = msgspec.json.encode(sent)
+        call = bench._call(1, device_api.decode_leniently(raw), raw)
+        await device_api.upload_charging_record(bench.service, call)
+        (item,) = (await bench.query()).items
+        assert item["vehicle_info"] == {"soc_end": 80}
+        assert not {"avg_power", "meter_end"} & set(item)
 
     run_bench(check)

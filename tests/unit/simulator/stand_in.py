@@ -7,7 +7,7 @@ import json
 import secrets
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from aiohttp import web
 
@@ -159,10 +159,12 @@ class Serving:
         self.base_url = ""
         self._runner: web.AppRunner | None = None
 
-    async def __aenter__(self) -> Serving:
-        self._runner = web.AppRunner(self.stand_in.application(), access_log=None)
+    async def __aenter__(self) -> Self:
+        self._runner = web.AppRunner(
+            self.stand_in.application(), access_log=None, shutdown_timeout=0.2
+        )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, shutdown_timeout=0.2)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
         await site.start()
         host, port = self._runner.addresses[0][:2]
         self.base_url = f"http://{host}:{port}"

@@ -11,7 +11,7 @@ from tellus.simulator.battery import (
     taper_curve,
     unknown_curve,
 )
-from tellus.simulator.figures import default_figures
+from tellus.simulator.figures import VehicleClass, default_figures
 
 CLASSES = {one.name: one for one in default_figures().vehicles}
 
@@ -80,7 +80,9 @@ def test_ac_efficiency__small_power__is_worse() -> None:
 
 
 @pytest.mark.parametrize("kind", CLASSES.values(), ids=CLASSES)
-def test_open_circuit__every_class__rises_with_charge_within_its_voltage_class(kind) -> None:
+def test_open_circuit__every_class__rises_with_charge_within_its_voltage_class(
+    kind: VehicleClass,
+) -> None:
     """Rest voltage rises with the charge and stays in the class of the vehicle."""
     volts = [Battery(kind, float(soc)).open_circuit_v for soc in range(0, 101, 5)]
     assert volts == sorted(volts)

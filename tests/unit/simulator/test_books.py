@@ -13,7 +13,7 @@ from tellus.simulator.roster import build_roster
 from tellus.simulator.wire import Verdict, read_answer
 
 
-def report() -> FleetReport:
+def _report() -> FleetReport:
     return FleetReport(seed=1, chargers=1, connectors=1, scenario="quiet", time_scale=1.0)
 
 
@@ -36,7 +36,7 @@ def test_credentials__saved__come_back_from_a_private_file(tmp_path: Path) -> No
 def test_ledger__acknowledged_messages__are_lines_of_what_was_sent(tmp_path: Path) -> None:
     """The ledger holds samples, events and records as sent, and no command statuses."""
     path = tmp_path / "ledger.jsonl"
-    recorder = Recorder(report(), Ledger(path))
+    recorder = Recorder(_report(), Ledger(path))
     for kind in Kind:
         message = Message(kind, 5, 1, b'{"a":1}', ref="r", energy_kwh=2.0)
         recorder.acknowledged("SN-1", "dvc_1", message)
@@ -48,7 +48,7 @@ def test_ledger__acknowledged_messages__are_lines_of_what_was_sent(tmp_path: Pat
 
 def test_report__after_a_run__counts_by_device_and_says_whether_it_is_clean() -> None:
     """Acknowledgements are summed per device; a failure, loss or refusal makes a run unclean."""
-    recorder = Recorder(report(), Ledger(None))
+    recorder = Recorder(_report(), Ledger(None))
     for number in range(2):
         message = Message(Kind.RECORD, 5, 1, b"{}", ref=f"r{number}", energy_kwh=1.5)
         recorder.acknowledged("SN-1", "dvc_1", message, is_duplicate=number == 1)
@@ -60,7 +60,7 @@ def test_report__after_a_run__counts_by_device_and_says_whether_it_is_clean() ->
     assert document["devices"][0]["records"] == 2
     assert document["kinds"]["charging_record"]["duplicates"] == 1
     for name in ("failed", "unsent", "dropped"):
-        broken = Recorder(report(), Ledger(None))
+        broken = Recorder(_report(), Ledger(None))
         setattr(broken.tally("event"), name, 1)
         assert broken.snapshot().is_clean is False
 

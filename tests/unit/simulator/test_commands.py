@@ -7,10 +7,8 @@ from tellus.simulator.messages import Kind
 from tests.unit.simulator.builders import HOUR_MS, START_MS, bodies, build_twin, command
 
 
-def reports(twin: ChargerTwin) -> list[tuple[str, str]]:
-    return [
-        (one["command_id"], one["status"]) for one in bodies(twin.outbox, Kind.COMMAND_STATUS)
-    ]
+def _reports(twin: ChargerTwin) -> list[tuple[str, str]]:
+    return [(one["command_id"], one["status"]) for one in bodies(twin.outbox, Kind.COMMAND_STATUS)]
 
 
 def test_start__no_vehicle_in_the_sandbox__one_arrives_and_charges_for_the_duration() -> None:
@@ -25,7 +23,7 @@ def test_start__no_vehicle_in_the_sandbox__one_arrives_and_charges_for_the_durat
     assert events[0]["timestamp"] < "2025-03-13T10:00:06"
     assert events[1]["data"] == {"method": "remote"}
     assert events[2]["data"]["transaction_id"] == "tx"
-    assert reports(twin) == [("cmd_1", "accepted"), ("cmd_1", "completed")]
+    assert _reports(twin) == [("cmd_1", "accepted"), ("cmd_1", "completed")]
     done = bodies(twin.outbox, Kind.COMMAND_STATUS)[1]
     record = bodies(twin.outbox, Kind.RECORD)[0]
     assert done["details"] == {
@@ -40,7 +38,7 @@ def test_start__no_vehicle_at_a_real_site__is_rejected() -> None:
     """Where no vehicle comes by itself, a remote start without one is refused."""
     twin = build_twin("TP-DC180", "public")
     twin.execute(command("start_charging", connector_id=1), 1, START_MS)
-    assert reports(twin) == [("cmd_1", "rejected")]
+    assert _reports(twin) == [("cmd_1", "rejected")]
 
 
 def test_start__delivered_again__has_one_effect_and_repeats_its_last_report() -> None:
@@ -51,7 +49,7 @@ def test_start__delivered_again__has_one_effect_and_repeats_its_last_report() ->
     twin.execute(start, 1, START_MS)
     twin.advance(START_MS + HOUR_MS)
     twin.execute(start, 1, START_MS)
-    assert [status for _, status in reports(twin)] == [
+    assert [status for _, status in _reports(twin)] == [
         "accepted", "accepted", "completed", "completed",
     ]  # fmt: skip
     assert len(bodies(twin.outbox, Kind.RECORD)) == 1
@@ -66,7 +64,7 @@ def test_start__while_charging__is_rejected() -> None:
     twin.execute(command("start_charging", "cmd_2", connector_id=1), 1, START_MS)
     twin.advance(START_MS + 60_000)
     twin.execute(command("start_charging", "cmd_3", connector_id=1), 1, START_MS)
-    assert reports(twin) == [("cmd_1", "accepted"), ("cmd_2", "rejected"), ("cmd_3", "rejected")]
+    assert _reports(twin) == [("cmd_1", "accepted"), ("cmd_2", "rejected"), ("cmd_3", "rejected")]
 
 
 def test_stop__while_charging__ends_the_session_and_completes_both_commands() -> None:
@@ -76,7 +74,7 @@ def test_stop__while_charging__ends_the_session_and_completes_both_commands() ->
     twin.advance(START_MS + 120_000)
     twin.execute(command("stop_charging", "cmd_2", connector_id=1, reason="tired"), 1, START_MS)
     twin.advance(START_MS + 130_000)
-    assert reports(twin) == [
+    assert _reports(twin) == [
         ("cmd_1", "accepted"),
         ("cmd_2", "accepted"),
         ("cmd_1", "completed"),
@@ -95,7 +93,7 @@ def test_stop__before_charging_began__cancels_the_start() -> None:
     twin.execute(command("start_charging", connector_id=1), 1, START_MS)
     twin.execute(command("stop_charging", "cmd_2", connector_id=1), 1, START_MS)
     twin.advance(START_MS + HOUR_MS)
-    assert reports(twin) == [
+    assert _reports(twin) == [
         ("cmd_1", "accepted"),
         ("cmd_2", "accepted"),
         ("cmd_1", "failed"),
@@ -109,7 +107,7 @@ def test_stop__nothing_to_stop__is_rejected() -> None:
     """A stop on a free connector is refused."""
     twin = build_twin("TP-DC180", "quiet")
     twin.execute(command("stop_charging", connector_id=1), 1, START_MS)
-    assert reports(twin) == [("cmd_1", "rejected")]
+    assert _reports(twin) == [("cmd_1", "rejected")]
 
 
 @pytest.mark.parametrize(
@@ -149,7 +147,7 @@ def test_command__with_an_expiry__is_obeyed_only_before_it(expiry: str, status: 
     """An expired command has no effect; an unreadable expiry does not bind."""
     twin = build_twin("TP-DC180", "quiet")
     twin.execute(command("start_charging", expiry=expiry, connector_id=1), 1, START_MS)
-    assert reports(twin)[0] == ("cmd_1", status)
+    assert _reports(twin)[0] == ("cmd_1", status)
 
 
 def test_desk__more_commands_than_it_remembers__forgets_the_oldest() -> None:

@@ -4,13 +4,14 @@ from itertools import pairwise
 
 import pytest
 
+from tellus.simulator.device import ChargerTwin
 from tellus.simulator.messages import Kind
 from tellus.simulator.metering import Registers
 from tellus.simulator.stages import HANDSHAKING, Stage, handshake_after
 from tests.unit.simulator.builders import HOUR_MS, START_MS, bodies, build_twin, command
 
 
-def walk_to(twin, stage: Stage, connector: int = 0) -> None:
+def walk_to(twin: ChargerTwin, stage: Stage, connector: int = 0) -> None:
     """Advance a twin event by event until a connector reaches a stage."""
     while twin.connectors[connector].stage is not stage:
         twin.advance(twin.due_ms)

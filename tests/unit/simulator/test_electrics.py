@@ -136,7 +136,9 @@ def test_supply__a_simulated_month__stays_within_the_norm_and_balanced() -> None
     assert sigma / 230.0 == pytest.approx(0.01, rel=0.15)
 
 
-@pytest.mark.parametrize(("phases", "max_kw", "amps"), [(1, 7.4, 32.0), (2, 7.4, 16.0), (3, 11.0, 16.0), (3, 22.0, 32.0)])
+@pytest.mark.parametrize(
+    ("phases", "max_kw", "amps"), [(1, 7.4, 32.0), (2, 7.4, 16.0), (3, 11.0, 16.0), (3, 22.0, 32.0)]
+)
 def test_onboard_charger__full_offer__draws_a_little_less_than_its_rating(
     phases: int, max_kw: float, amps: float
 ) -> None:
@@ -149,7 +151,9 @@ def test_onboard_charger__full_offer__draws_a_little_less_than_its_rating(
         currents = [phase.current_a for phase in flow.phases]
         assert max(currents) <= 1.026 * min(currents)
         assert 0.90 * amps < flow.current_a < 0.96 * amps
-        total_w = sum(one.voltage_v * one.current_a * power_factor(one.current_a) for one in flow.phases)
+        total_w = sum(
+            one.voltage_v * one.current_a * power_factor(one.current_a) for one in flow.phases
+        )
         assert flow.power_kw == pytest.approx(total_w / 1000.0)
         assert flow.power_kw < 1.02 * max_kw
 
@@ -159,7 +163,9 @@ def test_onboard_charger__tapering__draws_its_share_of_the_power(ratio: float) -
     """The taper scales power, not current, whatever the power factor does."""
     onboard, supply = OnboardCharger(Random(1), 3, 11.0), Supply(Random(1))
     full = onboard.flow(supply, 16.0)
-    assert onboard.flow(supply, 16.0, ratio).power_kw == pytest.approx(ratio * full.power_kw, rel=0.03)
+    assert onboard.flow(supply, 16.0, ratio).power_kw == pytest.approx(
+        ratio * full.power_kw, rel=0.03
+    )
 
 
 def test_onboard_charger__offer_below_the_minimum__draws_nothing() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 
 from tellus.simulator.device import ChargerTwin
 from tellus.simulator.figures import default_figures
@@ -48,7 +49,7 @@ def test_history__records__explain_the_meters() -> None:
         sold_kwh = sum(one["energy"] for one in records)
         moved_kwh = last.import_kwh - fresh[connector_id].import_kwh
         assert abs(moved_kwh - sold_kwh) < 1e-4 * len(records)
-        for before, after in zip(records, records[1:], strict=False):
+        for before, after in pairwise(records):
             assert before["end_time"] <= after["start_time"]
 
 

@@ -38,7 +38,7 @@ def recorded(model: str) -> Data:
     }
 
 
-def violations(model: str, data: Data) -> dict[int, int]:
+def _violations(model: str, data: Data) -> dict[int, int]:
     found = check_all({"SN-1": facts_of(model)}, **data, orders=ORDERS)
     return count_by_invariant(found)
 
@@ -53,190 +53,190 @@ def charging(data: Data) -> list[Data]:
     ]  # fmt: skip
 
 
-def idle(data: Data) -> Data:
+def _idle(data: Data) -> Data:
     return next(one for one in data["telemetry"] if one["state"] == "idle")
 
 
-def longest(data: Data) -> Data:
+def _longest(data: Data) -> Data:
     return max(data["records"], key=lambda one: one["energy"])
 
 
-def remote(data: Data) -> Data:
+def _remote(data: Data) -> Data:
     return next(one for one in data["records"] if one.get("transaction_id") == "tx")
 
 
-def event(data: Data, kind: str) -> Data:
+def _event(data: Data, kind: str) -> Data:
     return next(one for one in data["events"] if one["event_type"] == kind)
 
 
-def inflate_record(data: Data) -> None:
-    record = longest(data)
+def _inflate_record(data: Data) -> None:
+    record = _longest(data)
     record["energy"] = round(1.2 * record["energy"], 4)
     record["meter_end"] = record["meter_start"] + record["energy"]
     record["avg_power"] *= 1.2
     record["max_power"] *= 1.2
 
 
-def inflate_power(data: Data) -> None:
+def _inflate_power(data: Data) -> None:
     for sample in charging(data):
         sample["power"] *= 1.2
 
 
-def drift_reading(data: Data) -> None:
-    longest(data)["meter_end"] += 0.001
+def _drift_reading(data: Data) -> None:
+    _longest(data)["meter_end"] += 0.001
 
 
-def overlap_readings(data: Data) -> None:
+def _overlap_readings(data: Data) -> None:
     record = data["records"][-1]
     record["meter_start"] -= 50.0
     record["meter_end"] -= 50.0
 
 
-def wrong_average(data: Data) -> None:
-    longest(data)["avg_power"] *= 0.5
+def _wrong_average(data: Data) -> None:
+    _longest(data)["avg_power"] *= 0.5
 
 
-def counter_falls(data: Data) -> None:
+def _counter_falls(data: Data) -> None:
     charging(data)[5]["energy_delivered"] = 0.0
 
 
-def counter_carried_over(data: Data) -> None:
+def _counter_carried_over(data: Data) -> None:
     for sample in charging(data):
         sample["energy_delivered"] += 40.0
 
 
-def counter_when_idle(data: Data) -> None:
-    idle(data)["energy_delivered"] = 3.0
+def _counter_when_idle(data: Data) -> None:
+    _idle(data)["energy_delivered"] = 3.0
 
 
-def charge_falls(data: Data) -> None:
+def _charge_falls(data: Data) -> None:
     charging(data)[5]["soc"] -= 5
 
 
-def charge_out_of_range(data: Data) -> None:
+def _charge_out_of_range(data: Data) -> None:
     charging(data)[5]["soc"] = 101
 
 
-def power_when_idle(data: Data) -> None:
-    idle(data)["power"] = 0.4
+def _power_when_idle(data: Data) -> None:
+    _idle(data)["power"] = 0.4
 
 
-def power_backwards(data: Data) -> None:
+def _power_backwards(data: Data) -> None:
     charging(data)[5]["power"] *= -1
 
 
-def above_rating(data: Data) -> None:
+def _above_rating(data: Data) -> None:
     sample = charging(data)[5]
     sample["power"] = 400.0
 
 
-def above_order(data: Data) -> None:
-    remote(data)["max_power"] = 12.0
+def _above_order(data: Data) -> None:
+    _remote(data)["max_power"] = 12.0
 
 
-def phase_missing(data: Data) -> None:
+def _phase_missing(data: Data) -> None:
     for sample in charging(data):
         sample["phase_details"]["phase_a"]["current"] = 0.0
 
 
-def phases_unbalanced(data: Data) -> None:
+def _phases_unbalanced(data: Data) -> None:
     for sample in charging(data):
         phases = sample["phase_details"]
         phases["phase_a"]["current"] *= 1.06
         phases["phase_b"]["current"] *= 0.94
 
 
-def current_summed(data: Data) -> None:
+def _current_summed(data: Data) -> None:
     for sample in charging(data):
         sample["current"] *= 3
 
 
-def product_wrong(data: Data) -> None:
+def _product_wrong(data: Data) -> None:
     charging(data)[5]["voltage"] *= 1.05
 
 
-def other_voltage_class(data: Data) -> None:
+def _other_voltage_class(data: Data) -> None:
     sample = charging(data)[5]
     sample["voltage"] *= 2.0
     sample["current"] /= 2.0
 
 
-def no_record(data: Data) -> None:
-    data["records"].remove(longest(data))
+def _no_record(data: Data) -> None:
+    data["records"].remove(_longest(data))
 
 
-def two_records(data: Data) -> None:
-    data["records"].append(copy.deepcopy(longest(data)))
+def _two_records(data: Data) -> None:
+    data["records"].append(copy.deepcopy(_longest(data)))
 
 
-def no_plug_in(data: Data) -> None:
-    data["events"].remove(event(data, "plug_in"))
+def _no_plug_in(data: Data) -> None:
+    data["events"].remove(_event(data, "plug_in"))
 
 
-def stop_lost(data: Data) -> None:
-    data["events"].remove(event(data, "stop"))
+def _stop_lost(data: Data) -> None:
+    data["events"].remove(_event(data, "stop"))
 
 
-def frame_after_stop(data: Data) -> None:
+def _frame_after_stop(data: Data) -> None:
     frame = copy.deepcopy(charging(data)[-1])
-    frame["timestamp"] = longest(data)["end_time"]
+    frame["timestamp"] = _longest(data)["end_time"]
     data["telemetry"].append(frame)
 
 
-def record_ends_late(data: Data) -> None:
-    record = longest(data)
+def _record_ends_late(data: Data) -> None:
+    record = _longest(data)
     record["end_time"] = record["end_time"].replace(".", ".9")[:23] + "Z"
 
 
-def too_long(data: Data) -> None:
+def _too_long(data: Data) -> None:
     ORDERS_ONLY["tx"].duration_s = 590
 
 
-def too_far(data: Data) -> None:
-    remote(data)["vehicle_info"]["soc_end"] = 99
+def _too_far(data: Data) -> None:
+    _remote(data)["vehicle_info"]["soc_end"] = 99
     ORDERS_ONLY["tx"].target_soc = 80
 
 
-def too_hot(data: Data) -> None:
+def _too_hot(data: Data) -> None:
     charging(data)[5]["temperature"] = 95.0
 
 
-def jumps(data: Data) -> None:
+def _jumps(data: Data) -> None:
     charging(data)[5]["temperature"] += 8.0
 
 
 ORDERS_ONLY: dict[str, Order] = {}
 BOTH = ("TP-AC22", "TP-DC180")
 MUTANTS: list[tuple[int, Callable[[Data], None], tuple[str, ...]]] = [
-    (1, inflate_record, BOTH),
-    (1, inflate_power, BOTH),
-    (2, drift_reading, BOTH),
-    (2, overlap_readings, BOTH),
-    (2, wrong_average, BOTH),
-    (3, counter_falls, BOTH),
-    (3, counter_carried_over, BOTH),
-    (3, counter_when_idle, BOTH),
-    (4, charge_falls, BOTH),
-    (4, charge_out_of_range, BOTH),
-    (5, power_when_idle, BOTH),
-    (5, power_backwards, BOTH),
-    (6, above_rating, BOTH),
-    (6, above_order, BOTH),
-    (7, phase_missing, ("TP-AC22",)),
-    (7, phases_unbalanced, ("TP-AC22",)),
-    (7, current_summed, ("TP-AC22",)),
-    (8, product_wrong, ("TP-DC180",)),
-    (8, other_voltage_class, ("TP-DC180",)),
-    (10, no_record, BOTH),
-    (10, two_records, BOTH),
-    (10, no_plug_in, BOTH),
-    (10, stop_lost, BOTH),
-    (10, frame_after_stop, BOTH),
-    (10, record_ends_late, BOTH),
-    (11, too_long, BOTH),
-    (11, too_far, BOTH),
-    (13, too_hot, BOTH),
-    (13, jumps, BOTH),
+    (1, _inflate_record, BOTH),
+    (1, _inflate_power, BOTH),
+    (2, _drift_reading, BOTH),
+    (2, _overlap_readings, BOTH),
+    (2, _wrong_average, BOTH),
+    (3, _counter_falls, BOTH),
+    (3, _counter_carried_over, BOTH),
+    (3, _counter_when_idle, BOTH),
+    (4, _charge_falls, BOTH),
+    (4, _charge_out_of_range, BOTH),
+    (5, _power_when_idle, BOTH),
+    (5, _power_backwards, BOTH),
+    (6, _above_rating, BOTH),
+    (6, _above_order, BOTH),
+    (7, _phase_missing, ("TP-AC22",)),
+    (7, _phases_unbalanced, ("TP-AC22",)),
+    (7, _current_summed, ("TP-AC22",)),
+    (8, _product_wrong, ("TP-DC180",)),
+    (8, _other_voltage_class, ("TP-DC180",)),
+    (10, _no_record, BOTH),
+    (10, _two_records, BOTH),
+    (10, _no_plug_in, BOTH),
+    (10, _stop_lost, BOTH),
+    (10, _frame_after_stop, BOTH),
+    (10, _record_ends_late, BOTH),
+    (11, _too_long, BOTH),
+    (11, _too_far, BOTH),
+    (13, _too_hot, BOTH),
+    (13, _jumps, BOTH),
 ]
 CASES = [(number, mutate, model) for number, mutate, models in MUTANTS for model in models]
 
@@ -244,7 +244,7 @@ CASES = [(number, mutate, model) for number, mutate, models in MUTANTS for model
 @pytest.mark.parametrize("model", BOTH)
 def test_checker__sound_data__finds_nothing(model: str) -> None:
     """What the twins report passes, or the mutants below would prove nothing."""
-    assert violations(model, copy.deepcopy(recorded(model))) == {}
+    assert _violations(model, copy.deepcopy(recorded(model))) == {}
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,17 @@ from tests.unit.simulator.builders import START_MS
 FIGURES = default_figures()
 
 
-def visits_of(usage: str, scenario: str = "public", seed: int = 1, timezone: str = "UTC") -> Visits:
+def _visits_of(
+    usage: str, scenario: str = "public", seed: int = 1, timezone: str = "UTC"
+) -> Visits:
     kind = "ac" if usage.endswith("ac") or usage == "home" else "dc"
     return Visits(
         (seed, "SN-1", 1), kind, FIGURES.usage[usage], FIGURES.scenario(scenario), timezone
     )
 
 
-def many(usage: str, count: int = 1500, **options: object) -> list:
-    visits = visits_of(usage, **options)
+def _many(usage: str, count: int = 1500, **options: object) -> list:
+    visits = _visits_of(usage, **options)
     now_ms, found = START_MS, []
     for _ in range(count):
         visit = visits.next_after(now_ms)
@@ -36,16 +38,16 @@ def many(usage: str, count: int = 1500, **options: object) -> list:
 
 def test_visits__asked_again__are_the_same() -> None:
     """A visit depends on seed, charger and arrival alone, not on when it is asked for."""
-    first = [(one.arrive_ms, one.demand_kwh, one.vin) for one in many("public_dc", 50)]
-    again = [(one.arrive_ms, one.demand_kwh, one.vin) for one in many("public_dc", 50)]
-    other = [(one.arrive_ms, one.demand_kwh, one.vin) for one in many("public_dc", 50, seed=2)]
+    first = [(one.arrive_ms, one.demand_kwh, one.vin) for one in _many("public_dc", 50)]
+    again = [(one.arrive_ms, one.demand_kwh, one.vin) for one in _many("public_dc", 50)]
+    other = [(one.arrive_ms, one.demand_kwh, one.vin) for one in _many("public_dc", 50, seed=2)]
     assert first == again
     assert first != other
 
 
 def test_visits__public_dc__have_the_fitted_distributions() -> None:
     """Rate, hour, stay, energy and arrival charge of public DC sessions match their fits."""
-    found = many("public_dc")
+    found = _many("public_dc")
     days = (found[-1].arrive_ms - START_MS) / 86_400_000
     assert len(found) / days == pytest.approx(4.25, rel=0.1)
     hours = [datetime.fromtimestamp(one.arrive_ms / 1000, UTC).hour + 0.5 for one in found]
@@ -64,7 +66,7 @@ def test_visits__local_time_zone__arrive_by_the_local_clock() -> None:
     for zone in ("UTC", "America/New_York", "Asia/Tokyo"):
         local = [
             datetime.fromtimestamp(one.arrive_ms / 1000, ZoneInfo(zone))
-            for one in many("home", 400, timezone=zone)
+            for one in _many("home", 400, timezone=zone)
         ]
         assert median(one.hour for one in local) == pytest.approx(18.0, abs=1.0)
 
@@ -72,7 +74,7 @@ def test_visits__local_time_zone__arrive_by_the_local_clock() -> None:
 def test_visits__gap_usage__come_after_a_pause() -> None:
     """In a lively scenario the next vehicle comes some minutes after the last has left."""
     gaps_s = [
-        (visits_of("lively", seed=seed).next_after(START_MS).arrive_ms - START_MS) / 1000
+        (_visits_of("lively", seed=seed).next_after(START_MS).arrive_ms - START_MS) / 1000
         for seed in range(300)
     ]
     assert mean(gaps_s) == pytest.approx(600.0, rel=0.15)
@@ -81,7 +83,7 @@ def test_visits__gap_usage__come_after_a_pause() -> None:
 
 def test_visits__no_arrivals_in_the_scenario__there_are_none() -> None:
     """A quiet scenario has no visits of its own."""
-    assert visits_of("campus_dc", "quiet").next_after(START_MS) is None
+    assert _visits_of("campus_dc", "quiet").next_after(START_MS) is None
 
 
 def test_vin__drawn__has_a_valid_shape_and_check_digit() -> None:

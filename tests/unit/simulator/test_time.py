@@ -69,7 +69,7 @@ def test_scheduler__many_due__stops_at_its_bound() -> None:
     """One turn is bounded, so that an event loop stays responsive."""
     scheduler = Scheduler()
     for number in range(500):
-        scheduler.at(float(number), lambda now_s: None)
+        scheduler.at(float(number), lambda _: None)
     assert scheduler.run_due(1000.0, at_most=200) == 200
     assert len(scheduler) == 300
 

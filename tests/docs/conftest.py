@@ -1,0 +1,71 @@
+"""A platform with a few simulated chargers, and folders to follow the documents in."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tellus.cli.environment import write_env_file
+from tests.server import RunningServer, running_server
+
+CHARGERS = 12
+_READY_WITHIN_S = 30.0
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A fresh platform with chargers that are online and idle, or charging."""
+    folder = tmp_path_factory.mktemp("documented")
+    with running_server(folder / "data", "--sandbox") as server:
+        command = [sys.executable, "-m", "tellus", "simulate", "--base-url", server.base_url]
+        options = ["--chargers", str(CHARGERS), "--seed", "7", "--quiet", "--json"]
+        fleet = subprocess.Popen(
+            [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            _wait_for_chargers(server)
+            yield server
+        finally:
+            fleet.terminate()
+            fleet.wait(30)
+
+
+def _wait_for_chargers(server: RunningServer) -> None:
+    until_s = time.monotonic() + _READY_WITHIN_S
+    while time.monotonic() < until_s:
+        if server.admin("GET", "/v1/admin/devices?status=online&size=1")["total"] == CHARGERS:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the simulated chargers did not come online")
+
+
+@pytest.fixture
+def reader_folder(platform: RunningServer, tmp_path: Path) -> Path:
+    """A folder as the sandbox leaves it: ``.venv`` and ``.env.tellus``."""
+    return make_reader_folder(platform, tmp_path)
+
+
+@pytest.fixture
+def folder_for(tmp_path: Path) -> Callable[[RunningServer], Path]:
+    """Make such a folder for another platform."""
+    return lambda server: make_reader_folder(server, tmp_path)
+
+
+def make_reader_folder(server: RunningServer, folder: Path) -> Path:
+    """Put ``.venv`` and ``.env.tellus`` into ``folder``."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    client = server.create_client()
+    held = server.admin_file
+    variables = {
+        "TELLUS_BASE_URL": server.base_url,
+        "TELLUS_CLIENT_ID": client.client_id,
+        "TELLUS_CLIENT_SECRET": client.client_secret,
+        "TELLUS_OPERATOR_ID": client.operator_id,
+        "TELLUS_ADMIN_ID": held["service_account_id"],
+        "TELLUS_ADMIN_SECRET": held["service_account_secret"],
+    }
+    write_env_file(folder / ".env.tellus", variables, "For the documents' tests.")
+    return folder

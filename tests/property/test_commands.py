@@ -1,0 +1,266 @@
+"""Whatever order operators, chargers, time and restarts come in, commands keep their promises.
+
+The operations run one after the other on a real SQLite database, as they do on the writer. What the
+store says after each is compared with a ledger of what was seen.
+"""
+
+from typing import Any, ClassVar
+
+import apsw
+import pytest
+from hypothesis import Phase as Step
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from tellus.commands import desk, rules, store
+from tellus.commands.model import (
+    KINDS,
+    START,
+    STOP,
+    Command,
+    Delivery,
+    Effect,
+    Phase,
+    Report,
+    Signal,
+)
+from tellus.kernel.clock import ManualClock
+from tellus.kernel.errors import TooManyRequests
+from tellus.storage.migrate import load_migrations
+from tellus.storage.sqlite_schema import migrate
+from tellus.storage.sqlite_tx import SQLiteTx
+
+DEVICE = 1
+TERMINAL = (Phase.COMPLETED, Phase.FAILED)
+REPORTS = (Signal.ACCEPTED, Signal.REJECTED, Signal.COMPLETED, Signal.FAILED)
+ALLOWED = {(before, after) for (before, _), after in rules.TRANSITIONS.items()} | {
+    # Seen only from outside: given up unnoticed, then corrected by the report that found it out.
+    (Phase.QUEUED, after)
+    for (before, _), after in rules.TRANSITIONS.items()
+    if before is Phase.LAPSED
+}
+LIMITS = settings(max_examples=250, stateful_step_count=40, deadline=None)
+QUICK = settings(
+    LIMITS, max_examples=500, database=None, phases=[Step.generate], report_multiple_bugs=False
+)
+
+
+class CommandMachine(RuleBasedStateMachine):
+    """One device with two connectors, its operator and its clock."""
+
+    issued = Bundle("issued")
+    schema: ClassVar[bytes] = b""
+
+    def __init__(self) -> None:
+        super().__init__()
+        connection = apsw.Connection(":memory:")
+        if not CommandMachine.schema:
+            migrate(connection, load_migrations(), ManualClock())
+            CommandMachine.schema = connection.serialize("main")
+        connection.deserialize("main", CommandMachine.schema)
+        self.tx = SQLiteTx(connection)
+        self.now_ms = ManualClock().now_ms()
+        self.seen: dict[str, Command] = {}
+        self.leases_ms: dict[str, list[int]] = {}
+        self.order: list[str] = []
+        self.ends: dict[str, Command] = {}
+        self.reported = ""
+        self.change: desk.Change | None = None
+
+    def run(self, operation: desk.Operation) -> Any:
+        """Run one operation as the desk does."""
+        self.reported = ""
+        self.change = operation(self.tx)
+        return self.change.answer
+
+    @rule(target=issued, name=st.sampled_from([START, STOP]), connector_id=st.integers(1, 2))
+    def issue(self, name: str, connector_id: int) -> Any:
+        command = Command(
+            command_id=f"cmd_{len(self.order):04d}",
+            device_no=DEVICE,
+            device_id="dvc_1",
+            connector_id=connector_id,
+            operator_id="op_1",
+            client_id="cl_1",
+            command=name,
+            params="{}",
+            transaction_id=None,
+            created_ms=self.now_ms,
+            updated_ms=self.now_ms,
+            expires_ms=self.now_ms + KINDS[name].expires_after_ms,
+        )
+        try:
+            self.run(desk.issue(command))
+        except TooManyRequests:
+            assert len(store.list_queued(self.tx, DEVICE)) == rules.PENDING_LARGEST
+            return multiple()
+        self.order.append(command.command_id)
+        return command.command_id
+
+    @rule(connector_id=st.sampled_from([None, 1, 2]))
+    def fetch(self, connector_id: int | None) -> None:
+        before = rules.moments_of(store.list_queued(self.tx, DEVICE))
+        leased = self.run(desk.hand_out(DEVICE, connector_id, self.now_ms))
+        places = {1, 2} if connector_id is None else {connector_id}
+        due = before is not None and any(
+            before.due_ms.get(place, self.now_ms + 1) <= self.now_ms for place in places
+        )
+        assert due or not leased, "memory would not have looked"
+        assert connector_id is None or len(leased) <= 1
+        for command in leased:
+            self.check_delivery(command)
+            self.leases_ms.setdefault(command.command_id, []).append(self.now_ms)
+
+    def check_delivery(self, command: Command) -> None:
+        earlier = self.leases_ms.get(command.command_id, [])
+        assert command.phase is Phase.QUEUED
+        assert self.now_ms < command.expires_ms
+        assert not earlier or self.now_ms >= earlier[-1] + rules.LEASE_MS
+        if command.delivery is Delivery.EDGE:
+            assert len(earlier) < rules.EDGE_DELIVERIES
+        later = [
+            self.seen[command_id]
+            for command_id in self.order[self.order.index(command.command_id) + 1 :]
+            if command_id in self.leases_ms
+        ]
+        for other in later:
+            if other.connector_id == command.connector_id:
+                assert earlier, "a newer command of the connector left first"
+                assert other.command != STOP, "delivered after the stop that followed it"
+
+    @rule(
+        command_id=issued,
+        status=st.sampled_from(REPORTS),
+        delay_s=st.integers(0, 3),
+    )
+    def report(self, command_id: str, status: Signal, delay_s: int) -> None:
+        time_ms = self.now_ms - 1_000 * delay_s
+        said = Report(
+            command_id, status, time_ms, self.now_ms, Effect.APPLIED, None, {"n": len(self.order)}
+        )
+        before = rules.settle(self.find(command_id), self.now_ms)
+        count = len(store.list_reports(self.tx, command_id))
+        effect = self.run(desk.report(DEVICE, said))
+        self.reported = command_id
+        after = self.find(command_id)
+        if effect is Effect.LATE:
+            assert before.phase is Phase.LAPSED
+            assert (after.result or {})["late"] is True
+        if effect in (Effect.REPEAT, Effect.CONTRADICTION):
+            assert (after.phase, after.result) == (before.phase, before.result)
+        assert after.contradicted is (before.contradicted or effect is Effect.CONTRADICTION)
+        assert len(store.list_reports(self.tx, command_id)) in (count, count + 1)
+
+    @rule(seconds=st.sampled_from([1, 10, 30, 31, 90, 121, 3_600]))
+    def wait(self, seconds: int) -> None:
+        self.now_ms += 1_000 * seconds
+
+    @rule(times=st.integers(1, 5))
+    def fetch_and_stay_silent(self, times: int) -> None:
+        for _ in range(times):
+            self.fetch(None)
+            self.now_ms += rules.LEASE_MS
+
+    @rule()
+    def sweep(self) -> None:
+        self.run(desk.settle(DEVICE, self.now_ms))
+
+    @rule()
+    def restart(self) -> None:
+        """A new process has what it reads, and that is what the old one would have known."""
+        queued = store.list_all_queued(self.tx)
+        assert rules.moments_of(queued) == rules.moments_of(store.list_queued(self.tx, DEVICE))
+        self.change = None
+
+    def find(self, command_id: str) -> Command:
+        command = store.find_command(self.tx, command_id)
+        assert command is not None
+        return command
+
+    @invariant()
+    def every_step_is_in_the_table(self) -> None:
+        for command_id in self.order:
+            now = self.find(command_id)
+            before = self.seen.get(command_id)
+            self.seen[command_id] = now
+            assert now.deliveries == len(self.leases_ms.get(command_id, []))
+            if before is None or before.phase is now.phase:
+                continue
+            assert (before.phase, now.phase) in ALLOWED
+            assert before.phase not in TERMINAL
+            assert now.phase is Phase.LAPSED or self.reported == command_id
+
+    @invariant()
+    def what_ended_stays_as_it_ended(self) -> None:
+        for command_id in self.order:
+            now = self.find(command_id)
+            if now.phase in TERMINAL:
+                held = self.ends.setdefault(command_id, now)
+                assert (now.phase, now.result, now.updated_ms) == (
+                    held.phase, held.result, held.updated_ms,
+                )  # fmt: skip
+
+    @invariant()
+    def memory_knows_what_the_store_knows(self) -> None:
+        queued = store.list_queued(self.tx, DEVICE)
+        assert len(queued) <= rules.PENDING_LARGEST
+        if self.change is not None:
+            assert self.change.moments == rules.moments_of(queued)
+
+
+def test_commands__any_history__keeps_the_promises() -> None:
+    """No step outside the table, deliveries as the class allows, ends that stay."""
+    run_state_machine_as_test(CommandMachine, settings=LIMITS)
+
+
+def _deliver_forever(command: Command) -> bool:
+    return False
+
+
+def _never_hold_back(queued: Any, newer: Command) -> list[Command]:
+    return []
+
+
+def _always_due(command: Command) -> int:
+    return command.created_ms
+
+
+def _never_expire(command: Command, now_ms: int) -> Command:
+    return command
+
+
+@pytest.mark.parametrize(
+    ("name", "mutant"),
+    [
+        ("is_spent", _deliver_forever),
+        ("supersede", _never_hold_back),
+        ("due_of", _always_due),
+        ("settle", _never_expire),
+        (
+            "TRANSITIONS",
+            {**rules.TRANSITIONS, (Phase.COMPLETED, Signal.FAILED): Phase.FAILED},
+        ),
+        (
+            "TRANSITIONS",
+            {
+                key: Phase.COMPLETED if key == (Phase.QUEUED, Signal.EXPIRED) else phase
+                for key, phase in rules.TRANSITIONS.items()
+            },
+        ),
+    ],
+)
+def test_commands__broken_rule__is_found(
+    monkeypatch: pytest.MonkeyPatch, name: str, mutant: Any
+) -> None:
+    """The machine is no decoration: each seeded mistake is caught by it."""
+    monkeypatch.setattr(rules, name, mutant)
+    with pytest.raises((AssertionError, KeyError, ExceptionGroup)):
+        run_state_machine_as_test(CommandMachine, settings=QUICK)

@@ -1,0 +1,81 @@
+"""Starts the platform with a planted fault: what the harnesses of this folder must find.
+
+`python planted.py FAULT serve ...` patches one thing, then runs the command `tellus`.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import apsw
+
+from tellus import app
+from tellus.cli import main
+from tellus.fleet import events
+from tellus.storage import sqlite_writer
+from tellus.storage.sqlite_batch import Queued, apply_batch
+from tellus.storage.sqlite_tx import SQLiteTx
+from tellus.surfaces import hub
+
+
+def answer_before_commit() -> None:
+    """Release the callers while the transaction is still open."""
+
+    def commit(writer: Any, connection: apsw.Connection, tx: SQLiteTx, taken: list[Queued]) -> None:
+        batch = apply_batch(connection, tx, taken, 0.005)
+        writer._left = batch.left
+        writer._call(writer._release, batch)
+        time.sleep(0.02)
+        connection.execute("COMMIT")
+
+    sqlite_writer.Writer._commit = commit  # type: ignore[method-assign]
+
+
+def compact_often() -> None:
+    """Pack aged samples five times a second instead of once a minute; this is no fault."""
+    app._COMPACT_EVERY_S = 0.2
+
+
+def crash_on_a_blank() -> None:
+    """Fail on events whose data holds a certain kind of text, as a careless handler would."""
+    genuine: Callable[..., Any] = events.EventService.report
+
+    async def report(service: Any, reported: Sequence[Any]) -> Any:
+        for event in reported:
+            len(event.data.encode("ascii"))
+        return await genuine(service, reported)
+
+    events.EventService.report = report  # type: ignore[method-assign]
+
+
+def queue_for_the_slow() -> None:
+    """Write frames whether or not the peer takes them, and never close a slow one."""
+    hub.StreamPeer.is_writable = hub.StreamPeer.is_open  # type: ignore[method-assign]
+
+
+def forget_the_polls() -> None:
+    """Leave parked polls parked when the server stops."""
+
+    async def release(platform: Any) -> None:
+        await asyncio.sleep(0)
+
+    app.Platform._release_polls = release  # type: ignore[method-assign]
+
+
+FAULTS = {
+    plant.__name__: plant
+    for plant in (
+        answer_before_commit,
+        compact_often,
+        crash_on_a_blank,
+        queue_for_the_slow,
+        forget_the_polls,
+    )
+}
+
+if __name__ == "__main__":
+    fault = sys.argv.pop(1)
+    FAULTS[fault]()
+    main(prog_name="tellus")

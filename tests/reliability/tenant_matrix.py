@@ -1,0 +1,343 @@
+"""Every operation by every caller on own, foreign and absent resources, made from the route rows.
+
+A row gives method, path, audience and scope; what it cannot give, a valid body, stands in `BODIES`
+below, and a query that an operation cannot do without in `QUERIES`. A row that needs an entry there
+and has none stops the matrix with a message that says what to add.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlencode
+
+from tellus.kernel.call import Audience, Nothing
+from tellus.surfaces.routes import Answer, Route
+from tests.contract.client import Refused, Reply
+from tests.contract.stream import open_stream
+from tests.reliability.tenants import (
+    ABSENT,
+    KINDS,
+    TARGETS,
+    Caller,
+    World,
+    now_text,
+    record_body,
+)
+
+Fill = Callable[[str], str]
+Outcome = tuple[int, int | None]
+
+SUCCESS: Outcome = (200, 0)
+UPGRADE: Outcome = (426, 1001)
+UPGRADED: Outcome = (101, None)
+BAD_SHAPE: Outcome = (400, 1001)
+UNAUTHENTICATED: Outcome = (401, 2001)
+EXPIRED: Outcome = (401, 2002)
+FORBIDDEN: Outcome = (403, 2003)
+NOT_FOUND: Outcome = (404, 3001)
+
+_SAMPLE = {
+    "connector_id": 1,
+    "state": "idle",
+    "voltage": 230.0,
+    "current": 0.0,
+    "power": 0.0,
+    "energy_delivered": 0.0,
+}
+
+
+def _sample() -> dict[str, Any]:
+    return {"timestamp": now_text(), **_SAMPLE}
+
+
+def _event() -> dict[str, Any]:
+    return {"timestamp": now_text(), "event_type": "plug_in", "data": {}, "connector_id": 1}
+
+
+def _record() -> dict[str, Any]:
+    return record_body(f"rec-{secrets.token_hex(8)}")
+
+
+def _heartbeat() -> dict[str, Any]:
+    return {"timestamp": now_text(), "status": "online", "fault_code": 0}
+
+
+BODIES: dict[str, Callable[[Fill], Any]] = {
+    "sendHeartbeat": lambda _: _heartbeat(),
+    "uploadTelemetry": lambda _: _sample(),
+    "uploadTelemetryBatch": lambda _: {"items": [_sample()]},
+    "reportEvent": lambda _: _event(),
+    "reportEventBatch": lambda _: {"items": [_event()]},
+    "uploadChargingRecord": lambda _: _record(),
+    "uploadChargingRecordBatch": lambda _: {"items": [_record()]},
+    "reportCommandStatus": lambda fill: {
+        "command_id": fill("command_id"),
+        "status": "accepted",
+        "timestamp": now_text(),
+    },
+    "reportFirmwareStatus": lambda _: {"firmware_version": "3.2.0", "status": "downloading"},
+    "startCharging": lambda _: {"charge_power": 11},
+    "stopCharging": lambda _: {"reason": "user_request"},
+    "createOperator": lambda _: {"name": "Another"},
+    "createClient": lambda fill: {"operator_id": fill("operator_id"), "scopes": ["read"]},
+    "updateClient": lambda _: {"name": "Renamed"},
+    "rotateClientSecret": lambda _: {"overlap_s": 60},
+    "createServiceAccount": lambda _: {"name": "Another", "scopes": ["org:read"]},
+    "rotateServiceAccountSecret": lambda _: {"revoke_tokens": False},
+    "rotateSigningKey": lambda _: {"revoke_tokens": False},
+    "createSite": lambda fill: {"operator_id": fill("operator_id"), "name": "Another"},
+    "updateSite": lambda _: {"name": "Renamed"},
+    "provisionDevice": lambda fill: {
+        "sn": f"SN-{secrets.token_hex(8)}",
+        "site_id": fill("site_id"),
+    },
+    "updateDevice": lambda fill: {"site_id": fill("site_id")},
+    "openReclaim": lambda _: {"window_s": 60},
+}
+"""A valid body for each operation that takes one; `fill` gives the id of what it names."""
+
+QUERIES: dict[str, dict[str, Any]] = {"fetchCommand": {"connector_id": 1, "wait": 1}}
+GRANTED_BY_OWN: dict[str, frozenset[str]] = {"createServiceAccount": frozenset({"org:read"})}
+"""Scopes that an administrator must hold beside the row's own, because it hands them on."""
+
+_PATH_NUMBERS = {"connector_id": "1"}
+_SPOILT = {"page": "0", "size": "0", "wait": "0", "include": "nonsense", "devices": "%"}
+_VOLATILE = frozenset({"date", "x-request-id"})
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One request: ``slot`` names the resource that is ``target``'s; all others are own."""
+
+    route: Route
+    caller: Caller
+    slot: str
+    target: str
+    way: str = "plain"
+
+    def __str__(self) -> str:
+        place = f"{self.slot} of {self.target}" if self.slot else "no resource"
+        return f"{self.route.operation_id} ({self.way}), {self.caller.name}, {place}"
+
+
+@dataclass
+class Report:
+    """What the matrix saw."""
+
+    cells: int = 0
+    outcomes: Counter[Outcome] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+# ------------------------------------------------------------------ what a row is made into
+
+
+def parameters_of(route: Route) -> list[str]:
+    """The names in the braces of a path."""
+    return [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
+
+
+def body_slots(route: Route) -> list[str]:
+    """The resources that the operation's sample body names."""
+    named: list[str] = []
+
+    def note(kind: str) -> str:
+        named.append(kind)
+        return "x"
+
+    if route.operation_id in BODIES:
+        BODIES[route.operation_id](note)
+    return named
+
+
+def query_slots(route: Route) -> list[str]:
+    """The resources that the query may name, where a caller sees its own only.
+
+    A serial number is a filter: one that fits nothing of the caller's is an empty list.
+    """
+    if route.query is Nothing or route.audience is Audience.ADMIN:
+        return []
+    return [name for name in route.query.__struct_fields__ if name in KINDS - {"sn"}]
+
+
+def slots_of(route: Route) -> list[str]:
+    """Every place of a request in which the id of a resource may stand."""
+    paths = [name for name in parameters_of(route) if name not in _PATH_NUMBERS]
+    return [
+        *(f"path {name}" for name in paths),
+        *(f"body {name}" for name in body_slots(route)),
+        *(f"query {name}" for name in query_slots(route)),
+    ]
+
+
+def what_is_missing(routes: Sequence[Route]) -> list[str]:
+    """What has to be added to this file before the matrix can judge these rows."""
+    missing = []
+    for route in routes:
+        if route.audience is Audience.PUBLIC:
+            continue
+        name = route.operation_id
+        if route.request is not Nothing and name not in BODIES:
+            missing.append(f"{name}: add a valid body to BODIES in {__name__}")
+        for parameter in parameters_of(route):
+            if parameter not in KINDS and parameter not in _PATH_NUMBERS:
+                missing.append(f"{name}: tell World.resource what {{{parameter}}} is")
+    return missing
+
+
+def ways_of(route: Route) -> list[str]:
+    """Plain; spoilt, where its shape can be; and as a handshake for a stream."""
+    ways = ["plain"]
+    queried = () if route.query is Nothing else route.query.__struct_fields__
+    if route.request is not Nothing or any(name in _SPOILT for name in queried):
+        ways.append("spoilt")
+    return ["plain", "handshake"] if route.answer is Answer.STREAM else ways
+
+
+def cells_of(route: Route, callers: Sequence[Caller]) -> Iterator[list[Cell]]:
+    """All cells of a row, those together that differ only in whose the resource is.
+
+    Administrators with fewer scopes are asked for on their own surface only: elsewhere the one with
+    all scopes stands for them.
+    """
+    for caller in callers:
+        if caller.partial and caller.audience is not route.audience:
+            continue
+        for way in ways_of(route):
+            slots = ["query device_id"] if way == "handshake" else slots_of(route)
+            for slot in slots:
+                yield [Cell(route, caller, slot, target, way) for target in TARGETS]
+            if not slots:
+                yield [Cell(route, caller, "", caller.home, way)]
+
+
+# ------------------------------------------------------------------ what ought to come of it
+
+
+def is_owned(cell: Cell) -> bool:
+    """Whether the caller may know that the target exists."""
+    if not cell.slot:
+        return True
+    if cell.target == ABSENT:
+        return False
+    if cell.route.audience is Audience.ADMIN:
+        return True
+    if cell.route.audience is Audience.DEVICE:
+        return cell.target == cell.caller.home
+    return cell.target[0] == cell.caller.home[0]
+
+
+def expected(cell: Cell) -> Outcome:
+    """The outcome by the row and by ownership alone, in the order in which checks are made."""
+    route, caller = cell.route, cell.caller
+    if caller.audience is not route.audience or caller.problem == "bad":
+        return UNAUTHENTICATED
+    if caller.problem == "expired":
+        return EXPIRED
+    if route.scope is not None and route.scope not in caller.scopes:
+        return FORBIDDEN
+    if cell.way == "spoilt":
+        return BAD_SHAPE
+    if route.answer is Answer.STREAM and cell.way == "plain":
+        return UPGRADE
+    if not GRANTED_BY_OWN.get(route.operation_id, frozenset()) <= caller.scopes:
+        return FORBIDDEN
+    if not is_owned(cell):
+        return NOT_FOUND
+    return UPGRADED if cell.way == "handshake" else SUCCESS
+
+
+# ------------------------------------------------------------------ asking and judging
+
+
+def ask(world: World, cell: Cell) -> Reply:
+    """Send the request of a cell; every answer is judged by the contract besides."""
+    if cell.way == "handshake":
+        return _shake_hands(world, cell)
+    route, place = cell.route, cell.slot.partition(" ")[0]
+    name = cell.slot.partition(" ")[2]
+    fresh = route.method != "GET" and expected(cell) == SUCCESS
+    fresh = fresh and route.audience is Audience.ADMIN
+    names = [part for part in parameters_of(route) if part not in _PATH_NUMBERS]
+    values = _PATH_NUMBERS | world.resources(names, cell.caller.home, fresh=fresh)
+    if place == "path":
+        if cell.target == ABSENT:
+            values[name] = world.resource(name, ABSENT)
+        else:
+            values |= world.resources(names, cell.target, fresh=fresh)
+    query = dict(QUERIES.get(route.operation_id, {}))
+    if place == "query":
+        query[name] = world.resource(name, cell.target)
+
+    def fill(kind: str) -> str:
+        return world.resource(kind, cell.target if place == "body" else cell.caller.home)
+
+    body = BODIES[route.operation_id](fill) if route.request is not Nothing else None
+    if cell.way == "spoilt" and body is None:
+        fields = route.query.__struct_fields__
+        query |= {key: value for key, value in _SPOILT.items() if key in fields}
+    target = route.path.format(**values) + ("?" + urlencode(query) if query else "")
+    if cell.way == "spoilt" and body is not None:
+        return world.contract.raw(route.method, target, b'{"', headers=cell.caller.headers)
+    return world.contract.request(route.method, target, json=body, headers=cell.caller.headers)
+
+
+def _shake_hands(world: World, cell: Cell) -> Reply:
+    devices = [world.resource("device_id", cell.target)]
+    if cell.caller.home[0] == "a":
+        devices.insert(0, world.resource("device_id", "a1"))
+    try:
+        with open_stream(world.server.base_url, devices, None, headers=cell.caller.headers):
+            return Reply(UPGRADED[0], {}, b"")
+    except Refused as refused:
+        return refused.reply
+
+
+def identity_of(reply: Reply) -> tuple[Any, ...]:
+    """All that an answer tells: everything but the request id and the time."""
+    told = sorted(item for item in reply.headers.items() if item[0].lower() not in _VOLATILE)
+    return reply.status, told, reply.body
+
+
+def run_matrix(world: World, routes: Sequence[Route], callers: Sequence[Caller]) -> Report:
+    """Ask everything and say what is not as it ought to be."""
+    report = Report()
+    marks = {tenant: world.marks_of(tenant) for tenant in "ab"}
+    for route in routes:
+        for group in cells_of(route, callers):
+            replies = [ask(world, cell) for cell in group]
+            for cell, reply in zip(group, replies, strict=True):
+                _judge(report, cell, reply, marks)
+            _compare(report, group, replies)
+    return report
+
+
+def _judge(report: Report, cell: Cell, reply: Reply, marks: dict[str, list[str]]) -> None:
+    report.cells += 1
+    outcome = (reply.status, reply.code)
+    report.outcomes[outcome] += 1
+    if outcome != expected(cell):
+        report.problems.append(f"{cell}: {outcome}, not {expected(cell)}")
+    if cell.caller.audience is Audience.ADMIN:
+        return
+    other = "b" if cell.caller.home[0] == "a" else "a"
+    text = reply.body.decode()
+    told = [mark for mark in marks[other] if mark in text]
+    if told:
+        report.problems.append(f"{cell}: tells {told} of the other tenant")
+
+
+def _compare(report: Report, group: Sequence[Cell], replies: Sequence[Reply]) -> None:
+    """What is not the caller's looks like what does not exist, to the last byte."""
+    seen = {
+        cell.target: identity_of(reply)
+        for cell, reply in zip(group, replies, strict=True)
+        if not is_owned(cell)
+    }
+    report.problems += [
+        f"{group[0]}: the answer for {target} differs from that for what is absent"
+        for target, told in seen.items()
+        if told != seen.get(ABSENT, told)
+    ]

@@ -1,0 +1,287 @@
+"""Two tenants with all that can be owned, and everybody who may try to get at it."""
+
+import itertools
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from tellus.identity.model import AdminScope
+from tellus.kernel.call import Audience
+from tests.contract.client import ContractClient
+from tests.minting import basic, broken_signature, expired, unsigned
+from tests.server import Client, Device, RunningServer
+
+ABSENT = "absent"
+TARGETS = ("a1", "a2", "b1", ABSENT)
+"""Whose a resource is: of tenant a's first or second device, of tenant b's, or of nobody."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Somebody who calls: the header they send, and what the platform ought to know of them.
+
+    ``home`` is the target that is their own. ``problem`` is empty for a living principal with a
+    good token, else ``bad`` (answered 2001) or ``expired`` (2002 where the audience is right). A
+    ``partial`` administrator has not all scopes.
+    """
+
+    name: str
+    authorization: str | None
+    audience: Audience | None = None
+    scopes: frozenset[str] = frozenset()
+    home: str = "a1"
+    problem: str = ""
+    partial: bool = False
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {} if self.authorization is None else {"authorization": self.authorization}
+
+
+@dataclass
+class Place:
+    """One device of a tenant with what hangs on it."""
+
+    operator_id: str
+    site_id: str
+    device: Device
+    command_id: str = ""
+    record_id: str = ""
+
+
+@dataclass
+class World:
+    """A running platform with two tenants in it."""
+
+    server: RunningServer
+    contract: ContractClient
+    admin: ContractClient
+    places: dict[str, Place]
+    clients: dict[str, Client]
+    callers: list[Caller] = field(default_factory=list)
+
+    def marks_of(self, tenant: str) -> list[str]:
+        """What must not appear in any answer to somebody of the other tenant."""
+        found = [client.client_id for name, client in self.clients.items() if name[0] == tenant]
+        for name, place in self.places.items():
+            if name[0] == tenant:
+                device = place.device
+                found += [place.operator_id, place.site_id, device.device_id, device.sn]
+                found += [place.command_id, place.record_id]
+        return found
+
+    def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
+        """The id of what ``target`` owns; a ``fresh`` one may be spoilt by the request."""
+        if target == ABSENT:
+            return {"sn": "SN-"}.get(kind, kind.removesuffix("_id") + "_") + secrets.token_hex(10)
+        if fresh or kind in _ADMINISTERED:
+            return self._make(kind, self.places[target])
+        place = self.places[target]
+        if kind == "device_id":
+            return place.device.device_id
+        return str(getattr(place, kind))
+
+    def resources(self, kinds: list[str], target: str, *, fresh: bool) -> dict[str, str]:
+        """The ids of several kinds that belong together, such as a client and its secret."""
+        found = {kind: self.resource(kind, target, fresh=fresh) for kind in kinds}
+        if "secret_id" in found:
+            made = self._client(self.places[target].operator_id)
+            found |= {"client_id": made["client_id"], "secret_id": made["secret_id"]}
+        return found
+
+    def _make(self, kind: str, place: Place) -> str:
+        if kind == "device_id":
+            return self.server.register().device_id
+        if kind == "site_id":
+            return self._post("sites", operator_id=place.operator_id, name="Spare")["site_id"]
+        if kind == "sn":
+            sn = f"SN-{secrets.token_hex(6)}"
+            return self._post("devices/provision", sn=sn, site_id=place.site_id)["sn"]
+        if kind == "service_account_id":
+            made = self._post("service-accounts", name="spare", scopes=["org:read"])
+            return made["service_account_id"]
+        if kind == "operator_id":
+            return place.operator_id
+        return self._client(place.operator_id)[kind]
+
+    def _client(self, operator_id: str) -> dict[str, str]:
+        return self._post("clients", operator_id=operator_id, scopes=["read"])
+
+    def _post(self, path: str, **body: Any) -> Any:
+        return self.admin.post(f"/v1/admin/{path}", body, expect=200).data
+
+
+_ADMINISTERED = frozenset({"client_id", "secret_id", "service_account_id", "sn"})
+KINDS = frozenset({"device_id", "site_id", "command_id", "operator_id"}) | _ADMINISTERED
+"""The kinds of resources that a path, query or body may name."""
+
+
+def now_text() -> str:
+    """This moment as chargers write it."""
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def build_world(server: RunningServer) -> World:
+    """Two tenants, three chargers with a record and a command each, and all callers."""
+    contract = ContractClient(server.base_url)
+    admin = contract.bearer(_admin_token(server, contract), "admin")
+    places, clients = {}, {}
+    for tenant, names in (("a", ("a1", "a2")), ("b", ("b1",))):
+        operator_id = server.create_operator(f"Tenant {tenant}")
+        site_id = server.create_site(operator_id, f"Site {secrets.token_hex(8)}")
+        for scopes in (("read", "write"), ("read",), ("write",)):
+            clients[f"{tenant} {' '.join(scopes)}"] = server.create_client(operator_id, scopes)
+        for name in names:
+            sn = f"SN-{secrets.token_hex(8)}"
+            device = server.register(sn, enrolment=server.provision(sn, site_id))
+            places[name] = Place(operator_id, site_id, device)
+    world = World(server, contract, admin, places, clients)
+    for name, place in places.items():
+        _furnish(world, name, place)
+    world.callers = [*_operators(world), *_devices(world), *_admins(world), *_strangers(world)]
+    return world
+
+
+def _furnish(world: World, name: str, place: Place) -> None:
+    """Let a charger report a record, and its operator issue a command."""
+    place.record_id = f"rec-{secrets.token_hex(8)}"
+    charger = world.contract.device(place.device.token)
+    charger.post("/v1/device/charging-records", record_body(place.record_id), expect=200)
+    operator = world.contract.operator(world.clients[f"{name[0]} read write"].token)
+    target = f"/v1/operator/devices/{place.device.device_id}/connectors/2/start"
+    place.command_id = operator.post(target, expect=200).data["command_id"]
+
+
+def record_body(record_id: str) -> dict[str, Any]:
+    """A charging record as a charger sends it."""
+    return {
+        "record_id": record_id,
+        "connector_id": 1,
+        "start_time": "2025-06-02T09:00:00Z",
+        "end_time": "2025-06-02T10:00:00Z",
+        "energy": 20.0,
+        "max_power": 50.0,
+        "avg_power": 20.0,
+        "meter_start": 100.0,
+        "meter_end": 120.0,
+    }
+
+
+def _admin_token(server: RunningServer, contract: ContractClient) -> str:
+    held = server.admin_file
+    answer = contract.request(
+        "POST",
+        "/v1/admin/oauth/token",
+        form={"grant_type": "client_credentials"},
+        basic=(held["service_account_id"], held["service_account_secret"]),
+        expect=200,
+    )
+    return str(answer.json["access_token"])
+
+
+def _bearer(token: str) -> str:
+    return f"Bearer {token}"
+
+
+def _operators(world: World) -> list[Caller]:
+    callers = [
+        Caller(
+            f"client {name}",
+            _bearer(client.token),
+            Audience.OPERATOR,
+            frozenset(name.split()[1:]),
+            f"{name[0]}1",
+        )
+        for name, client in world.clients.items()
+    ]
+    revoked = world.server.create_client(world.places["a1"].operator_id)
+    world.admin.delete(f"/v1/admin/clients/{revoked.client_id}", expect=200)
+    over = expired(world.server, world.clients["a read write"].token)
+    audience = Audience.OPERATOR
+    return [
+        *callers,
+        Caller("revoked client", _bearer(revoked.token), audience, problem="bad"),
+        Caller("client, expired", _bearer(over), audience, problem="expired"),
+        Caller(
+            "revoked client, expired",
+            _bearer(expired(world.server, revoked.token)),
+            audience,
+            problem="bad",
+        ),
+    ]
+
+
+def _devices(world: World) -> list[Caller]:
+    callers = [
+        Caller(f"device {name}", _bearer(place.device.token), Audience.DEVICE, home=name)
+        for name, place in world.places.items()
+    ]
+    gone = world.server.register()
+    world.admin.delete(f"/v1/admin/devices/{gone.device_id}", expect=200)
+    over = expired(world.server, world.places["a1"].device.token)
+    return [
+        *callers,
+        Caller("deleted device", _bearer(gone.token), Audience.DEVICE, problem="bad"),
+        Caller("device, expired", _bearer(over), Audience.DEVICE, problem="expired"),
+    ]
+
+
+def _admins(world: World) -> list[Caller]:
+    scopes = [scope.value for scope in AdminScope]
+    wanted = [("all scopes", scopes), *((scope, [scope]) for scope in scopes)]
+    wanted += [(f"all but {left}", [s for s in scopes if s != left]) for left in scopes]
+    callers = [
+        Caller(
+            f"admin, {name}",
+            _bearer(token),
+            Audience.ADMIN,
+            frozenset(held),
+            partial=held != scopes,
+        )
+        for name, held in wanted
+        for _, token in [_account(world, held)]
+    ]
+    account_id, token = _account(world, scopes)
+    world.admin.delete(f"/v1/admin/service-accounts/{account_id}", expect=200)
+    over = expired(world.server, callers[0].headers["authorization"].split()[1])
+    return [
+        *callers,
+        Caller("revoked admin", _bearer(token), Audience.ADMIN, problem="bad"),
+        Caller("admin, expired", _bearer(over), Audience.ADMIN, problem="expired"),
+    ]
+
+
+def _account(world: World, scopes: list[str]) -> tuple[str, str]:
+    """A new service account's id and a token of it."""
+    body = {"name": "matrix", "scopes": scopes}
+    made = world.admin.post("/v1/admin/service-accounts", body, expect=200).data
+    credentials = {
+        "service_account_id": made["service_account_id"],
+        "service_account_secret": made["service_account_secret"],
+        "grant_type": "client_credentials",
+    }
+    answer = world.contract.post("/v1/admin/oauth/token", credentials, expect=200)
+    return made["service_account_id"], str(answer.json["access_token"])
+
+
+def _strangers(world: World) -> list[Caller]:
+    """Callers whose header proves nothing."""
+    client = world.clients["a read write"]
+    device = world.places["a1"].device
+    headers = {
+        "nobody": None,
+        "not a token": _bearer("not.a.token"),
+        "empty bearer": "Bearer",
+        "broken signature": _bearer(broken_signature(client.token)),
+        "no signature": _bearer(unsigned(client.token)),
+        "device, broken signature": _bearer(broken_signature(device.token)),
+        "basic": basic(client.client_id, client.client_secret),
+        "secret as bearer": _bearer(client.client_secret),
+    }
+    return [Caller(name, header, problem="bad") for name, header in headers.items()]
+
+
+def tenants() -> list[tuple[str, str]]:
+    """Each tenant with the other one."""
+    return list(itertools.permutations("ab"))
