@@ -1,6 +1,6 @@
 """What the steps of one telemetry request cost on the event loop, in microseconds each.
 
-    python -m bench.hot_path [--seconds 0.3]
+python -m bench.hot_path [--seconds 0.3]
 """
 
 import argparse
@@ -8,12 +8,12 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 from bench.figures import Figure, format_figures
-from tellus.fleet.directory import Device
+from tellus.bus.memory import MemoryBus
+from tellus.fleet.directory import Connector, Device, Directory
 from tellus.fleet.model import Reading
 from tellus.fleet.service import FleetService
 from tellus.identity.keys import create_key_file
@@ -22,6 +22,7 @@ from tellus.kernel.call import Audience, Principal
 from tellus.kernel.clock import SystemClock
 from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.limits import RATES, window_of
+from tellus.storage.sqlite import SQLiteDatabase
 from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.draining import DrainState
 from tellus.surfaces.http import Pipeline
@@ -139,9 +140,6 @@ class Parts:
     """The platform's parts that a telemetry request passes, without a store behind them."""
 
     def __init__(self, identity: IdentityService) -> None:
-        from tellus.bus.memory import MemoryBus  # noqa: PLC0415 - here alone
-        from tellus.fleet.directory import Connector, Directory  # noqa: PLC0415 - here alone
-
         self.identity = identity
         directory = Directory()
         for number in range(1, _BATCH + 1):
@@ -188,8 +186,6 @@ def measure(seconds: float = 0.3) -> list[Figure]:
 
 
 async def _measure(folder: Path, seconds: float) -> list[Figure]:
-    from tellus.storage.sqlite import SQLiteDatabase  # noqa: PLC0415 - only to issue a token
-
     clock = SystemClock()
     keys = create_key_file(folder / "keys.json")
     async with SQLiteDatabase.open(folder / "bench.db") as database:
@@ -206,7 +202,6 @@ async def _measure(folder: Path, seconds: float) -> list[Figure]:
         uploads = batches()
         parts.kind.after_commit(uploads, parts.kind.apply_many(tx, uploads))
 
-    now = datetime.now(UTC)
     steps: dict[str, tuple[Callable[[], Any], int]] = {
         "decode the body": (lambda: decoder.decode(BODY), 1),
         "authenticate, token known": (
@@ -223,7 +218,6 @@ async def _measure(folder: Path, seconds: float) -> list[Figure]:
             pipeline_call(identity, parts.telemetry, token), 1,
         ),
     }  # fmt: skip
-    del now
     return [
         Figure(RUNNER, name, each_us(work, seconds) / count, "us")
         for name, (work, count) in steps.items()

@@ -5,7 +5,7 @@ of connectors. Then the same while another thread keeps the interpreter busy, as
 load does: each SQLite step then waits for the interpreter lock, so few large statements win. Last
 the whole path, ``submit`` from many tasks to durable and back.
 
-    python bench/storage_rows.py [--seconds 0.5] [--folder DIR]
+    python -m bench.storage_rows [--seconds 0.5] [--folder DIR]
 """
 
 import argparse
@@ -23,6 +23,7 @@ from typing import Any
 
 import uvloop
 
+from bench.figures import Figure
 from tellus.kernel.clock import SystemClock
 from tellus.storage.database import Tx
 from tellus.storage.migrate import load_migrations
@@ -126,7 +127,7 @@ def busy_interpreter() -> Iterator[None]:
         thread.join()
 
 
-def measure(folder: Path, apply: Apply, size: int, seconds: float) -> tuple[float, float]:
+def measure_batches(folder: Path, apply: Apply, size: int, seconds: float) -> tuple[float, float]:
     """Return rows per second and milliseconds per committed batch on a fresh database."""
     with tempfile.TemporaryDirectory(dir=folder) as fresh:
         connection = open_writer(Location(Path(fresh) / "bench.db"))
@@ -207,9 +208,9 @@ def report(folder: Path, seconds: float) -> None:
             for size in SIZES:
                 if busy:
                     with busy_interpreter():
-                        rate, batch_ms = measure(folder, apply, size, seconds)
+                        rate, batch_ms = measure_batches(folder, apply, size, seconds)
                 else:
-                    rate, batch_ms = measure(folder, apply, size, seconds)
+                    rate, batch_ms = measure_batches(folder, apply, size, seconds)
                 cells.append(f"{rate:9,.0f} ({batch_ms:4.1f})")
             print(f"  {name:22}" + "".join(f"{cell:>16}" for cell in cells))
     print("whole path: operations/s, p50 ms, p99 ms, operations/batch, ms/checkpoint")
@@ -218,6 +219,29 @@ def report(folder: Path, seconds: float) -> None:
             path = measure_path(folder, VARIANTS[name], tasks, max(seconds, 1.0))
             figures = "".join(f"{figure:12,.2f}" for figure in uvloop.run(path))
             print(f"  {name:22}{tasks:6} tasks{figures}")
+
+
+def measure(seconds: float = 0.3) -> list[Figure]:
+    """Return the rows that matter most, for the table of the whole programme."""
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(0.0005)
+    folder = Path(tempfile.gettempdir())
+    figures = []
+    try:
+        for size in (1, 64, 512):
+            rate, batch_ms = measure_batches(folder, store_with_state, size, seconds)
+            name = f"samples + live state, {size} in a batch"
+            figures.append(Figure("storage_rows", name, rate, "rows/s"))
+            figures.append(Figure("storage_rows", f"{name}, each batch", batch_ms, "ms"))
+        for tasks in (64, 256):
+            path = measure_path(folder, store_with_state, tasks, max(seconds, 1.0))
+            rate, _, p99_ms, *_ = uvloop.run(path)
+            name = f"submit to durable, {tasks} tasks"
+            figures.append(Figure("storage_rows", name, rate, "operations/s"))
+            figures.append(Figure("storage_rows", f"{name}, p99", p99_ms, "ms"))
+    finally:
+        sys.setswitchinterval(interval_s)
+    return figures
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Durable telemetry POSTs a second and their p99, beside four peers in the same run.
 
-    python -m bench.telemetry [--seconds 3] [--rounds 3] [--connections 64,256] [--peers all]
+python -m bench.telemetry [--seconds 3] [--rounds 3] [--connections 64,256] [--peers all]
 """
 
 import argparse
@@ -27,6 +27,8 @@ PATH = "/v1/device/telemetry"
 US = "tellus"
 _BEFORE_NOW_MS = 60_000
 _APART_MS = 1_000
+# What was in flight at the end of a round is finished before the next server's turn.
+_SETTLE_S = 0.3
 _GOALS = {"nginx": 0.10, "influxdb": 1.0, "fastapi": 10.0}
 _P99_GOAL_MS = 25.0
 
@@ -62,6 +64,7 @@ class Target:
             seed=len(self.outcomes) + 1,
         )
         spent_s = self.server.processor_s() - before_s
+        time.sleep(_SETTLE_S)
         self.base_ms += outcome.leap_ms + _APART_MS
         self.outcomes.append(outcome)
         self.rounds.setdefault(connections, []).append(outcome)
@@ -121,9 +124,7 @@ def _start_peers(
     return targets
 
 
-def _run_rounds(
-    targets: list[Target], options: Options, folder: Path, tokens: list[str]
-) -> None:
+def _run_rounds(targets: list[Target], options: Options, folder: Path, tokens: list[str]) -> None:
     def load(**rest: object) -> Load:
         return Load(tokens=tokens, seconds=options.seconds, **rest)  # type: ignore[arg-type]
 

@@ -65,7 +65,8 @@ async def register(port: int, count: int, prefix: str = "BENCH") -> list[Charger
     async def work() -> None:
         connection = await HttpConnection.open(port)
         for number in numbers:
-            chargers.append(await _register(connection, f"{prefix}-{number:05d}"))
+            charger = await _register(connection, f"{prefix}-{number:05d}")
+            chargers.append(charger)
         connection.close()
 
     await asyncio.gather(*(work() for _ in range(min(_AT_ONCE, count))))

@@ -51,6 +51,11 @@ class HttpConnection(asyncio.Protocol):
         """Keep the transport."""
         self._transport = transport  # type: ignore[assignment]  # it is a socket's
 
+    @property
+    def unanswered(self) -> int:
+        """Return how many requests wait for their answer."""
+        return len(self._waiting)
+
     def ask(self, request: bytes) -> "asyncio.Future[Answer]":
         """Write a request; the future gets status and body."""
         future: asyncio.Future[Answer] = self._loop.create_future()
@@ -119,9 +124,7 @@ class StreamReader(asyncio.Protocol):
             f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n"
         ).encode()
         loop = asyncio.get_running_loop()
-        _, reader = await loop.create_connection(
-            lambda: cls(request, on_frame), "127.0.0.1", port
-        )
+        _, reader = await loop.create_connection(lambda: cls(request, on_frame), "127.0.0.1", port)
         await reader.opened
         return reader
 

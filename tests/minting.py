@@ -19,9 +19,7 @@ def signing_key(server: RunningServer, kid: str) -> bytes:
     ring = load_key_file(server.data_dir / "keys.json")
     database = f"file:{server.data_dir / 'tellus.db'}?mode=ro"
     with closing(sqlite3.connect(database, uri=True)) as connection:
-        row = connection.execute(
-            "SELECT sealed FROM signing_keys WHERE kid = ?", (kid,)
-        ).fetchone()
+        row = connection.execute("SELECT sealed FROM signing_keys WHERE kid = ?", (kid,)).fetchone()
     return ring.open(row[0], f"signing-key:{kid}")
 
 

@@ -160,7 +160,13 @@ class Platform:
         settings, clock = self.settings, self.clock
         proxies = TrustedProxies(settings.server.trusted_proxies)
         limiter = Limiter(settings.limits.scale, settings.server.trusted_proxies)
-        self.hub = Hub(self.directory, clock, self.identity.authenticate, settings.stream.cadence_s)
+        self.hub = Hub(
+            self.directory,
+            clock,
+            self.identity.authenticate,
+            cadence_s=settings.stream.cadence_s,
+            slow_after_s=settings.stream.slow_after_s,
+        )
         self.bus.subscribe(DEVICE_CHANGED, self.hub.on_changed)
         services = (
             self.audit,
@@ -215,6 +221,7 @@ class Platform:
                 refused=lambda: self.guard.refused if self.guard else {},
                 lag=self.lag,
                 version=tellus.__version__,
+                admitted=lambda: self.events.admitted,
             )
         )
         sandbox = settings.instance.sandbox

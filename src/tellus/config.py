@@ -13,7 +13,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, EnvSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 PREFIX = "TELLUS_"
 NOT_SETTINGS = frozenset(
@@ -129,6 +134,11 @@ class StreamSettings(_Section):
         gt=0,
         description="Least time between two frames of one device to one subscriber (s).",
     )
+    slow_after_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="How long a subscriber may take nothing before its stream is closed (s).",
+    )
 
 
 class CompatSettings(_Section):
@@ -180,6 +190,19 @@ class Settings(BaseSettings):
     compat: CompatSettings = CompatSettings()
     log: LogSettings = LogSettings()
     instance: InstanceSettings = InstanceSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take nothing but what is given: ``load_configuration`` has read the environment."""
+        del settings_cls, env_settings, dotenv_settings, file_secret_settings
+        return (init_settings,)
 
     @property
     def database_file(self) -> Path:

@@ -5,6 +5,7 @@ same steps: level, time, traceback as text, redaction by key and shape. A flood 
 counted and summed up, never written line by line.
 """
 
+import asyncio
 import contextlib
 import logging
 import sys
@@ -160,9 +161,18 @@ class LogRecorder:
             log.error("request.crashed", request_id=request_id, operation=endpoint, exc_info=error)
 
     def flush(self) -> None:
-        """Sum up what was held back so far; to be called now and then, and at the end."""
-        self._refusals.flush()
-        self._failures.flush()
+        """Sum up what was held back so far, server events included."""
+        for damper in (self._refusals, self._failures, _server_events):
+            damper.flush()
+
+    async def run(self) -> None:
+        """Sum up every 10 s, and once more when cancelled."""
+        try:
+            while True:
+                await asyncio.sleep(WINDOW_S)
+                self.flush()
+        finally:
+            self.flush()
 
 
 def log_event(event: str, facts: Mapping[str, Any]) -> None:
@@ -178,11 +188,6 @@ def log_event(event: str, facts: Mapping[str, Any]) -> None:
         log.info(event, **facts)
     else:
         log.warning(event, **facts)
-
-
-def flush_events() -> None:
-    """Sum up what ``log_event`` held back; to be called now and then, and at the end."""
-    _server_events.flush()
 
 
 def _sum_up(event: str) -> Callable[[float, Mapping[str, int]], None]:

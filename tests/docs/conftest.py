@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,17 +11,16 @@ import pytest
 from tellus.cli.environment import write_env_file
 from tests.server import RunningServer, running_server
 
-CHARGERS = 12
+CHARGERS = 4
 _READY_WITHIN_S = 30.0
 
 
-@pytest.fixture(scope="session")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A fresh platform with chargers that are online and idle, or charging."""
-    folder = tmp_path_factory.mktemp("documented")
-    with running_server(folder / "data", "--sandbox") as server:
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[RunningServer]:
+    """A fresh platform with chargers that are online and idle."""
+    with running_server(tmp_path / "data", "--sandbox") as server:
         command = [sys.executable, "-m", "tellus", "simulate", "--base-url", server.base_url]
-        options = ["--chargers", str(CHARGERS), "--seed", "7", "--quiet", "--json"]
+        options = ["--chargers", str(CHARGERS), "--scenario", "quiet", "--quiet", "--json"]
         fleet = subprocess.Popen(
             [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -45,17 +44,12 @@ def _wait_for_chargers(server: RunningServer) -> None:
 @pytest.fixture
 def reader_folder(platform: RunningServer, tmp_path: Path) -> Path:
     """A folder as the sandbox leaves it: ``.venv`` and ``.env.tellus``."""
-    return make_reader_folder(platform, tmp_path)
-
-
-@pytest.fixture
-def folder_for(tmp_path: Path) -> Callable[[RunningServer], Path]:
-    """Make such a folder for another platform."""
-    return lambda server: make_reader_folder(server, tmp_path)
+    return make_reader_folder(platform, tmp_path / "reader")
 
 
 def make_reader_folder(server: RunningServer, folder: Path) -> Path:
-    """Put ``.venv`` and ``.env.tellus`` into ``folder``."""
+    """Put ``.venv`` and ``.env.tellus`` into a new ``folder``."""
+    folder.mkdir()
     (folder / ".venv").symlink_to(sys.prefix)
     client = server.create_client()
     held = server.admin_file

@@ -93,6 +93,6 @@ def _run(
 
 
 def _environment(folder: Path) -> dict[str, str]:
-    """Return the environment of a reader who works in ``folder``, with ``.venv/bin`` on the path."""
+    """Return the environment of a reader in ``folder``, with ``.venv/bin`` on the path."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TELLUS_")}
     return clean | {"PATH": f"{folder}/.venv/bin:{clean['PATH']}"}

@@ -38,13 +38,14 @@ def compact_often() -> None:
     app._COMPACT_EVERY_S = 0.2
 
 
-def crash_on_a_blank() -> None:
-    """Fail on events whose data holds a certain kind of text, as a careless handler would."""
+def crash_without_connector() -> None:
+    """Fail on events of no connector, as a handler would that looks it up unasked."""
     genuine: Callable[..., Any] = events.EventService.report
 
     async def report(service: Any, reported: Sequence[Any]) -> Any:
         for event in reported:
-            len(event.data.encode("ascii"))
+            if event.connector_id == 0:
+                raise KeyError(event.connector_id)
         return await genuine(service, reported)
 
     events.EventService.report = report  # type: ignore[method-assign]
@@ -69,7 +70,7 @@ FAULTS = {
     for plant in (
         answer_before_commit,
         compact_often,
-        crash_on_a_blank,
+        crash_without_connector,
         queue_for_the_slow,
         forget_the_polls,
     )

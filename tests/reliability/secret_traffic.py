@@ -78,6 +78,7 @@ class SecretTraffic:
             self.send("GET", here, headers={"Authorization": f"Bearer {value}"})
             self.send("GET", here, params={"token": value, "size": value, "device_id": value})
             self.send("GET", here, headers=dict(_odd_headers(value)) | self._operator())
+            self.send("GET", f"{here}?{value}=1&{value}=2&size=0", headers=self._operator())
         for canary, path in itertools.product(canaries, _WRITES):
             self._write_misplaced(canary.value, path)
 
@@ -105,6 +106,12 @@ class SecretTraffic:
                 {"items": [_record(f"B-{number}", canary.value)]},
             )
         self.send("GET", "/v1/operator/charging-records", headers=self._operator())
+
+    def send_events(self, vins: Sequence[Canary]) -> None:
+        """Upload, as a charger does, events whose data holds VINs."""
+        for canary in vins:
+            self.accept("/v1/device/events", _event(canary.value))
+            self.accept("/v1/device/events/batch", {"items": [_event(canary.value)]})
 
     def accept(self, path: str, body: Any, status: int = 200) -> None:
         """Upload something that has to be answered with ``status``."""
@@ -180,6 +187,16 @@ def _record(record_id: str, vin: str) -> dict[str, Any]:
         "vehicle_info": {"vin": vin, "remark": f"vehicle {vin}"},
         "remark": f"driver of {vin} was late",
         "details": {"seen": [vin, {vin: 1}]},
+    }
+
+
+def _event(vin: str) -> dict[str, Any]:
+    data = {"vin": vin, "fault_message": f"handshake with {vin} failed", "details": {vin: [vin]}}
+    return {
+        "timestamp": datetime.now(UTC).isoformat(),
+        "event_type": "plug_in",
+        "connector_id": 1,
+        "data": data,
     }
 
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
+
 from tellus.kernel.call import Audience, Nothing
 from tellus.surfaces.routes import Answer, Route
 from tests.contract.client import Refused, Reply
@@ -84,7 +86,7 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     "createClient": lambda fill: {"operator_id": fill("operator_id"), "scopes": ["read"]},
     "updateClient": lambda _: {"name": "Renamed"},
     "rotateClientSecret": lambda _: {"overlap_s": 60},
-    "createServiceAccount": lambda _: {"name": "Another", "scopes": ["org:read"]},
+    "createServiceAccount": lambda _: {"name": "Another", "scopes": ["org:write"]},
     "rotateServiceAccountSecret": lambda _: {"revoke_tokens": False},
     "rotateSigningKey": lambda _: {"revoke_tokens": False},
     "createSite": lambda fill: {"operator_id": fill("operator_id"), "name": "Another"},
@@ -98,9 +100,11 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
 }
 """A valid body for each operation that takes one; `fill` gives the id of what it names."""
 
-QUERIES: dict[str, dict[str, Any]] = {"fetchCommand": {"connector_id": 1, "wait": 1}}
-GRANTED_BY_OWN: dict[str, frozenset[str]] = {"createServiceAccount": frozenset({"org:read"})}
-"""Scopes that an administrator must hold beside the row's own, because it hands them on."""
+QUERIES: dict[str, dict[str, Any]] = {
+    "fetchCommand": {"connector_id": 1, "wait": 1},
+    "subscribeTelemetry": {"devices": "dvc_1"},
+}
+"""A query for each operation that cannot do without one."""
 
 _PATH_NUMBERS = {"connector_id": "1"}
 _SPOILT = {"page": "0", "size": "0", "wait": "0", "include": "nonsense", "devices": "%"}
@@ -181,19 +185,30 @@ def what_is_missing(routes: Sequence[Route]) -> list[str]:
         name = route.operation_id
         if route.request is not Nothing and name not in BODIES:
             missing.append(f"{name}: add a valid body to BODIES in {__name__}")
+        missing += [
+            f"{name}: add the query {one.name} to QUERIES in {__name__}"
+            for one in msgspec.structs.fields(route.query)
+            if one.required and one.name not in QUERIES.get(name, {})
+        ]
         for parameter in parameters_of(route):
             if parameter not in KINDS and parameter not in _PATH_NUMBERS:
                 missing.append(f"{name}: tell World.resource what {{{parameter}}} is")
     return missing
 
 
-def ways_of(route: Route) -> list[str]:
-    """Plain; spoilt, where its shape can be; and as a handshake for a stream."""
-    ways = ["plain"]
+def ways_of(route: Route, caller: Caller) -> list[str]:
+    """Plain; spoilt, where its shape can be and is looked at; and as a handshake for a stream."""
+    if route.answer is Answer.STREAM:
+        return ["plain", "handshake"]
     queried = () if route.query is Nothing else route.query.__struct_fields__
-    if route.request is not Nothing or any(name in _SPOILT for name in queried):
-        ways.append("spoilt")
-    return ["plain", "handshake"] if route.answer is Answer.STREAM else ways
+    spoilable = route.request is not Nothing or any(name in _SPOILT for name in queried)
+    return ["plain", "spoilt"] if spoilable and not caller.problem else ["plain"]
+
+
+def targets_of(route: Route, caller: Caller) -> tuple[str, ...]:
+    """Whose resources to try; tenant a's other device only where it may make a difference."""
+    differs = route.audience is not Audience.ADMIN and caller.audience is route.audience
+    return TARGETS if differs and not caller.problem else ("a1", "b1", ABSENT)
 
 
 def cells_of(route: Route, callers: Sequence[Caller]) -> Iterator[list[Cell]]:
@@ -205,11 +220,12 @@ def cells_of(route: Route, callers: Sequence[Caller]) -> Iterator[list[Cell]]:
     for caller in callers:
         if caller.partial and caller.audience is not route.audience:
             continue
-        for way in ways_of(route):
+        targets = targets_of(route, caller)
+        for way in ways_of(route, caller):
             slots = ["query device_id"] if way == "handshake" else slots_of(route)
-            for slot in slots:
-                yield [Cell(route, caller, slot, target, way) for target in TARGETS]
-            if not slots:
+            for slot in slots or ([""] if way == "spoilt" else []):
+                yield [Cell(route, caller, slot, target, way) for target in targets]
+            if way == "plain" and all(slot.startswith("query ") for slot in slots):
                 yield [Cell(route, caller, "", caller.home, way)]
 
 
@@ -229,21 +245,26 @@ def is_owned(cell: Cell) -> bool:
     return cell.target[0] == cell.caller.home[0]
 
 
-def expected(cell: Cell) -> Outcome:
-    """The outcome by the row and by ownership alone, in the order in which checks are made."""
-    route, caller = cell.route, cell.caller
+def refusal_of(route: Route, caller: Caller) -> Outcome | None:
+    """What the caller gets from the operation whatever it asks, None if it is let in."""
     if caller.audience is not route.audience or caller.problem == "bad":
         return UNAUTHENTICATED
     if caller.problem == "expired":
         return EXPIRED
     if route.scope is not None and route.scope not in caller.scopes:
         return FORBIDDEN
+    return None
+
+
+def expected(cell: Cell) -> Outcome:
+    """The outcome by the row and by ownership alone, in the order in which checks are made."""
+    refusal = refusal_of(cell.route, cell.caller)
+    if refusal is not None:
+        return refusal
     if cell.way == "spoilt":
         return BAD_SHAPE
-    if route.answer is Answer.STREAM and cell.way == "plain":
+    if cell.route.answer is Answer.STREAM and cell.way == "plain":
         return UPGRADE
-    if not GRANTED_BY_OWN.get(route.operation_id, frozenset()) <= caller.scopes:
-        return FORBIDDEN
     if not is_owned(cell):
         return NOT_FOUND
     return UPGRADED if cell.way == "handshake" else SUCCESS
@@ -268,6 +289,8 @@ def ask(world: World, cell: Cell) -> Reply:
         else:
             values |= world.resources(names, cell.target, fresh=fresh)
     query = dict(QUERIES.get(route.operation_id, {}))
+    if route.query is not Nothing and "size" in route.query.__struct_fields__:
+        query["size"] = 100  # the more is listed, the more could be another tenant's
     if place == "query":
         query[name] = world.resource(name, cell.target)
 

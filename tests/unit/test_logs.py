@@ -1,5 +1,7 @@
 """The log: JSON lines, one door, nothing secret, no flood."""
 
+import asyncio
+import contextlib
 import io
 import json
 import logging
@@ -20,7 +22,6 @@ from tellus.logs import (
     Damper,
     LogRecorder,
     configure_logs,
-    flush_events,
     log_event,
 )
 from tests.contract.canaries import flock, scan_text
@@ -56,11 +57,11 @@ def log() -> Iterator[Log]:
     held = (root.handlers[:], root.level, sys.excepthook, threading.excepthook)
     written = Log()
     written.configure()
-    flush_events()
+    LogRecorder().flush()
     written.stream.truncate(0)
     written.stream.seek(0)
     yield written
-    flush_events()
+    LogRecorder().flush()
     structlog.reset_defaults()
     logging.captureWarnings(False)
     root.handlers[:], root.level, sys.excepthook, threading.excepthook = held
@@ -221,8 +222,24 @@ def test_log_event__server_events__have_levels_and_refusals_are_counted(log: Log
     for _ in range(50):
         log_event("request_refused", {"status": 431, "address": "192.0.2.1"})
     assert [line["level"] for line in log.lines] == ["info", "warning", "error"]
-    flush_events()
+    LogRecorder().flush()
     assert log.lines[-1]["counts"] == {"request_refused 431": 50}
+
+
+def test_recorder__server_stops__says_what_it_still_held_back(log: Log) -> None:
+    """The last window is summed up when the server ends."""
+
+    async def run() -> None:
+        recorder = LogRecorder()
+        running = asyncio.create_task(recorder.run())
+        await asyncio.sleep(0)
+        recorder.failure("req_1", "getSite", NotFound(), "")
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(run())
+    assert log.lines[-1]["counts"] == {"getSite 404 3001": 1}
 
 
 def test_damper__each_window__begins_anew() -> None:

@@ -48,6 +48,9 @@ COMMANDS: Final = {
 }
 """All commands; a command's module is imported only when it is wanted."""
 
+HIDDEN: Final = {"docs": _Place("docs", "docs", "Write the documentation's reference pages.")}
+"""Commands for those who work on the project; they are not listed."""
+
 
 class _Commands(click.Group):
     """Looks commands up by name, so that ``--help`` and completion stay quick."""
@@ -60,7 +63,7 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return one command, or None."""
         del ctx
-        place = COMMANDS.get(cmd_name)
+        place = COMMANDS.get(cmd_name) or HIDDEN.get(cmd_name)
         if place is None:
             return None
         module = importlib.import_module(f"tellus.cli.{place.module}")

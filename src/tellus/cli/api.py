@@ -1,6 +1,7 @@
 """``tellus api``: one authenticated call, its answer as it came."""
 
 import asyncio
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -24,7 +25,10 @@ from tellus.cli.environment import BASE_URL, CLIENT, find_variables
 _TIMEOUT_S: Final = 75.0
 _SUCCESS: Final = range(200, 300)
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-_NO_CLIENT: Final = "Which client? Set TELLUS_BASE_URL, TELLUS_CLIENT_ID and TELLUS_CLIENT_SECRET, or use --as admin"
+_NO_CLIENT: Final = (
+    "Which client? Set TELLUS_BASE_URL, TELLUS_CLIENT_ID and TELLUS_CLIENT_SECRET,"
+    " or call as the administrator with --as admin"
+)
 
 
 class _Answer(NamedTuple):
@@ -113,19 +117,25 @@ async def _call(
 async def _log_in(role: str, data_dir: Path | None) -> tuple[str, str | None]:
     """Return where the platform answers and a token for the role."""
     if role == "client":
-        found = find_variables((BASE_URL, *CLIENT))
-        if found is None:
-            raise CommandFailed(_NO_CLIENT, ExitCode.USAGE)
-        base_url, client_id, secret = found
-        credentials = {"client_id": client_id, "client_secret": secret}
-        body = {"grant_type": "client_credentials", **credentials}
-        async with Api(base_url) as api_:
-            data: Any = await api_.call("POST", "/v1/operator/oauth/token", body)
-        return base_url.rstrip("/"), str(data["access_token"])
+        return await _log_in_client(data_dir)
     if role == "admin":
         access = find_access(data_dir)
         return access.base_url, await _admin_token(access)
     return _public_url(data_dir), None
+
+
+async def _log_in_client(data_dir: Path | None) -> tuple[str, str]:
+    wanted = CLIENT if data_dir is not None else (BASE_URL, *CLIENT)
+    found = find_variables(wanted)
+    if found is None:
+        raise CommandFailed(_NO_CLIENT, ExitCode.USAGE)
+    *where, client_id, secret = found
+    base_url = where[0].rstrip("/") if where else find_access(data_dir).base_url
+    credentials = {"client_id": client_id, "client_secret": secret}
+    body = {"grant_type": "client_credentials", **credentials}
+    async with Api(base_url) as api_:
+        data: Any = await api_.call("POST", "/v1/operator/oauth/token", body)
+    return base_url, str(data["access_token"])
 
 
 async def _admin_token(access: AdminAccess) -> str:
@@ -141,10 +151,8 @@ def _public_url(data_dir: Path | None) -> str:
 def _print(body: bytes) -> None:
     """Print a body: JSON indented where somebody looks, everything else as it came."""
     if sys.stdout.isatty():
-        try:
+        with contextlib.suppress(ValueError):
             body = json.dumps(json.loads(body), indent=2, ensure_ascii=False).encode()
-        except ValueError:
-            pass
     click.echo(body, nl=not body.endswith(b"\n"))
 
 

@@ -12,7 +12,7 @@ from tellus.cli.output import hint, json_option, show_item, show_list
 
 _PATH = "/v1/admin/clients"
 _SHOWN_ONCE = "The secret is shown this once: store it now."
-_CLEARABLE = {
+_CLEARABLE: dict[str, tuple[str, Any]] = {
     "limits": ("limits", {}),
     "networks": ("allowed_networks", []),
     "origins": ("cors_origins", []),

@@ -35,7 +35,7 @@ def show_list(items: Iterable[Mapping[str, Any]], columns: Sequence[str], *, as_
         print_json({"items": held, "total": len(held)})
         return
     rows = [[_text(_find(item, column)) for column in columns] for item in held]
-    titles = [column.replace("_", " ").replace(".", " ").upper() for column in columns]
+    titles = [column.rpartition(".")[2].replace("_", " ").upper() for column in columns]
     show_table(titles, rows)
     if not held:
         click.echo("None.", err=True)

@@ -37,7 +37,11 @@ _COLLECT_AFTER = (10_000, 20, 50)
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
 @click.option("--registration", type=click.Choice(["open", "allowlist"]), help="Who may register.")
 @click.option("--limit-scale", type=float, help="Multiplies every rate limit.")
-@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Least level that is logged.",
+)
 @click.option("--sandbox", is_flag=True, default=None, help="Mark the instance as a sandbox.")
 def serve(config: Path | None, **options: Any) -> None:
     """Run the platform until it is told to stop (Ctrl-C, SIGTERM)."""
@@ -97,7 +101,8 @@ def run(settings: Settings) -> int:
 
 async def _serve(settings: Settings) -> int:
     drain = DrainState()
-    platform = Platform(settings, LogRecorder(), drain=drain)
+    recorder = LogRecorder()
+    platform = Platform(settings, recorder, drain=drain)
     server = build_server(
         Application(platform),
         host=settings.server.host,
@@ -111,6 +116,7 @@ async def _serve(settings: Settings) -> int:
     helpers = [
         asyncio.create_task(_welcome(platform, server, settings)),
         asyncio.create_task(_stop_on_failure(platform, server)),
+        asyncio.create_task(recorder.run()),
     ]
     try:
         await server.serve()
@@ -129,7 +135,7 @@ async def _welcome(platform: Platform, server: GuardServer, settings: Settings) 
     """Write the administrator's file once the server answers, and say where it is."""
     while not server.ready.is_set():  # noqa: ASYNC110 - a flag for other threads too
         await asyncio.sleep(0.01)
-    _calm_collector()
+    calm_collector()
     base_url = _base_url(settings, server.bound_port)
     path = settings.data_dir / ADMIN_FILE
     if not platform.identity.has_service_accounts():
@@ -145,7 +151,7 @@ async def _welcome(platform: Platform, server: GuardServer, settings: Settings) 
     click.echo(f"Tellus answers at {base_url} (reference: {base_url}/docs)", err=True)
 
 
-def _calm_collector() -> None:
+def calm_collector() -> None:
     """Let the garbage collector leave alone what was loaded, and look at the rest less often.
 
     With its defaults it takes an eighth of the processor under load, and each look at the whole

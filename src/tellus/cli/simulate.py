@@ -81,7 +81,11 @@ def _run_in_loop(config: FleetConfig, *, quiet: bool) -> tuple[FleetReport, bool
 @click.option("--base-url", required=True, help="Where the platform answers, without /v1.")
 @click.option("--chargers", default=24, show_default=True, type=click.IntRange(1, 100_000))
 @click.option("--seed", default=42, show_default=True, type=int, help="Same seed, same fleet.")
-@click.option("--duration", type=float, help="Seconds to run; until Ctrl-C without it.")
+@click.option(
+    "--duration",
+    type=click.FloatRange(min=0.0, min_open=True),
+    help="Seconds to run; until Ctrl-C without it.",
+)
 @click.option("--time-scale", default=1.0, show_default=True, type=click.FloatRange(1.0, 3600.0))
 @click.option("--scenario", default="sandbox", show_default=True, help="Who arrives, and when.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

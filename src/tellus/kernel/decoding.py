@@ -25,6 +25,7 @@ _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`(?: - at `\$([^`]*)`)?")
 _PLACE = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
+_INTEGER = re.compile(r"-?[0-9]+(?:\.0+)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _SECRET_FIELD = re.compile(r"secret|token|vin|password|authorization", re.IGNORECASE)
 _VIN = re.compile(r"[A-HJ-NPR-Za-hj-npr-z0-9]{17}")
@@ -45,6 +46,8 @@ class BodyDecoder(Generic[T]):
             InvalidParameter: malformed JSON, a wrong type or a value out of bounds.
             MissingParameter: a required field is absent.
         """
+        if not body.isascii():
+            _require_utf8(body)  # the decoder skips unknown properties without a look
         if b"\\u0000" in body and _NUL_ESCAPE.search(body):
             message = "Text must not contain the NUL character"
             raise InvalidParameter(message, "body")
@@ -79,6 +82,9 @@ def convert_query(values: dict[str, str], kind: type[T]) -> T:
         InvalidParameter: a wrong type or a value out of bounds.
         MissingParameter: a required parameter is absent.
     """
+    for name in _integer_fields(cast("Hashable", kind)):
+        if name in values and not _INTEGER.fullmatch(values[name]):
+            raise InvalidParameter(f"Parameter '{name}' must be an integer", name, values[name])
     for name in _time_fields(cast("Hashable", kind)):
         if name in values and not _DATE.match(values[name]):
             raise InvalidParameter(
@@ -88,6 +94,20 @@ def convert_query(values: dict[str, str], kind: type[T]) -> T:
         return msgspec.convert(values, kind, strict=False)
     except msgspec.ValidationError as error:
         raise _describe_value(error, values) from None
+
+
+@cache
+def _integer_fields(kind: Hashable) -> tuple[str, ...]:
+    """Return the fields that hold an integer: as text, ``1e2`` would be read as one."""
+    described = msgspec.inspect.type_info(kind)
+    fields = described.fields if isinstance(described, msgspec.inspect.StructType) else ()
+    return tuple(field.encode_name for field in fields if _is_integer(field.type))
+
+
+def _is_integer(kind: msgspec.inspect.Type) -> bool:
+    if isinstance(kind, msgspec.inspect.UnionType):
+        return any(isinstance(part, msgspec.inspect.IntType) for part in kind.types)
+    return isinstance(kind, msgspec.inspect.IntType)
 
 
 @cache
@@ -167,6 +187,14 @@ def _make_integer(plain: Any, message: str) -> bool:
         return False
     holder[key] = int(value)
     return True
+
+
+def _require_utf8(body: bytes) -> None:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        message = "The body is not valid UTF-8"
+        raise InvalidParameter(message, "body") from None
 
 
 def _depth(body: bytes) -> int:

@@ -6,6 +6,8 @@ only place that turns one into an answer.
 
 from typing import Any, ClassVar
 
+from tellus.kernel.redaction import redact_text
+
 _VALUE_CHARACTERS = 64
 
 
@@ -24,7 +26,8 @@ class ApiError(Exception):
 class InvalidParameter(ApiError):
     """1001: a value has the wrong shape or is out of bounds.
 
-    ``details`` holds ``field`` and, unless it is secret, the ``value`` cut to 64 characters.
+    ``details`` holds ``field`` and the ``value`` cut to 64 characters, unless it looks like a
+    secret, a token or a VIN: such a thing in the wrong place must not come back in the answer.
     """
 
     code = 1001
@@ -33,10 +36,10 @@ class InvalidParameter(ApiError):
     def __init__(self, message: str, field: str | None = None, value: Any = None) -> None:
         details: dict[str, Any] = {}
         if field is not None:
-            details["field"] = field
-        if value is not None:
+            details["field"] = redact_text(field)
+        if value is not None and not (isinstance(value, str) and redact_text(value) != value):
             details["value"] = shorten(value)
-        super().__init__(message, **details)
+        super().__init__(redact_text(message), **details)
 
 
 class MissingParameter(ApiError):

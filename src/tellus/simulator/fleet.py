@@ -11,7 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from tellus.simulator.chance import seeded
 from tellus.simulator.clock import SimClock
@@ -43,7 +45,8 @@ class FleetConfig:
     ``chargers`` is a number or an explicit list. ``time_scale`` speeds up simulated time (see
     ``SimClock``); above 10 it needs ``batch_replay``, because single uploads are limited to ten
     a second and device. ``start_rate_per_s`` spreads the registrations. ``duration_s`` None runs
-    until stopped; ``credentials`` wins over ``state_file``.
+    until stopped; ``credentials`` wins over ``state_file``. ``head_start_s`` is how long a charger
+    has lived already when it first speaks; what it would have said comes as a backlog.
     """
 
     base_url: str
@@ -62,6 +65,7 @@ class FleetConfig:
     heartbeat_s: float = _HEARTBEAT_S
     poll_wait_s: int = _POLL_WAIT_S
     shutdown_s: float = _SHUTDOWN_S
+    head_start_s: float = 0.0
     credentials: CredentialStore | None = field(default=None, repr=False)
 
     def roster(self) -> list[ChargerSpec]:
@@ -82,7 +86,10 @@ class FleetConfig:
                 f"a time scale above {_FASTEST_UNBATCHED:g} needs batch replay: single uploads "
                 "are limited to ten a second and device"
             )
-        default_figures().scenario(self.scenario)
+        for spec in self.roster():
+            default_figures().scenario(spec.scenario or self.scenario)
+            default_figures().model(spec.model)
+            ZoneInfo(spec.timezone)
 
 
 Progress = Callable[[FleetReport], None]
@@ -114,12 +121,15 @@ class Fleet:
         self._members: list[_Member] = []
         real_now_s = time.time()
         for index, spec in enumerate(config.roster()):
-            self._join(spec, real_now_s + index / config.start_rate_per_s)
+            start_s = real_now_s + index / config.start_rate_per_s
+            self._scheduler.at(start_s, partial(self._join, spec))
 
-    def _join(self, spec: ChargerSpec, start_s: float) -> None:
+    def _join(self, spec: ChargerSpec, now_s: float) -> None:
+        """Let a charger begin its life: it registers, beats, and its physics run."""
         config = self._config
         scenario = default_figures().scenario(spec.scenario or config.scenario)
-        twin = ChargerTwin(spec, scenario, config.seed, self._clock.sim_ms(start_s))
+        begin_ms = self._clock.sim_ms(now_s - config.head_start_s)
+        twin = ChargerTwin(spec, scenario, config.seed, begin_ms)
         rng = seeded(config.seed, spec.sn, "link")
         member: _Member
 
@@ -142,27 +152,25 @@ class Fleet:
         )
         member = _Member(twin, link)
         self._members.append(member)
-        self._scheduler.at(start_s, lambda now_s: self._beat(member, now_s))
+        self._beat(member, now_s)
         self._plan_physics(member)
 
     # ------------------------------------------------------------- wake-ups
 
     def _beat(self, member: _Member, now_s: float) -> None:
+        if member.link.is_refused:
+            return
         member.link.beat()
-        self._scheduler.at(
-            now_s + self._config.heartbeat_s, lambda then_s: self._beat(member, then_s)
-        )
+        self._scheduler.at(now_s + self._config.heartbeat_s, partial(self._beat, member))
 
     def _plan_physics(self, member: _Member) -> None:
         due_ms = member.twin.due_ms
         member.wake_sim_ms = due_ms
-        self._scheduler.at(
-            self._clock.real_s(due_ms), lambda now_s: self._move(member, due_ms, now_s)
-        )
+        self._scheduler.at(self._clock.real_s(due_ms), partial(self._move, member, due_ms))
 
     def _move(self, member: _Member, planned_ms: int, now_s: float) -> None:
         """Bring a twin up to what is due; a wake-up that a command has overtaken does nothing."""
-        if planned_ms != member.wake_sim_ms:
+        if planned_ms != member.wake_sim_ms or member.link.is_refused:
             return
         twin = member.twin
         now_ms = self._clock.sim_ms(now_s)
@@ -253,7 +261,7 @@ class Fleet:
             member.link.count_leftovers()
 
     def _retire(self, member: _Member, now_ms: int) -> None:
-        if member.link.is_refused or member.link.is_silent:
+        if member.link.is_refused:
             return
         while member.twin.due_ms <= now_ms:
             member.twin.advance(member.twin.due_ms)

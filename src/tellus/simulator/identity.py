@@ -11,7 +11,7 @@ import msgspec
 from tellus.simulator.credentials import Credentials, CredentialStore, Token
 from tellus.simulator.device import ChargerSpec
 from tellus.simulator.report import Recorder, Tally
-from tellus.simulator.wire import Answer, LinkDown, Verdict, Wire, json_body
+from tellus.simulator.wire import Answer, LinkDown, Verdict, Wire, json_body, read_data
 
 _MANUFACTURER = "Tellus Power"
 # Renewing with more than ten minutes left would count as a reconnect at the platform.
@@ -122,7 +122,7 @@ class Identity:
                     f"it, another seed, or open a re-claim window"
                 )
             raise NotAdmitted(f"{spec.sn}: registration refused: {answer}")
-        data = msgspec.json.decode(answer.data, type=_RegisterData)
+        data = read_data(answer, _RegisterData)
         credentials = Credentials(data.device_id, data.device_secret)
         self._store.remember(spec.sn, credentials)
         return credentials

@@ -29,6 +29,7 @@ from tellus.simulator.wire import (
     Verdict,
     Wire,
     json_body,
+    read_data,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -48,6 +49,13 @@ class _BatchData(msgspec.Struct):
 
 class _HeartbeatData(msgspec.Struct):
     commands: list[PendingCommand] = []
+
+
+def _read_outcomes(answer: Answer, count: int) -> list[_Outcome]:
+    outcomes = read_data(answer, _BatchData).items
+    if len(outcomes) != count:
+        raise LinkDown(f"{len(outcomes)} outcomes for {count} items")
+    return outcomes
 
 
 class ChargerLink:
@@ -115,11 +123,6 @@ class ChargerLink:
     def worker(self) -> asyncio.Task[None] | None:
         """Return the task that sends, if one runs."""
         return None if self._worker is None or self._worker.done() else self._worker
-
-    @property
-    def is_silent(self) -> bool:
-        """Return whether this charger has never had anything to say."""
-        return self._worker is None
 
     @property
     def polls(self) -> list[asyncio.Task[None]]:
@@ -254,10 +257,14 @@ class ChargerLink:
         raise LinkDown(str(answer))
 
     def _settle(self, answer: Answer, messages: list[Message], *, is_batch: bool) -> None:
-        self._note_success()
         outcomes = [_Outcome()] * len(messages)
         if is_batch:
-            outcomes = msgspec.json.decode(answer.data, type=_BatchData).items
+            try:
+                outcomes = _read_outcomes(answer, len(messages))
+            except LinkDown:
+                self.buffer.give_back(messages)
+                raise
+        self._note_success()
         device_id = self._identity.device_id
         for message, outcome in zip(messages, outcomes, strict=True):
             if outcome.outcome == "rejected":
@@ -323,7 +330,7 @@ class ChargerLink:
     def _hand_over_commands(self, answer: Answer) -> None:
         if bytes(answer.data) in {b"", b"null"}:
             return
-        for command in msgspec.json.decode(answer.data, type=_HeartbeatData).commands:
+        for command in read_data(answer, _HeartbeatData).commands:
             self._terms.obey(command, 1)
 
     # ------------------------------------------------------------------ ending

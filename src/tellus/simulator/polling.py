@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import time
 
-import msgspec
-
 from tellus.simulator.identity import AskedToWait, Identity, NotAdmitted
 from tellus.simulator.messages import PendingCommand
 from tellus.simulator.pacing import backoff_s
 from tellus.simulator.report import Recorder
 from tellus.simulator.terms import LinkTerms
-from tellus.simulator.wire import LinkDown, Verdict, Wire
+from tellus.simulator.wire import LinkDown, Verdict, Wire, read_data
 
 _QUICK_POLL_S = 1.0
 _REFUSALS_LIKE_FAILURES = 6
@@ -63,8 +61,7 @@ class CommandPoller:
         if verdict is Verdict.TAKEN:
             tally.acknowledged += 1
             if bytes(answer.data) not in {b"", b"null"}:
-                command = msgspec.json.decode(answer.data, type=PendingCommand)
-                self._terms.obey(command, connector_id)
+                self._terms.obey(read_data(answer, PendingCommand), connector_id)
             return 0.0
         if verdict is Verdict.UNAUTHORISED:
             self._identity.discard(token)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import aiohttp
 import msgspec
@@ -171,6 +171,17 @@ class Wire:
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise LinkDown(f"{type(error).__name__}: {error}") from error
         raise LinkDown("no answer")
+
+
+_T = TypeVar("_T")
+
+
+def read_data(answer: Answer, shape: type[_T]) -> _T:
+    """Return the data of an answer in its shape; LinkDown when it is not what was agreed."""
+    try:
+        return msgspec.json.decode(answer.data, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise LinkDown(f"an answer that is not understood: {error}") from error
 
 
 def json_body(value: Any) -> bytes:

@@ -20,16 +20,6 @@ def keep_instance_value(tx: Tx, name: str, value: str) -> str:
     return value if kept is None else kept
 
 
-def put_instance_value(tx: Tx, name: str, value: str) -> None:
-    """Keep ``value`` under ``name``, in place of what may be there."""
-    tx.execute(
-        "INSERT INTO instance (name, value) VALUES ($1, $2)"
-        " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        name,
-        value,
-    )
-
-
 def note_instance_value(tx: Tx, name: str, value: str) -> None:
     """Keep ``value`` under ``name`` in place of the one there may be."""
     tx.execute(

@@ -111,8 +111,8 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "GET", "/v1/device/commands", "fetchCommand", commands.fetch_command,
-        audience=Audience.DEVICE, query=commands.CommandPollQuery, response=commands.PendingCommandItem,
-        waits=True,
+        audience=Audience.DEVICE, waits=True,
+        query=commands.CommandPollQuery, response=commands.PendingCommandItem,
         summary="Wait for a command", tag=_COMMANDS,
         description="Holds the request until there is a command for the connector or `wait`"
         " seconds have passed; then `data` is null.",

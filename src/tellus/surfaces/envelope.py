@@ -34,7 +34,7 @@ _encoder = msgspec.json.Encoder()
 
 
 def encode_success(result: Any, answer: Answer = Answer.ENVELOPE) -> bytes:
-    """Return the body of a 200 for what a handler returned; None and NOTHING stand for ``data: null``."""
+    """Return the body of a 200; None and NOTHING of a handler stand for ``data: null``."""
     if result is None or result is NOTHING:
         return NULL_BODY
     if answer is Answer.ENVELOPE:

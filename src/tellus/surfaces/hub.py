@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from tellus.bus.port import Keys
-from tellus.fleet.directory import Directory
+from tellus.fleet.directory import Device, Directory
 from tellus.kernel.call import Audience, Principal
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError, PermissionDenied
@@ -16,7 +16,6 @@ from tellus.surfaces.frames import encode_frame
 from tellus.surfaces.streamsocket import StreamPeer
 
 TICK_S = 0.05
-SLOW_AFTER_S = 30.0
 _SLICE = 200
 
 CLOSE_TOKEN = 4401
@@ -61,12 +60,15 @@ class Hub:
         directory: Directory,
         clock: Clock,
         authenticate: Callable[[str, Audience], Principal],
+        *,
         cadence_s: float = 1.0,
+        slow_after_s: float = 30.0,
     ) -> None:
         self._directory = directory
         self._authenticate = authenticate
         self._clock = clock
         self._cadence_s = cadence_s
+        self._slow_after_s = slow_after_s
         self._by_device: dict[int, dict[Subscriber, None]] = {}
         self._subscribers: dict[Subscriber, None] = {}
         self._waiting: dict[Subscriber, None] = {}
@@ -106,30 +108,31 @@ class Hub:
             if not subscriber.peer.is_writable() and not await subscriber.peer.drain():
                 return
             device = self._directory.by_no(device_no)
-            if device is not None:
+            if device is not None and _may_see(subscriber, device):
                 frame = encode_frame(device, self._clock.now_ms())
-                subscriber.sent_s[device_no] = self._clock.monotonic_s()
-                subscriber.peer.write_frame(frame)
-                self.frames_sent += 1
+                self._send(subscriber, device_no, frame, self._clock.monotonic_s())
 
     def on_changed(self, device_nos: Keys) -> None:
         """Send, or mark for later, a frame of each changed device to each of its subscribers."""
         now_s = self._clock.monotonic_s()
         for device_no in device_nos:
             subscribers = self._by_device.get(device_no)
-            if not subscribers:
+            device = self._directory.by_no(device_no)
+            if not subscribers or device is None:
                 continue
             frame: bytes | None = None
             for subscriber in subscribers:
                 last_s = subscriber.sent_s.get(device_no)
                 if last_s is None:
                     continue  # its snapshot is still to come and will show this change
+                if not _may_see(subscriber, device):
+                    continue
                 if now_s - last_s < self._cadence_s or not subscriber.peer.is_writable():
                     subscriber.due[device_no] = None
                     self._waiting[subscriber] = None
                     continue
                 if frame is None:
-                    frame = self._encode(device_no)
+                    frame = encode_frame(device, self._clock.now_ms())
                 self._send(subscriber, device_no, frame, now_s)
 
     async def run(self) -> None:
@@ -148,6 +151,7 @@ class Hub:
         for number, subscriber in enumerate(tuple(self._waiting)):
             if number % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
+                frames.clear()  # what has come meanwhile is newer
             self._send_due_to(subscriber, frames)
 
     def _send_due_to(self, subscriber: Subscriber, frames: dict[int, bytes]) -> None:
@@ -157,26 +161,26 @@ class Hub:
                 if subscriber.paused_since_s is None:
                     subscriber.paused_since_s = now_s
                 return
-            subscriber.paused_since_s = None
             if now_s - subscriber.sent_s[device_no] < self._cadence_s:
                 continue
             del subscriber.due[device_no]
+            device = self._directory.by_no(device_no)
+            if device is None or not _may_see(subscriber, device):
+                continue
             frame = frames.get(device_no)
             if frame is None:
-                frame = frames[device_no] = self._encode(device_no)
+                frame = frames[device_no] = encode_frame(device, self._clock.now_ms())
             self._send(subscriber, device_no, frame, now_s)
+        subscriber.paused_since_s = None
         if not subscriber.due:
             self._waiting.pop(subscriber, None)
 
     def _send(self, subscriber: Subscriber, device_no: int, frame: bytes, now_s: float) -> None:
-        if frame and subscriber.peer.write_frame(frame):
+        if subscriber.peer.write_frame(frame):
             self.frames_sent += 1
         subscriber.sent_s[device_no] = now_s
+        subscriber.paused_since_s = None
         subscriber.due.pop(device_no, None)
-
-    def _encode(self, device_no: int) -> bytes:
-        device = self._directory.by_no(device_no)
-        return encode_frame(device, self._clock.now_ms()) if device is not None else b""
 
     def _close_ended(self, now_s: float) -> None:
         """Close streams of tokens that are no longer good, and of peers that do not read."""
@@ -186,7 +190,7 @@ class Hub:
                 subscriber.close(*refused)
             elif (
                 subscriber.paused_since_s is not None
-                and now_s - subscriber.paused_since_s > SLOW_AFTER_S
+                and now_s - subscriber.paused_since_s > self._slow_after_s
             ):
                 subscriber.close(CLOSE_SLOW, "the connection does not keep up")
 
@@ -199,3 +203,8 @@ class Hub:
         if "read" not in principal.scopes:
             return CLOSE_SCOPE, str(PermissionDenied.code)
         return None
+
+
+def _may_see(subscriber: Subscriber, device: Device) -> bool:
+    """Tell whether the device is still the subscriber's: it may have moved to another operator."""
+    return device.operator_id == subscriber.principal.operator_id

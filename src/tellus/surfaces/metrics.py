@@ -58,7 +58,8 @@ class MetricSources:
     ``storage`` returns the store's counters, ``devices`` all devices, ``samples`` how many were
     (stored, duplicate), ``polls`` how many chargers wait for a command, ``streams`` how many
     streams are open, ``frames`` how many frames were sent, ``connections`` how many connections
-    are open, ``refused`` the server's own answers by status.
+    are open, ``refused`` the server's own answers by status, ``admitted`` what was let in of each
+    (model, deviation) beside what the principals count.
     """
 
     endpoints: Sequence[Endpoint]
@@ -72,6 +73,7 @@ class MetricSources:
     refused: Callable[[], Mapping[int, int]]
     lag: Tally
     version: str
+    admitted: Callable[[], Mapping[tuple[str, str], int]] = dict
 
 
 class MetricsPage:
@@ -151,6 +153,9 @@ class _Fleet(_Part):
             if deviations:
                 model = _model_label(device.model, by_model)
                 by_model[model] = by_model.get(model, 0) + deviations
+        for (named, _deviation), count in dict(self._sources.admitted()).items():
+            model = _model_label(named, by_model)
+            by_model[model] = by_model.get(model, 0) + count
         presence: Samples = {("online",): online, ("offline",): offline}
         yield _gauge("tellus_devices", presence, ("presence",))
         stored, duplicates = self._sources.samples()

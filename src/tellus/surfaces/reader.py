@@ -177,10 +177,11 @@ class RequestReader(HttpToolsProtocol):
         self.head_bytes = 0
         self.head_uncounted_bytes = self.chunk_bytes
         cycle = self.cycle
-        if cycle is None or cycle.response_complete:
+        if cycle is None:
             return
-        cycle.more_body = False
-        cycle.message_event.set()
+        cycle.more_body = False  # also of one that was answered early: nothing of it is to come
+        if not cycle.response_complete:
+            cycle.message_event.set()
 
     def is_stream(self, method: bytes, version: str) -> bool:
         """Tell whether the request that was read asks for a WebSocket (RFC 6455, section 4.1)."""

@@ -241,6 +241,8 @@ def test_fleet__faster_than_single_uploads_allow__is_refused_without_batches() -
     FleetConfig("http://127.0.0.1:1", time_scale=60.0, batch_replay=True).check()
     with pytest.raises(KeyError, match="sandbox"):
         FleetConfig("http://127.0.0.1:1", scenario="nowhere").check()
+    with pytest.raises(KeyError, match="Nowhere"):
+        FleetConfig("http://127.0.0.1:1", timezone="Europe/Nowhere").check()
 
 
 def test_fleet__sixty_times_faster__uses_the_batch_endpoints() -> None:
@@ -252,6 +254,24 @@ def test_fleet__sixty_times_faster__uses_the_batch_endpoints() -> None:
     assert report.is_clean
     assert stand_in.requests["telemetry batch"] > 0
     assert _check_stored(stand_in, 3, 3) == []
+
+
+def test_fleet__answers_that_make_no_sense__are_tried_again() -> None:
+    """A batch answered with too few outcomes and a command without its id stop nobody."""
+    stand_in = StandIn(short_batches=1)
+
+    async def garble(stop: asyncio.Event) -> None:
+        await until(lambda: stand_in.requests["command_poll"] > 0)
+        await stand_in.queue("TPS0003-00001", 1).put({"command": "start_charging"})
+
+    report = asyncio.run(
+        drive(stand_in, garble, chargers=2, time_scale=60.0, batch_replay=True, seed=3)
+    )
+    assert report.is_clean
+    assert stand_in.short_batches == 0
+    assert report.kinds["command_poll"].retried > 0
+    stored = {json.dumps(one, sort_keys=True) for one in stand_in.of("telemetry")}
+    assert len(stored) == report.kinds["telemetry"].acknowledged
 
 
 def test_upload__history__arrives_whole_through_batches(tmp_path: Path) -> None:

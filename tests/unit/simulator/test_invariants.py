@@ -96,6 +96,10 @@ def _wrong_average(data: Data) -> None:
     _longest(data)["avg_power"] *= 0.5
 
 
+def _average_above_peak(data: Data) -> None:
+    _longest(data)["max_power"] *= 0.5
+
+
 def _counter_falls(data: Data) -> None:
     charging(data)[5]["energy_delivered"] = 0.0
 
@@ -213,6 +217,7 @@ MUTANTS: list[tuple[int, Callable[[Data], None], tuple[str, ...]]] = [
     (2, _drift_reading, BOTH),
     (2, _overlap_readings, BOTH),
     (2, _wrong_average, BOTH),
+    (2, _average_above_peak, BOTH),
     (3, _counter_falls, BOTH),
     (3, _counter_carried_over, BOTH),
     (3, _counter_when_idle, BOTH),

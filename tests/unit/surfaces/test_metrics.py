@@ -151,8 +151,10 @@ def test_page__storage__shows_the_counters_of_the_store() -> None:
 def test_page__lenient_admissions__are_summed_by_model() -> None:
     """What deviating chargers were granted is counted by their model, and by nothing finer."""
     devices = [make_device("A", deviations=2), make_device("A", deviations=5), make_device("B")]
-    found = read(make_page(devices=lambda: devices))
-    assert found["tellus_lenient_admissions_total", (("model", "A"),)] == 7
+    admitted = {("A", "no connector"): 3, ("C", "no connector"): 1}
+    found = read(make_page(devices=lambda: devices, admitted=lambda: admitted))
+    assert found["tellus_lenient_admissions_total", (("model", "A"),)] == 10
+    assert found["tellus_lenient_admissions_total", (("model", "C"),)] == 1
     assert all(("model", "B") not in labels for _, labels in found)
 
 

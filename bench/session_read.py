@@ -1,0 +1,132 @@
+"""Reading one connector's 4-hour session while 10,000 devices fill the recent log.
+
+python -m bench.session_read [--devices 10000] [--per-device 180] [--reads 200]
+"""
+
+import argparse
+import asyncio
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench.figures import Figure, at_most, format_figures, percentile
+from bench.seeding import make_platform, reading_at, seed_devices, seed_log
+from tellus.app import Platform
+from tellus.cli.serve import calm_collector
+from tellus.storage.database import Tx
+from tellus.telemetry import rules, store
+from tellus.telemetry.model import PastSample, Sample
+from tellus.telemetry.packing import pack
+from tellus.telemetry.rules import make_sample
+
+RUNNER = "session_read"
+STEP_MS = 5_000
+SESSION_SAMPLES = 2_880
+SESSION_MS = STEP_MS * SESSION_SAMPLES
+_MEASURED = 20
+_CONNECTOR = 2
+_GOAL_MS = 10.0
+
+
+def session(device_no: int, end_ms: int) -> list[Sample]:
+    """Return the samples of a 4-hour session that ends at ``end_ms``."""
+    return [
+        make_sample(device_no, _CONNECTOR, time_ms, time_ms + 40, reading_at(step))
+        for step, time_ms in enumerate(range(end_ms - SESSION_MS, end_ms, STEP_MS))
+    ]
+
+
+def write_packed(tx: Tx, samples: Sequence[Sample]) -> None:
+    """Store samples as the compactor would: one packed row per hour."""
+    hours: dict[int, list[PastSample]] = {}
+    for sample in samples:
+        past = PastSample(sample.time_ms, sample.digest, sample.received_ms, sample.reading)
+        hours.setdefault(rules.hour_of(sample.time_ms), []).append(past)
+    place = (samples[0].device_no, samples[0].connector_id)
+    for hour_ms, held in hours.items():
+        store.upsert_pack(tx, *place, hour_ms, len(held), pack(hour_ms, held))
+
+
+async def store_sessions(
+    platform: Platform, numbers: Sequence[int], end_ms: int, packed_until_ms: int
+) -> None:
+    """Give each device a session: packed before ``packed_until_ms``, in the log from then on."""
+    for device_no in numbers:
+        samples = session(device_no, end_ms)
+        old = [sample for sample in samples if sample.time_ms < packed_until_ms]
+        recent = [sample for sample in samples if sample.time_ms >= packed_until_ms]
+        if old:
+            await platform.database.write(write_packed, old)
+        if recent:
+            await platform.database.write(store.append_samples, recent)
+            platform.telemetry.index.note(recent)
+
+
+async def read_times_ms(
+    platform: Platform, numbers: Sequence[int], end_ms: int, reads: int
+) -> list[float]:
+    """Return how long each of ``reads`` reads of a whole session took."""
+    times_ms = []
+    for number in range(reads):
+        device = platform.directory.by_no(numbers[number % len(numbers)])
+        assert device is not None
+        began_s = time.perf_counter()
+        position_ms, found = end_ms - SESSION_MS, 0
+        while position_ms < end_ms:
+            samples, position_ms = await platform.telemetry.history(
+                device.device_id, device.operator_id, _CONNECTOR, position_ms, end_ms
+            )
+            found += len(samples)
+        times_ms.append((time.perf_counter() - began_s) * 1_000)
+        assert found == SESSION_SAMPLES, found
+    return times_ms
+
+
+async def _measure(folder: Path, devices: int, per_device: int, reads: int) -> list[Figure]:
+    platform = make_platform(folder / "data")
+    await platform.start()
+    figures = []
+    try:
+        now_ms = platform.clock.now_ms()
+        numbers = await seed_devices(platform, devices)
+        rows = await seed_log(platform, numbers, per_device, now_ms, STEP_MS)
+        calm_collector()
+        what = f"{devices:,} devices, {rows / 1e6:.1f} M rows in the log"
+        horizon_ms = rules.packing_horizon(now_ms)
+        cases = {
+            "packed whole": (now_ms - SESSION_MS, now_ms),
+            "running: its end in the log": (now_ms, horizon_ms),
+            "all in the log": (now_ms, 0),
+        }
+        for position, (name, (end_ms, packed_until_ms)) in enumerate(cases.items()):
+            measured = numbers[position * _MEASURED : (position + 1) * _MEASURED]
+            await store_sessions(platform, measured, end_ms, packed_until_ms)
+            times_ms = await read_times_ms(platform, measured, end_ms, reads)
+            for share in (0.5, 0.99):
+                value = percentile(times_ms, share)
+                text = f"{name}, p{share * 100:.0f} ({what})"
+                figures.append(at_most(RUNNER, text, value, "ms", _GOAL_MS))
+    finally:
+        await platform.stop()
+    return figures
+
+
+def measure(devices: int = 10_000, per_device: int = 180, reads: int = 200) -> list[Figure]:
+    """Fill a store and return p50 and p99 of reading a session, by where its samples are."""
+    with tempfile.TemporaryDirectory(prefix="tellus-bench-") as name:
+        return asyncio.run(_measure(Path(name), devices, per_device, reads))
+
+
+def main() -> None:
+    """Read the arguments, measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", maxsplit=1)[0])
+    parser.add_argument("--devices", type=int, default=10_000)
+    parser.add_argument("--per-device", type=int, default=180, help="samples of each in the log")
+    parser.add_argument("--reads", type=int, default=200)
+    given = parser.parse_args()
+    print(format_figures(measure(given.devices, given.per_device, given.reads)))
+
+
+if __name__ == "__main__":
+    main()
