@@ -3,9 +3,11 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from tests.docs.markdown import REPOSITORY, read_blocks
 from tests.docs.pasting import Pasted, paste_into_shell
+from tests.server import RunningServer
 
 HOW_TO = REPOSITORY / "docs" / "how-to"
 
@@ -31,3 +33,50 @@ def test_connect_a_charger__as_printed__takes_it_from_provisioning_to_rotation(
     batch = json.loads(find(steps, "send telemetry/batch"))
     outcomes = [item["outcome"] for item in batch["data"]["items"]]
     assert outcomes == ["stored", "stored", "rejected"]
+
+
+def test_tls_and_proxies__as_printed__answers_over_tls(reader_folder: Path) -> None:
+    """The trial of direct TLS serves with the certificate made for it, and ends."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "tls-and-proxies.md", "sh"), reader_folder)
+    assert '{"status":"ready"}' in find(steps, "--cacert")
+    assert '"items"' in find(steps, "tellus api GET /v1/operator/sites")
+
+
+def test_back_up_and_restore__as_printed__brings_everything_back(
+    platform: RunningServer, reader_folder: Path
+) -> None:
+    """A copy of a platform at work passes its check, and the drill finds the same devices in it."""
+    backup = reader_folder / "backup"
+    blocks = read_blocks(HOW_TO / "back-up-and-restore.md", "sh")
+    variables = {"DATA": str(platform.data_dir), "BACKUP": str(backup)}
+    steps = paste_into_shell(blocks, reader_folder, **variables)
+    assert find(steps, "integrity_check") == "ok\n"
+    drill = find(steps, "tellus devices list --data-dir restored")
+    total = platform.admin("GET", "/v1/admin/devices")["total"]
+    assert drill.count("dvc_") == total
+    assert platform.base_url not in (reader_folder / "restored" / "admin.json").read_text()
+    copies = [*backup.glob("*.db"), *backup.glob("keys/*")]
+    assert len(copies) == 3
+    assert {copy.stat().st_mode & 0o777 for copy in copies} == {0o600}
+
+
+def test_import_and_replay__as_printed__stores_once_and_derives_the_rest(
+    reader_folder: Path,
+) -> None:
+    """The first run stores three records, the second none; a replay adds events and samples."""
+    blocks = read_blocks(HOW_TO / "import-and-replay.md", "sh")
+    _, first, second, queried, replayed = paste_into_shell(blocks, reader_folder)
+    assert _summary(first)["stored"] == 3
+    assert _summary(first)["energy_kwh"] == 42.75
+    assert (_summary(second)["stored"], _summary(second)["duplicates"]) == (0, 3)
+    page = json.loads(queried.output)["data"]
+    assert [item["record_id"] for item in page["items"]] == ["w1-0002", "w2-0001", "w1-0001"]
+    assert _summary(replayed)["duplicates"] == 3
+    assert _summary(replayed)["events"]["stored"] == 12
+    assert _summary(replayed)["telemetry"]["stored"] > 20
+
+
+def _summary(step: Pasted) -> dict[str, Any]:
+    text = step.output
+    found: dict[str, Any] = json.loads(text[text.index("{") : text.rindex("}") + 1])
+    return found

@@ -12,9 +12,10 @@ from tellus.app import ROUTES
 from tellus.kernel.call import Audience
 from tellus.surfaces.routes import Route
 from tests.reliability import tenant_matrix
+from tests.reliability.broken_server import start_broken
 from tests.reliability.tenant_matrix import Report, run_matrix, what_is_missing
 from tests.reliability.tenants import World, build_world
-from tests.server import RunningServer, start_server
+from tests.server import RunningServer
 
 PROTECTED = tuple(route for route in ROUTES if route.audience is not Audience.PUBLIC)
 
@@ -22,13 +23,7 @@ PROTECTED = tuple(route for route in ROUTES if route.audience is not Audience.PU
 @contextmanager
 def platform(data_dir: Path, broken: str = "") -> Iterator[World]:
     """A world on a server of its own, into which ``broken`` is planted when it starts."""
-    environment = {}
-    if broken:
-        planted = data_dir.parent / "planted"
-        planted.mkdir()
-        (planted / "sitecustomize.py").write_text(broken)
-        environment["PYTHONPATH"] = str(planted)
-    server = start_server(data_dir, environment=environment)
+    server = start_broken(data_dir, broken)
     try:
         world = build_world(server, admins=not broken)
         with world.contract:

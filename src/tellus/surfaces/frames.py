@@ -54,7 +54,7 @@ def encode_frame(device: Device, now_ms: int) -> bytes:
 def _frame_connector(connector: Any) -> FrameConnector:
     reading = connector.reading
     if reading is None:
-        return FrameConnector(connector.connector_id, "unavailable")
+        return FrameConnector(connector.connector_id, connector.state)
     return FrameConnector(
         connector.connector_id,
         reading.state,

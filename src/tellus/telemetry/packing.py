@@ -6,7 +6,8 @@ kilobytes.
 
 import zlib
 from collections.abc import Sequence
-from typing import Any, Final
+from operator import add
+from typing import Final
 
 import msgspec
 
@@ -15,7 +16,20 @@ from tellus.telemetry.model import PastSample
 
 _LEVEL: Final = 1
 _FIELDS: Final = Reading.__struct_fields__
-_PHASES: Final = _FIELDS.index("phases")
+
+
+class Columns(msgspec.Struct, array_like=True, frozen=True):
+    """The readings by column, one per field of a reading and in that order."""
+
+    states: list[str]
+    voltages_v: list[float]
+    currents_a: list[float]
+    powers_kw: list[float]
+    energies_kwh: list[float]
+    socs_pct: list[int | None]
+    temperatures_c: list[float | None]
+    detail_states: list[str | None]
+    phases: list[tuple[tuple[float, float] | None, ...] | None]
 
 
 class PackedHour(msgspec.Struct, array_like=True, frozen=True):
@@ -24,7 +38,7 @@ class PackedHour(msgspec.Struct, array_like=True, frozen=True):
     times_ms: list[int]
     digests: list[int]
     delays_ms: list[int]
-    columns: list[list[Any]]
+    columns: Columns
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -37,7 +51,7 @@ def pack(hour_ms: int, samples: Sequence[PastSample]) -> bytes:
         [sample.time_ms - hour_ms for sample in samples],
         [sample.digest for sample in samples],
         [sample.received_ms - sample.time_ms for sample in samples],
-        [[getattr(sample.reading, name) for sample in samples] for name in _FIELDS],
+        Columns(*[[getattr(sample.reading, name) for sample in samples] for name in _FIELDS]),
     )
     return zlib.compress(_encoder.encode(hour), _LEVEL)
 
@@ -45,14 +59,11 @@ def pack(hour_ms: int, samples: Sequence[PastSample]) -> bytes:
 def unpack(hour_ms: int, content: bytes) -> list[PastSample]:
     """Return the samples of a packed hour in order of time."""
     hour = _decoder.decode(zlib.decompress(content))
-    hour.columns[_PHASES] = [_phases(value) for value in hour.columns[_PHASES]]
-    readings = [Reading(*values) for values in zip(*hour.columns, strict=True)]
-    return [
-        PastSample(hour_ms + offset_ms, digest, hour_ms + offset_ms + delay_ms, reading)
-        for offset_ms, digest, delay_ms, reading in zip(
-            hour.times_ms, hour.digests, hour.delays_ms, readings, strict=True
-        )
-    ]
+    times_ms = [hour_ms + offset_ms for offset_ms in hour.times_ms]
+    received_ms = map(add, times_ms, hour.delays_ms)
+    # Thousands of samples are made here for one answer: `map` makes them without a Python frame.
+    readings = map(Reading, *msgspec.structs.astuple(hour.columns))
+    return list(map(PastSample, times_ms, hour.digests, received_ms, readings))
 
 
 def unpack_keys(hour_ms: int, content: bytes) -> set[tuple[int, int]]:
@@ -60,9 +71,3 @@ def unpack_keys(hour_ms: int, content: bytes) -> set[tuple[int, int]]:
     hour = _decoder.decode(zlib.decompress(content))
     times_ms = (hour_ms + offset_ms for offset_ms in hour.times_ms)
     return set(zip(times_ms, hour.digests, strict=True))
-
-
-def _phases(value: Any) -> tuple[tuple[float, float] | None, ...] | None:
-    if value is None:
-        return None
-    return tuple(None if phase is None else (phase[0], phase[1]) for phase in value)
