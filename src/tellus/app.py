@@ -11,7 +11,7 @@ from tellus.audit.service import AuditService
 from tellus.bus.memory import MemoryBus
 from tellus.bus.port import DEVICE_CHANGED
 from tellus.commands.service import CommandService
-from tellus.config import Settings
+from tellus.config import CompatSettings, Settings
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
@@ -91,7 +91,7 @@ class Platform:
         self._recorder = recorder
         self._tasks: set[asyncio.Task[None]] = set()
         self.bus = MemoryBus()
-        self.directory = Directory()
+        self.directory = Directory(_leniency(settings.compat))
         self.catalogue = Catalogue.load()
         self.database = SQLiteDatabase.open(
             settings.database_file,
@@ -115,7 +115,7 @@ class Platform:
     def _build_fleet(self, tokens: EnrolmentTokens) -> None:
         settings, database, clock = self.settings, self.database, self.clock
         directory, identity = self.directory, self.identity
-        self.event_kind = EventKind(directory)
+        self.event_kind = EventKind(directory, identity.vault)
         self.events = EventService(database, self.event_kind, directory)
         presence_settings = PresenceSettings(
             settings.presence.offline_after_s * SECOND_MS,
@@ -125,7 +125,9 @@ class Platform:
             database, directory, self.event_kind, self.catalogue, presence_settings, clock
         )
         self.fleet = FleetService(database, directory, identity, self.presence)
-        self.queries = FleetQueries(database, directory, self.catalogue, self.presence)
+        self.queries = FleetQueries(
+            database, directory, self.catalogue, self.presence, identity.vault
+        )
         self.sites = SiteAdministration(database, identity, self.queries, settings.instance.region)
         self.devices = DeviceAdministration(
             database, identity, directory, tokens, self.queries, self.bus
@@ -343,6 +345,12 @@ class Application:
         await receive()
         await self._platform.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+def _leniency(compat: CompatSettings) -> Callable[[str], bool]:
+    """Return what tells of a model whether its known deviations are admitted."""
+    models = frozenset(compat.lenient_models)
+    return lambda model: compat.mode == "lenient" or model in models
 
 
 def _keys(settings: Settings) -> KeyRing:

@@ -127,6 +127,23 @@ def test_quickstart__types_generated_from_the_published_file__compile_and_work(
     assert "stop_charging" in charger.done
 
 
+def test_reference_page__opened_in_a_page__authorizes_and_tries_a_call(
+    server: RunningServer, client: Client, charger: Charger, node_folder: Path
+) -> None:
+    """The page shows every operation, takes client credentials, and its "try it" gets an answer."""
+    script = node_folder / "reference_page.mjs"
+    script.write_text((SCRIPTS / script.name).read_text("utf-8"))
+    found = _last_json(run(["node", script], node_folder, _environment(server, client, charger)))
+    paths = httpx.get(f"{server.base_url}/openapi.json").json()["paths"]
+    assert found["operations"] == sum(len(operations) for operations in paths.values())
+    assert found["problems"] == []
+    assert found["status"] == "200"
+    assert "site_id" in found["answer"]
+    assert found["fetched"] == [
+        "/docs/openapi.json", "/v1/operator/oauth/token", "/v1/operator/sites",
+    ]  # fmt: skip
+
+
 def _generate_types(node_folder: Path, document: Path, types: Path) -> None:
     program = node_folder / "node_modules" / ".bin" / "openapi-typescript"
     run([program, document, "-o", types], node_folder)

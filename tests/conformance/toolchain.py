@@ -22,6 +22,7 @@ NODE_PACKAGES = (
     "ws@8.23.0",
     "@types/ws@8.18.2",
     "@types/node@20.9.5",
+    "jsdom@26.1.0",
 )
 INSTALL_WITHIN_S = 150.0
 RUN_WITHIN_S = 90.0

@@ -2,10 +2,17 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from tests.docs.markdown import REPOSITORY, read_blocks
+import pytest
+
+from tellus.cli.serve import check_exposure
+from tellus.config import load_configuration
+from tests.docs.markdown import REPOSITORY, Block, read_blocks
 from tests.docs.pasting import Pasted, paste_into_shell
 from tests.server import RunningServer
 
@@ -80,3 +87,39 @@ def _summary(step: Pasted) -> dict[str, Any]:
     text = step.output
     found: dict[str, Any] = json.loads(text[text.index("{") : text.rindex("}") + 1])
     return found
+
+
+def test_operate__as_printed__creates_and_looks(reader_folder: Path) -> None:
+    """The administrator's first steps and the looks at health work."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "operate.md", "sh"), reader_folder)
+    assert '"client_secret"' in find(steps, "tellus clients create")
+    assert '"timezone": "Europe/Oslo"' in find(steps, "tellus sites create")
+    health = find(steps, "/livez")
+    assert '{"status":"live"}' in health
+    assert '"name":"storage","ok":true' in health
+    assert re.search(r'tellus_devices\{presence="online"\} [1-9]', health)
+
+
+def test_operate__unit_for_systemd__is_sound(tmp_path: Path) -> None:
+    """The checker of systemd finds nothing wrong with the sample unit."""
+    analyze = shutil.which("systemd-analyze")
+    if analyze is None:
+        pytest.skip("systemd-analyze is not installed here")
+    [unit] = read_blocks(HOW_TO / "operate.md", "ini")
+    file = tmp_path / "tellus.service"
+    file.write_text(unit.text.replace("/opt/tellus/.venv", sys.prefix))
+    done = subprocess.run([analyze, "verify", file], check=False, capture_output=True, text=True)
+    ours = [line for line in done.stderr.splitlines() if "tellus.service" in line]
+    assert ours == [], done.stderr
+
+
+@pytest.mark.parametrize(
+    "block",
+    [block for page in HOW_TO.glob("*.md") for block in read_blocks(page, "toml")],
+    ids=lambda block: block.place,
+)
+def test_how_to__sample_of_tellus_toml__can_be_used(block: Block, tmp_path: Path) -> None:
+    """Each sample holds known settings only, and may listen where it says."""
+    file = tmp_path / "tellus.toml"
+    file.write_text(block.text)
+    check_exposure(load_configuration(environment={}, file=file).settings)

@@ -7,12 +7,13 @@ import asyncio
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import apsw
 
 from tellus import app
-from tellus.cli import main
+from tellus.cli import main, serve
 from tellus.fleet import events
 from tellus.storage import sqlite_writer
 from tellus.storage.sqlite_batch import Queued, apply_batch
@@ -56,6 +57,12 @@ def queue_for_the_slow() -> None:
     hub.StreamPeer.is_writable = hub.StreamPeer.is_open  # type: ignore[method-assign]
 
 
+def ping_often() -> None:
+    """Ping streams every second instead of every 20; this is no fault."""
+    genuine = serve._limits
+    serve._limits = lambda settings: replace(genuine(settings), stream_ping_s=1.0)
+
+
 def forget_the_polls() -> None:
     """Leave parked polls parked when the server stops."""
 
@@ -65,6 +72,17 @@ def forget_the_polls() -> None:
     app.Platform._release_polls = release  # type: ignore[method-assign]
 
 
+def start_slowly() -> None:
+    """Take five seconds longer to start."""
+    genuine = app.Platform._load
+
+    async def load(platform: Any) -> None:
+        await asyncio.sleep(5.0)
+        await genuine(platform)
+
+    app.Platform._load = load  # type: ignore[method-assign]
+
+
 FAULTS = {
     plant.__name__: plant
     for plant in (
@@ -72,7 +90,9 @@ FAULTS = {
         compact_often,
         crash_without_connector,
         queue_for_the_slow,
+        ping_often,
         forget_the_polls,
+        start_slowly,
     )
 }
 

@@ -135,7 +135,6 @@ def test_database__leak_planted__is_found(remains: Remains, tmp_path: Path) -> N
     assert found == {VINS[0].value, secret}
 
 
-@pytest.mark.xfail(reason="the data of events is stored as sent, VINs included", strict=True)
 def test_events__vin_in_their_data__is_not_in_the_files(tmp_path: Path) -> None:
     """A VIN that a charger puts into an event is sealed like one in a charging record."""
     server = start_server(tmp_path / "data")

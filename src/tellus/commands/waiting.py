@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 SLOT_S: Final = 0.25
+_NEXT_SWEEP: Final = 0
 Left = Callable[[], Awaitable[Any]]
 
 
@@ -58,15 +59,19 @@ class Parked:
         return sum(len(polls) for polls in self._polls.values())
 
     def park(self, device_no: int, connector_id: int, until_s: float) -> Poll:
-        """Return a new poll that ends at ``until_s``; an older one of the same place ends now."""
+        """Return a new poll that ends at ``until_s``; an older one of the same place ends soon.
+
+        At the next sweep, not at once: polls are not limited by rate, and two that replace each
+        other as fast as they are answered would take all there is of the processor.
+        """
         poll = Poll(device_no, connector_id, math.ceil(until_s / SLOT_S))
         polls = self._polls.setdefault(device_no, {})
         older = polls.get(connector_id)
         if older is not None:
             self._forget_end(older)
-            older.end()
+            self._end_at(older, _NEXT_SWEEP)
         polls[connector_id] = poll
-        self._slots.setdefault(poll.slot, set()).add(poll)
+        self._end_at(poll, poll.slot)
         if self.draining:
             poll.end()
         return poll
@@ -95,9 +100,13 @@ class Parked:
     def release_all(self) -> None:
         """End all polls, and from now on every new one at once: the server is stopping."""
         self.draining = True
-        for polls in self._polls.values():
-            for poll in polls.values():
+        for polls in self._slots.values():
+            for poll in polls:
                 poll.end()
+
+    def _end_at(self, poll: Poll, slot: int) -> None:
+        poll.slot = slot
+        self._slots.setdefault(slot, set()).add(poll)
 
     def _forget_end(self, poll: Poll) -> None:
         polls = self._slots.get(poll.slot)

@@ -199,14 +199,17 @@ class DeviceAdministration:
     def _change_device(
         self, tx: Tx, device: Device, change: DeviceChange, by: Actor, now_ms: int
     ) -> Changed:
+        tx.lock(f"serial:{device.sn}")
         site = store.find_site(tx, change.site_id)
-        if site is None:
+        # Memory follows a commit later: only the store knows what another call has just done to it.
+        stored = store.find_registration(tx, device.sn)
+        if site is None or stored is None or stored.device_no != device.device_no:
             raise NotFound
         place = (site.operator_id, site.site_id)
         figures = (change.rated_power_kw, change.v2g)
         store.update_device(tx, device.device_no, place, figures, now_ms)
         moved = None
-        if site.operator_id != device.operator_id:
+        if site.operator_id != stored.operator_id:
             moved = self._identity.move_device(tx, device.device_no, site.operator_id)
         details = change._asdict()
         _record(tx, by, "device.changed", device.device_id, site.operator_id, now_ms, **details)
@@ -235,6 +238,10 @@ class DeviceAdministration:
         )
 
     def _delete_device(self, tx: Tx, device: Device, by: Actor, now_ms: int) -> DeviceRecord:
+        tx.lock(f"serial:{device.sn}")
+        stored = store.find_registration(tx, device.sn)
+        if stored is None or stored.device_no != device.device_no:
+            raise NotFound
         store.mark_deleted(tx, device.device_no, now_ms)
         store.delete_provisioning(tx, device.sn)
         action, device_id = "device.deleted", device.device_id

@@ -4,7 +4,7 @@ Changed on the event loop alone, and only after the commit that made the change 
 costs a dictionary look-up; queries and the stream never touch the store for current state.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from tellus.fleet.model import ConnectorState, Reading
 from tellus.kernel.call import Principal
@@ -117,9 +117,13 @@ class Device:
 
 
 class Directory:
-    """All devices by number, by identifier, and by operator and site."""
+    """All devices by number, by identifier, and by operator and site.
 
-    def __init__(self) -> None:
+    ``is_lenient`` tells of a model whether its deviations from the contract are admitted (rule P7).
+    """
+
+    def __init__(self, is_lenient: Callable[[str], bool] = lambda _model: False) -> None:
+        self._is_lenient = is_lenient
         self._by_no: dict[int, Device] = {}
         self._by_id: dict[str, Device] = {}
         self._by_operator: dict[str, dict[int, Device]] = {}
@@ -161,6 +165,11 @@ class Directory:
         self._by_id[device.device_id] = device
         self._by_operator.setdefault(device.operator_id, {})[device.device_no] = device
         self._by_site.setdefault(device.site_id, {})[device.device_no] = device
+
+    def attach(self, device: Device, principal: Principal) -> None:
+        """Give a device its principal, as lenient as its model asks for."""
+        device.principal = principal
+        principal.lenient = self._is_lenient(device.model)
 
     def move(self, device: Device, operator_id: str, site_id: str) -> None:
         """Put a known device under another site, perhaps of another operator."""

@@ -5,12 +5,16 @@ from itertools import chain
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from tellus.fleet import rules, store_events, store_state
 from tellus.fleet.directory import Connector, Directory
 from tellus.fleet.model import EventsStored, EventType, Origin, StoredEvent
+from tellus.identity.model import VinMode
+from tellus.identity.vault import Vault
 from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.units import is_clock_suspect
+from tellus.kernel.vins import find_vin, hide_vin, replace_vins
 from tellus.storage.database import Database, Tx
 
 InTransaction = Callable[[Tx, EventsStored], None]
@@ -34,18 +38,40 @@ def make_event(
         InvalidParameter: ``data.fault_code`` is neither an integer nor text.
     """
     device_no, connector_id = place
+    fault_key = _fault_key(data)
+    text = _encoder.encode(data).decode()
+    names_vehicle = find_vin(text) is not None
+    shown = replace_vins(data) if names_vehicle else data
     return StoredEvent(
         device_no=device_no,
         connector_id=connector_id,
         time_ms=time_ms,
-        digest=rules.digest_of(event_type.value, _canonical.encode(data).decode()),
+        digest=rules.digest_of(event_type.value, _canonical.encode(shown).decode()),
         event_type=event_type.value,
-        fault_key=_fault_key(data),
+        fault_key=replace_vins(fault_key) if names_vehicle else fault_key,
         received_ms=received_ms,
         origin=origin.value,
         clock_suspect=is_clock_suspect(time_ms, received_ms),
-        data=_encoder.encode(data).decode(),
+        data=_encoder.encode(shown).decode() if names_vehicle else text,
+        private_data=text if names_vehicle else None,
     )
+
+
+def open_event(tx: Tx, vault: Vault, event: StoredEvent, vin_mode: str) -> StoredEvent:
+    """Return an event as a client may see it: VINs whole, masked or starred out.
+
+    Once the vehicle is erased, masked is all that is left.
+    """
+    if event.subject_id is None or event.sealed_data is None:
+        return event
+    if vin_mode not in (VinMode.FULL, VinMode.NONE):
+        return event
+    whole = vault.open_for(tx, event.subject_id, event.sealed_data)
+    if whole is None:
+        return event
+    if vin_mode == VinMode.NONE:
+        whole = _encoder.encode(replace_vins(msgspec.json.decode(whole), hide_vin))
+    return replace(event, data=whole.decode())
 
 
 def _fault_key(data: dict[str, Any]) -> str | None:
@@ -67,8 +93,9 @@ class EventKind:
 
     name = "events"
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, vault: Vault) -> None:
         self._directory = directory
+        self._vault = vault
         self.in_tx: list[InTransaction] = []
         self.told: list[AfterCommit] = []
         self.stored = 0
@@ -93,7 +120,8 @@ class EventKind:
 
     def append(self, tx: Tx, events: Sequence[StoredEvent]) -> set[store_events.EventKey]:
         """Append ``events`` where new, with the reactions owed to them; return the new keys."""
-        stored = store_events.append_events(tx, events)
+        sealed = [self._seal(tx, event) for event in events]
+        stored = store_events.append_events(tx, sealed)
         fresh = tuple(event for event in events if _key(event) in stored)
         if fresh:
             for react in self.in_tx:
@@ -121,6 +149,16 @@ class EventKind:
         """Tell those who listen that ``fresh`` events are stored."""
         for listener in self.told:
             listener(EventsStored(tuple(fresh)))
+
+    def _seal(self, tx: Tx, event: StoredEvent) -> StoredEvent:
+        """Return the event with what names a vehicle sealed under that vehicle's key."""
+        vin = find_vin(event.private_data) if event.private_data is not None else None
+        device = self._directory.by_no(event.device_no)
+        if vin is None or event.private_data is None or device is None:
+            return event
+        subject_id, _ = self._vault.seal(tx, device.operator_id, vin, event.received_ms)
+        sealed = self._vault.seal_for(tx, subject_id, event.private_data.encode())
+        return replace(event, subject_id=subject_id, sealed_data=sealed)
 
     def _is_known(self, event: StoredEvent) -> bool:
         device = self._directory.by_no(event.device_no)

@@ -168,7 +168,11 @@ class DeviceIdentity(msgspec.Struct, frozen=True):
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):
-    """An event as it is kept; ``connector_id`` 0 is the device, ``data`` is JSON text as sent."""
+    """An event as it is kept; ``connector_id`` 0 is the device, ``data`` is JSON text as sent.
+
+    Where the data names a vehicle, ``data`` has its VIN masked. The whole text is then in
+    ``private_data`` on its way in, and sealed under the key of ``subject_id`` in the store.
+    """
 
     device_no: int
     connector_id: int
@@ -180,6 +184,9 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
     origin: str
     clock_suspect: bool
     data: str
+    subject_id: str | None = None
+    sealed_data: bytes | None = None
+    private_data: str | None = None
 
 
 class EventFilter(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -9,6 +10,7 @@ from msgspec.structs import replace
 from tellus.fleet import rules, store, store_events
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
+from tellus.fleet.events import open_event
 from tellus.fleet.model import (
     ConnectorState,
     EventFilter,
@@ -18,8 +20,9 @@ from tellus.fleet.model import (
     StoredEvent,
 )
 from tellus.fleet.presence import PresenceWatch
+from tellus.identity.vault import Vault
 from tellus.kernel.errors import NotFound
-from tellus.storage.database import Database
+from tellus.storage.database import Database, Tx
 
 NEWEST_EVENTS: Final = 10
 _SLICE: Final = 250
@@ -70,7 +73,9 @@ class FleetQueries:
         directory: Directory,
         catalogue: Catalogue,
         presence: PresenceWatch,
+        vault: Vault,
     ) -> None:
+        self._vault = vault
         self._database = database
         self._directory = directory
         self._catalogue = catalogue
@@ -103,8 +108,7 @@ class FleetQueries:
         ratings_kw = []
         devices = self._directory.of_site(site.site_id)
         for start in range(0, len(devices), _SLICE):
-            if start:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)  # also before the first: a page has up to 100 small sites
             for device in devices[start : start + _SLICE]:
                 for connector in device.connectors.values():
                     counts[connector.state] += 1
@@ -134,7 +138,7 @@ class FleetQueries:
                 await asyncio.sleep(0)
             part = devices[start : start + _SLICE]
             found += [device for device in part if self._matches(device, wanted, now_ms)]
-        found.sort(key=lambda device: device.device_no)
+        found.sort(key=attrgetter("device_no"))
         page = [self._view(device, now_ms) for device in found[offset : offset + size]]
         return len(found), page
 
@@ -146,12 +150,22 @@ class FleetQueries:
         """
         return self._view(self._find(device_id, operator_id), now_ms)
 
-    async def newest_events(self, device_no: int) -> list[StoredEvent]:
+    async def newest_events(self, device_no: int, vin_mode: str) -> list[StoredEvent]:
         """Return the 10 newest events of a device whose times can be believed, newest first."""
-        return await self._database.read(store_events.newest_events, device_no, NEWEST_EVENTS)
+
+        def read(tx: Tx) -> list[StoredEvent]:
+            events = store_events.newest_events(tx, device_no, NEWEST_EVENTS)
+            return [open_event(tx, self._vault, event, vin_mode) for event in events]
+
+        return await self._database.read(read)
 
     async def list_events(
-        self, device_id: str, operator_id: str | None, wanted: EventFilter, page: tuple[int, int]
+        self,
+        device_id: str,
+        operator_id: str | None,
+        wanted: EventFilter,
+        page: tuple[int, int],
+        vin_mode: str,
     ) -> tuple[int, list[StoredEvent]]:
         """Return how many events of a device match and a page (offset, size), newest first.
 
@@ -161,7 +175,12 @@ class FleetQueries:
         device = self._find(device_id, operator_id)
         if wanted.fault_code is not None:
             wanted = replace(wanted, fault_code=rules.fault_key_of(wanted.fault_code))
-        return await self._database.read(store_events.list_events, device.device_no, wanted, page)
+
+        def read(tx: Tx) -> tuple[int, list[StoredEvent]]:
+            total, events = store_events.list_events(tx, device.device_no, wanted, page)
+            return total, [open_event(tx, self._vault, event, vin_mode) for event in events]
+
+        return await self._database.read(read)
 
     async def list_provisionings(
         self, operator_id: str | None, site_id: str | None, offset: int, size: int

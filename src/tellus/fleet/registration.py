@@ -18,7 +18,10 @@ from tellus.kernel.ids import is_identifier, new_id
 from tellus.kernel.limits import REGISTER_PER_SERIAL
 from tellus.kernel.windows import KeyedWindows, RollingWindow, retry_after_s
 from tellus.storage.database import Database, Tx
+from tellus.storage.instance import note_instance_value
 from tellus.storage.settling import Settling
+
+_REFUSED_KEY = "unknown_serial_refused_ms"
 
 Figures = tuple[float | None, bool | None]
 """Rated power (kW) and whether the device can discharge, as set for it; None where nothing was."""
@@ -224,8 +227,8 @@ class RegistrationService:
             for connector_id in range(1, claimed.connectors + 1):
                 device.connectors[connector_id] = Connector(connector_id)
             self._directory.add(device)
-        device.principal = principal
         device.model = identity.model
+        self._directory.attach(device, principal)
         device.manufacturer = identity.manufacturer
         device.firmware_version = identity.firmware_version
         device.mac = identity.mac or device.mac
@@ -257,10 +260,13 @@ class RegistrationService:
     ) -> None:
         """Record a conflict about a serial number that means something here.
 
-        Others are counted only: anybody could fill the log with made-up ones.
+        Others are counted only: anybody could fill the log with made-up ones. They are written to
+        one row all the same: a commit that has nothing to sync answers sooner, and would tell an
+        unknown serial number from one that is expected.
         """
         owner = device or provisioning
         if owner is None:
+            note_instance_value(tx, _REFUSED_KEY, str(call.now_ms))
             return
         record(
             tx,

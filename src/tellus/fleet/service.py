@@ -75,9 +75,10 @@ class FleetService:
         devices, connectors = await self._database.read(store_state.read_fleet)
         for row in devices:
             device = _device(row)
-            device.principal = self._identity.find_device(device.device_no)
-            if device.principal is not None:
-                device.principal.last_seen_ms = row[13] or 0
+            principal = self._identity.find_device(device.device_no)
+            if principal is not None:
+                principal.last_seen_ms = row[13] or 0
+                self._directory.attach(device, principal)
             self._directory.add(device)
         for device_no, *rest in connectors:
             owner = self._directory.by_no(device_no)

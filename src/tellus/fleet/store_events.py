@@ -8,7 +8,7 @@ from tellus.storage.database import Row, Tx
 
 _EVENT = (
     "device_no, connector_id, time_ms, digest, event_type, fault_key, received_ms, origin,"
-    " clock_suspect, data"
+    " clock_suspect, data, subject_id, sealed_data"
 )
 
 EventKey = tuple[int, int, int, int]
@@ -85,10 +85,13 @@ def _values(event: StoredEvent) -> tuple[Any, ...]:
         event.origin,
         int(event.clock_suspect),
         event.data,
+        event.subject_id,
+        event.sealed_data,
     )
 
 
 def _event(row: Row) -> StoredEvent:
     fields = [*row]
     fields[8] = bool(fields[8])
+    fields[11] = None if fields[11] is None else bytes(fields[11])
     return StoredEvent(*fields)

@@ -19,7 +19,9 @@ T = TypeVar("T")
 DEPTH_LARGEST = 16
 _INTEGER_REPAIRS = 600
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
-_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+# A string without an end reaches to the end: were it no match, the search would begin anew at each
+# of its escaped quotes and take hours over a large body.
+_STRINGS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)', re.DOTALL)
 _INNERMOST = re.compile(rb"\{\}|\[\]")
 _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _MISSING = re.compile(r"Object missing required field `([^`]+)`(?: - at `\$([^`]*)`)?")

@@ -12,6 +12,8 @@ Item = TypeVar("Item")
 PAGE_LAST = 10_000_000
 SIZE_LARGEST = 100
 
+_INTEGERS = range(-(2**63), 2**63)
+
 PageNumber = Annotated[int, msgspec.Meta(ge=1, le=PAGE_LAST)]
 PageSize = Annotated[int, msgspec.Meta(ge=1, le=SIZE_LARGEST)]
 
@@ -52,9 +54,14 @@ def read_cursor(text: str, *shape: type) -> tuple[Any, ...]:
     try:
         raw = base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4))
         position = msgspec.json.decode(raw)
-        if [type(part) for part in position] == list(shape):
+        if [type(part) for part in position] == list(shape) and all(map(_is_storable, position)):
             return tuple(position)
     except (ValueError, TypeError, msgspec.DecodeError):
         pass
     message = "Parameter 'cursor' is not one of this list"
     raise InvalidParameter(message, "cursor", text)
+
+
+def _is_storable(part: Any) -> bool:
+    """Tell whether the store can be asked about ``part``: its integers have 64 bits."""
+    return not isinstance(part, int) or part in _INTEGERS

@@ -40,7 +40,7 @@ def examine_database(path: Path, *, deep: bool = False) -> DatabaseFacts:
         try:
             connection.set_busy_timeout(_BUSY_MS)
             applied = list(connection.execute(READ_LEDGER))
-            damage = connection.pragma("quick_check(1)") if deep else "ok"
+            damage = _find_damage(connection) if deep else None
         finally:
             connection.close()
         pending = len(find_pending(applied, known))
@@ -50,8 +50,13 @@ def examine_database(path: Path, *, deep: bool = False) -> DatabaseFacts:
         return DatabaseFacts(0, 0, f"{path} cannot be read: {error}")
     newest = max((version for version, _ in applied), default=0)
     return DatabaseFacts(
-        newest, pending, None if damage == "ok" else f"{path} is damaged: {damage}"
+        newest, pending, None if damage is None else f"{path} is damaged: {damage}"
     )
+
+
+def _find_damage(connection: apsw.Connection) -> str | None:
+    (first,) = next(iter(connection.execute("PRAGMA quick_check(1)")))
+    return None if first == "ok" else str(first)
 
 
 def measure_commits_s(folder: Path) -> float:

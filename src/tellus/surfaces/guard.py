@@ -21,6 +21,7 @@ from tellus.surfaces.reader import RequestReader
 from tellus.surfaces.refusals import Refusal, RefusedError
 from tellus.surfaces.streamsocket import StreamProtocol
 
+_HEAD_SLACK_BYTES = 4 * 1024  # blanks and line ends, which the bound on headers does not count
 _FRAMING_PER_BODY_BYTE = 8  # a chunk of one byte costs five more
 
 
@@ -124,7 +125,7 @@ class GuardProtocol(RequestReader):
             if len(self.url) > limits.target_bytes and not self.headers:
                 self.refuse(refusals.LONG_TARGET)
                 return
-            if self.head_bytes > limits.head_bytes + limits.target_bytes:
+            if self.head_bytes > limits.head_bytes + len(self.url) + _HEAD_SLACK_BYTES:
                 self.refuse(refusals.LARGE_HEAD)
                 return
         elif self.reading == Reading.BODY:

@@ -20,7 +20,7 @@ class GuardLimits:
     body_timeout_s: float = 10.0
     body_rate_bytes_s: int = 4 * 1024  # a body may take longer as long as it keeps this pace
     head_bytes: int = 16 * 1024
-    target_bytes: int = 8 * 1024
+    target_bytes: int = 32 * 1024  # a stream names up to 1,000 devices in its target
     discard_bytes: int = 1024 * 1024  # read and thrown away after an answer that came early
     pipelined_requests: int = 128
 

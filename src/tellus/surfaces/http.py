@@ -319,7 +319,7 @@ def _check_media(scope: Scope, endpoint: Endpoint) -> bool:
     form = False
     for name, value in scope["headers"]:
         if name == b"content-type":
-            if value.startswith(b"application/json"):
+            if value == b"application/json":
                 continue
             kind = value.partition(b";")[0].strip().lower()
             form = endpoint.route.form and kind == b"application/x-www-form-urlencoded"

@@ -16,7 +16,9 @@ from tellus.surfaces.frames import encode_frame
 from tellus.surfaces.streamsocket import StreamPeer
 
 TICK_S = 0.05
-_SLICE = 200
+# A frame for one subscriber takes some microseconds, most of them in the kernel; a mark far less.
+_FRAMES_AT_ONCE = 100
+_MARKS_AT_ONCE = 1_000
 
 CLOSE_TOKEN = 4401
 CLOSE_SCOPE = 4403
@@ -72,6 +74,7 @@ class Hub:
         self._by_device: dict[int, dict[Subscriber, None]] = {}
         self._subscribers: dict[Subscriber, None] = {}
         self._waiting: dict[Subscriber, None] = {}
+        self._changed: dict[int, None] = {}
         self.frames_sent = 0
 
     def __len__(self) -> int:
@@ -104,36 +107,56 @@ class Hub:
 
     async def send_snapshot(self, subscriber: Subscriber) -> None:
         """Send one frame per subscribed device, in the order of their numbers."""
-        for device_no in subscriber.device_nos:
+        for number, device_no in enumerate(subscriber.device_nos, 1):
             if not subscriber.peer.is_writable() and not await subscriber.peer.drain():
                 return
             device = self._directory.by_no(device_no)
             if device is not None and _may_see(subscriber, device):
                 frame = encode_frame(device, self._clock.now_ms())
                 self._send(subscriber, device_no, frame, self._clock.monotonic_s())
+            if number % _FRAMES_AT_ONCE == 0:
+                await asyncio.sleep(0)
 
     def on_changed(self, device_nos: Keys) -> None:
-        """Send, or mark for later, a frame of each changed device to each of its subscribers."""
+        """Send, or mark for later, a frame of each changed device to each of its subscribers.
+
+        What one call has no time for is left to the next tick.
+        """
+        sends, marks = _FRAMES_AT_ONCE, _MARKS_AT_ONCE
+        for position, device_no in enumerate(device_nos):
+            if marks <= 0:
+                self._changed.update(dict.fromkeys(device_nos[position:]))
+                return
+            if device_no in self._by_device:
+                marks -= len(self._by_device[device_no])
+                sends -= self._pass_on(device_no, sends)
+
+    def _pass_on(self, device_no: int, sends: int) -> int:
+        """Send a device's frame to up to ``sends`` subscribers, mark the others; return how many.
+
+        A subscriber that it was never sent to is left alone: its snapshot is still to come and will
+        show the change.
+        """
+        device = self._directory.by_no(device_no)
+        if device is None:
+            return 0
         now_s = self._clock.monotonic_s()
-        for device_no in device_nos:
-            subscribers = self._by_device.get(device_no)
-            device = self._directory.by_no(device_no)
-            if not subscribers or device is None:
+        frame: bytes | None = None
+        sent = 0
+        for subscriber in self._by_device.get(device_no, ()):
+            last_s = subscriber.sent_s.get(device_no)
+            if last_s is None or not _may_see(subscriber, device):
                 continue
-            frame: bytes | None = None
-            for subscriber in subscribers:
-                last_s = subscriber.sent_s.get(device_no)
-                if last_s is None:
-                    continue  # its snapshot is still to come and will show this change
-                if not _may_see(subscriber, device):
-                    continue
-                if now_s - last_s < self._cadence_s or not subscriber.peer.is_writable():
-                    subscriber.due[device_no] = None
-                    self._waiting[subscriber] = None
-                    continue
-                if frame is None:
-                    frame = encode_frame(device, self._clock.now_ms())
-                self._send(subscriber, device_no, frame, now_s)
+            early = now_s - last_s < self._cadence_s
+            if early or sent >= sends or not subscriber.peer.is_writable():
+                subscriber.due[device_no] = None
+                self._waiting[subscriber] = None
+                continue
+            if frame is None:
+                frame = encode_frame(device, self._clock.now_ms())
+            self._send(subscriber, device_no, frame, now_s)
+            sent += 1
+        return sent
 
     async def run(self) -> None:
         """Send what has become due and close what has to end, until cancelled."""
@@ -146,23 +169,47 @@ class Hub:
                 sweep_at_s = now_s + 1.0
                 self._close_ended(now_s)
 
-    async def _send_due(self) -> None:
-        frames: dict[int, bytes] = {}
-        for number, subscriber in enumerate(tuple(self._waiting)):
-            if number % _SLICE == _SLICE - 1:
+    async def _mark_changed(self) -> None:
+        """Mark the devices that a call had no time for."""
+        marks = 0
+        while self._changed:
+            device_no = next(iter(self._changed))
+            del self._changed[device_no]
+            self._pass_on(device_no, 0)
+            marks += 1 + len(self._by_device.get(device_no, ()))
+            if marks >= _MARKS_AT_ONCE:
+                marks = 0
                 await asyncio.sleep(0)
-                frames.clear()  # what has come meanwhile is newer
-            self._send_due_to(subscriber, frames)
 
-    def _send_due_to(self, subscriber: Subscriber, frames: dict[int, bytes]) -> None:
+    async def _send_due(self) -> None:
+        """Send what is due, a little at a time."""
+        await self._mark_changed()
+        frames: dict[int, bytes] = {}
+        effort = 0
+        for subscriber in tuple(self._waiting):
+            whole = False
+            while not whole and subscriber in self._waiting:
+                if effort >= _FRAMES_AT_ONCE:
+                    effort = 0
+                    await asyncio.sleep(0)
+                    frames.clear()  # what has come meanwhile is newer
+                effort += 1 + len(subscriber.due) * _FRAMES_AT_ONCE // _MARKS_AT_ONCE
+                sent, whole = self._send_due_to(subscriber, frames)
+                effort += sent
+
+    def _send_due_to(self, subscriber: Subscriber, frames: dict[int, bytes]) -> tuple[int, bool]:
+        """Send up to 100 frames; return how many, and whether that was all that can go now."""
         now_s = self._clock.monotonic_s()
+        sent = 0
         for device_no in tuple(subscriber.due):
             if not subscriber.peer.is_writable():
                 if subscriber.paused_since_s is None:
                     subscriber.paused_since_s = now_s
-                return
+                return sent, True
             if now_s - subscriber.sent_s[device_no] < self._cadence_s:
                 continue
+            if sent >= _FRAMES_AT_ONCE:
+                return sent, False
             del subscriber.due[device_no]
             device = self._directory.by_no(device_no)
             if device is None or not _may_see(subscriber, device):
@@ -171,9 +218,11 @@ class Hub:
             if frame is None:
                 frame = frames[device_no] = encode_frame(device, self._clock.now_ms())
             self._send(subscriber, device_no, frame, now_s)
+            sent += 1
         subscriber.paused_since_s = None
         if not subscriber.due:
             self._waiting.pop(subscriber, None)
+        return sent, True
 
     def _send(self, subscriber: Subscriber, device_no: int, frame: bytes, now_s: float) -> None:
         if subscriber.peer.write_frame(frame):

@@ -22,9 +22,7 @@ _RECORDS: Final = "Operator: charging records"
 _COMMANDS: Final = "Operator: commands"
 _STREAM: Final = "Operator: live telemetry"
 
-_query = partial(
-    Route, "GET", audience=Audience.OPERATOR, scope="read", limit=LimitClass.QUERIES
-)
+_query = partial(Route, "GET", audience=Audience.OPERATOR, scope="read", limit=LimitClass.QUERIES)
 _control = partial(
     Route,
     "POST",

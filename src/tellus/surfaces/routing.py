@@ -69,7 +69,7 @@ class Router:
 def _match(pattern: tuple[str, ...], segments: tuple[str, ...]) -> dict[str, Any] | None:
     parameters: dict[str, Any] = {}
     for expected, segment in zip(pattern, segments, strict=True):
-        if expected.startswith("{"):
+        if expected.startswith("{") and segment:
             parameters[expected[1:-1]] = segment
         elif expected != segment:
             return None

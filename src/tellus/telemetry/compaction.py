@@ -4,6 +4,7 @@ Reading and packing happen on a reader thread; the writer is held only for the r
 this code changes packs, so what was read is still true when it is written.
 """
 
+import asyncio
 from collections.abc import Sequence
 from itertools import groupby
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from tellus.telemetry.packing import pack, unpack
 
 _CONNECTORS_AT_ONCE = 16
 _INSTANTS_AT_ONCE = 6_000
+_LOOKED_AT_AT_ONCE = 64
 
 
 class Aged(NamedTuple):
@@ -44,7 +46,9 @@ async def compact(database: Database, index: LogIndex, now_ms: int) -> int:
     moved = 0
     batch: list[Aged] = []
     instants = 0
-    for position in index.connectors():
+    for number, position in enumerate(index.connectors(), 1):
+        if number % _LOOKED_AT_AT_ONCE == 0:
+            await asyncio.sleep(0)
         aged = _aged(index, position, horizon_ms)
         if aged is None:
             continue

@@ -12,6 +12,7 @@ from tellus.kernel.call import Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.errors import ApiError, MissingParameter
 from tellus.kernel.units import to_ms
+from tellus.kernel.vins import replace_vins
 from tellus.telemetry.model import Sample
 from tellus.telemetry.service import TelemetryService
 
@@ -141,7 +142,7 @@ def _to_sample(
 ) -> Sample:
     time_ms = to_ms(upload.timestamp)
     state = PUBLISHED_STATE[upload.state]
-    detail = None if upload.detail_state is UNSET else upload.detail_state
+    detail = None if upload.detail_state is UNSET else replace_vins(upload.detail_state)
     reading = Reading(
         state,
         upload.voltage,

@@ -41,8 +41,18 @@ class PackedHour(msgspec.Struct, array_like=True, frozen=True):
     columns: Columns
 
 
+class HourKeys(msgspec.Struct, array_like=True, frozen=True):
+    """The same bytes read for the keys alone: the columns, most of them, are left undecoded."""
+
+    times_ms: list[int]
+    digests: list[int]
+    delays_ms: msgspec.Raw
+    columns: msgspec.Raw
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(PackedHour)
+_keys_decoder = msgspec.msgpack.Decoder(HourKeys)
 
 
 def pack(hour_ms: int, samples: Sequence[PastSample]) -> bytes:
@@ -68,6 +78,6 @@ def unpack(hour_ms: int, content: bytes) -> list[PastSample]:
 
 def unpack_keys(hour_ms: int, content: bytes) -> set[tuple[int, int]]:
     """Return (time, digest) of each sample of a packed hour."""
-    hour = _decoder.decode(zlib.decompress(content))
-    times_ms = (hour_ms + offset_ms for offset_ms in hour.times_ms)
+    hour = _keys_decoder.decode(zlib.decompress(content))
+    times_ms = [hour_ms + offset_ms for offset_ms in hour.times_ms]
     return set(zip(times_ms, hour.digests, strict=True))

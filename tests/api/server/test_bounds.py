@@ -8,18 +8,18 @@ from tests.api.server.conftest import Serve
 
 
 def test_target__over_its_bound__is_414(serve: Serve) -> None:
-    """A request target of more than 8 KiB is refused."""
+    """A request target of more than 32 KiB is refused."""
     rig = serve()
-    good = rig.ask(b"GET /" + b"a" * 8191 + b" HTTP/1.1\r\n\r\n")
+    good = rig.ask(b"GET /" + b"a" * 32767 + b" HTTP/1.1\r\n\r\n")
     assert good.status == 200
-    rig.ask(b"GET /" + b"a" * 8192 + b" HTTP/1.1\r\n\r\n").assert_refusal(414, 1001)
+    rig.ask(b"GET /" + b"a" * 32768 + b" HTTP/1.1\r\n\r\n").assert_refusal(414, 1001)
 
 
 def test_target__that_never_ends__is_414_before_its_end(serve: Serve) -> None:
     """The bound bites while the target is still coming."""
     rig = serve(head_timeout_s=10.0)
     with rig.connect() as peer:
-        peer.send(b"GET /" + b"a" * 9000)
+        peer.send(b"GET /" + b"a" * 33_000)
         peer.read().assert_refusal(414, 1001)
 
 

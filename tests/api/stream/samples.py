@@ -4,7 +4,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.contract.client import ContractClient
-from tests.server import Device
+from tests.server import Device, RunningServer
+
+
+def register(server: RunningServer) -> Device:
+    """Register a charger of a model that nothing is known of: it has no connectors at first."""
+    return server.register(model="Unlisted")
 
 
 def sample(power_kw: float, *, age_s: float = 0.0, connector_id: int = 1) -> dict[str, Any]:

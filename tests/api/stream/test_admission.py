@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tellus.surfaces.guard_limits import GuardLimits
-from tests.api.stream.samples import sample, send
+from tests.api.stream.samples import register, sample, send
 from tests.contract.client import ContractClient, Refused
 from tests.contract.stream import open_stream
 from tests.server import Client, Device, RunningServer, running_server
@@ -26,7 +26,7 @@ def client(server: RunningServer) -> Client:
 @pytest.fixture(scope="module")
 def device(server: RunningServer) -> Device:
     """A charger of that operator."""
-    return server.register()
+    return register(server)
 
 
 def refused(server: RunningServer, devices: list[str], token: str | None) -> tuple[int, int | None]:
@@ -132,7 +132,12 @@ def test_devices__a_thousand__are_all_in_the_snapshot(tmp_path: Path) -> None:
 
 
 def _registration(number: int) -> dict[str, str]:
-    return {"sn": f"SN-{number}", "model": "M", "manufacturer": "X", "firmware_version": "1.0.0"}
+    return {
+        "sn": f"SN-{number}",
+        "model": "Unlisted",
+        "manufacturer": "X",
+        "firmware_version": "1.0.0",
+    }
 
 
 def test_request__without_an_upgrade__is_426(
@@ -147,7 +152,7 @@ def test_request__without_an_upgrade__is_426(
 def test_streams__a_client_opens_one_too_many__closes_it_with_4429(server: RunningServer) -> None:
     """Twenty streams of one client stand side by side; the next is closed, none of the others."""
     client = server.create_client()
-    ids = [server.register().device_id for _ in range(21)]
+    ids = [register(server).device_id for _ in range(21)]
     with ExitStack() as opened:
         for device_id in ids[:20]:
             stream = opened.enter_context(open_stream(server.base_url, [device_id], client.token))
@@ -162,7 +167,7 @@ def test_same_set__in_another_order__replaces_the_older_with_4409(
     server: RunningServer, client: Client, device: Device
 ) -> None:
     """The newer connection wins, in whatever order the devices are named."""
-    devices = [device.device_id, server.register().device_id]
+    devices = [device.device_id, register(server).device_id]
     with open_stream(server.base_url, devices, client.token) as older:
         older.read()
         with open_stream(server.base_url, devices[::-1], client.token) as newer:
@@ -208,7 +213,7 @@ def test_message__of_any_content__changes_nothing(
     server: RunningServer, client: Client, contract: ContractClient
 ) -> None:
     """What a client says on the stream is neither answered nor obeyed."""
-    own = server.register()
+    own = register(server)
     with open_stream(server.base_url, [own.device_id], client.token) as stream:
         stream.read()
         stream.send('{"devices": ["*"]}')
@@ -221,7 +226,7 @@ def test_message__of_any_content__changes_nothing(
 def test_stop__of_the_server__closes_with_1012(tmp_path: Path) -> None:
     """A stream of a server that stops is told to come back."""
     with running_server(tmp_path / "data") as own:
-        client, charger = own.create_client(), own.register()
+        client, charger = own.create_client(), register(own)
         with open_stream(own.base_url, [charger.device_id], client.token) as stream:
             stream.read()
             own.process.terminate()

@@ -16,7 +16,9 @@ from tellus.fleet.directory import Connector, Device, Directory
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.service import FleetService
+from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
+from tellus.identity.vault import Vault
 from tellus.kernel.call import NOTHING, Audience, Call, Principal
 from tellus.kernel.clock import ManualClock
 from tellus.kernel.decoding import BodyDecoder, convert_query
@@ -41,7 +43,8 @@ class CommandBench:
         self.service = self._make_service()
 
     def _make_service(self) -> CommandService:
-        events = EventKind(self.directory)
+        keys = KeyRing(bytes(range(32)), bytes(range(32, 64)))
+        events = EventKind(self.directory, Vault(keys))
         presence = PresenceWatch(
             self.database, self.directory, events, Catalogue({}), SETTINGS, self.clock
         )

@@ -92,6 +92,8 @@ def test_poll__newer_one_of_the_same_place__takes_over(run_bench: Run) -> None:
     async def check(bench: CommandBench) -> None:
         older = await bench.park(1)
         newer = asyncio.ensure_future(bench.poll(1))
+        await asyncio.sleep(0)
+        bench.service.tick()
         assert await older is None
         assert bench.service.parked == 1
         issued = await bench.start(1)

@@ -54,7 +54,7 @@ class FleetBench:
         self.bus = MemoryBus()
         self.directory = Directory()
         self.identity = IdentityService(db, self.keys, clock, limit_scale=1000.0)
-        self.kind = EventKind(self.directory)
+        self.kind = EventKind(self.directory, self.identity.vault)
         self.told: list[Any] = []
         self.kind.told.append(self.told.append)
         self.presence = PresenceWatch(
@@ -86,7 +86,9 @@ class FleetBench:
         self.identity.react(DeviceTokenIssued, after_commit=self.presence.note_token)
         self.identity.react(SecretOverdue, after_commit=self.presence.note_overdue)
         self.events = EventService(db, self.kind, self.directory)
-        self.queries = FleetQueries(db, self.directory, self.catalogue, self.presence)
+        self.queries = FleetQueries(
+            db, self.directory, self.catalogue, self.presence, self.identity.vault
+        )
         self.sites = SiteAdministration(db, self.identity, self.queries, "local")
         self.devices = DeviceAdministration(
             db, self.identity, self.directory, tokens, self.queries, self.bus
@@ -158,6 +160,7 @@ class FleetBench:
         if "of_site" in values:
             values["site_id"] = values.pop("of_site")
         principal = Principal(Audience.OPERATOR, "cl_1", operator_id or self.built_in.operator_id)
+        principal.vin_mode = values.pop("vin_mode", "full")
         query = {
             "list_sites": operator_api.SitesQuery,
             "list_devices": operator_api.DevicesQuery,

@@ -70,6 +70,35 @@ def test_report_event__fault__comes_back_as_sent_with_its_key(run_bench: Any) ->
     run_bench(test)
 
 
+@pytest.mark.parametrize(
+    ("vin_mode", "shown"),
+    [
+        ("full", "LVXFA394XJ1234567"),
+        ("masked", "LVX**********4567"),
+        ("none", "*" * 17),
+    ],
+)
+def test_report_event__naming_a_vehicle__is_sealed_and_shown_as_the_client_may(
+    run_bench: Any, vin_mode: str, shown: str
+) -> None:
+    """A VIN in an event's data is not in the store, and a repeat of the event is still known."""
+
+    async def test(bench: Any) -> None:
+        device = await bench.device()
+        data = {"fault_code": 702, "details": {"vehicle": "car LVXFA394XJ1234567"}}
+        for _ in range(2):
+            await bench.report(device, event_type="fault", connector_id=1, data=data)
+        page = await bench.operator_reads(
+            "list_device_events", device_id=device.device_id, vin_mode=vin_mode
+        )
+        assert [item["data"]["details"]["vehicle"] for item in page["items"]] == [f"car {shown}"]
+        rows = await bench.rows("SELECT data, sealed_data FROM events")
+        assert "LVXFA394XJ1234567" not in rows[0][0]
+        assert b"LVXFA394XJ1234567" not in bytes(rows[0][1])
+
+    run_bench(test)
+
+
 def test_report_event__repeated__is_stored_and_told_once(run_bench: Any) -> None:
     """A repeat, with its data in another order, has no second row and tells nobody."""
 

@@ -44,9 +44,7 @@ class TelemetryBench:
         self.bus = MemoryBus()
         self.changed: list[int] = []
         self.bus.subscribe(DEVICE_CHANGED, self.changed.extend)
-        self.service = TelemetryService(
-            self.database, self.directory, StateDoor(), self.bus, clock
-        )
+        self.service = TelemetryService(self.database, self.directory, StateDoor(), self.bus, clock)
 
     def add_device(self, device_no: int = 1, connectors: int = 1) -> Device:
         device = Device(device_no, f"dvc_{device_no}", f"SN{device_no}", OPERATOR, "site_1")

@@ -38,7 +38,7 @@ def test_ingest__identical_repeat__changes_nothing(run_bench: Run) -> None:
 
 
 def test_ingest__two_frames_of_one_instant__are_both_kept(run_bench: Run) -> None:
-    """Different content at the same time is two samples, and the current one is the same either way."""
+    """Different content of one instant is two samples; which one is current depends on neither."""
 
     async def check(bench: TelemetryBench) -> None:
         device = bench.add_device()

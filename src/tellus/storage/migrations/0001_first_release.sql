@@ -206,6 +206,8 @@ CREATE TABLE events (
     origin TEXT NOT NULL,
     clock_suspect BIGINT NOT NULL,
     data TEXT NOT NULL,
+    subject_id TEXT,
+    sealed_data {{blob}},
     PRIMARY KEY (time_ms, device_no, connector_id, digest)
 ){{clustered}};
 CREATE INDEX events_device ON events (device_no, time_ms);
