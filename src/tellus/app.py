@@ -170,20 +170,7 @@ class Platform:
             slow_after_s=settings.stream.slow_after_s,
         )
         self.bus.subscribe(DEVICE_CHANGED, self.hub.on_changed)
-        services = (
-            self.audit,
-            self.identity,
-            self.sites,
-            self.devices,
-            self.registration,
-            self.queries,
-            self.events,
-            self.telemetry,
-            self.records,
-            self.commands,
-            self.hub,
-        )
-        self.router = Router(ROUTES, {type(service): service for service in services})
+        self.router = Router(ROUTES, {type(service): service for service in self._services()})
         self.pipeline = Pipeline(
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
         )
@@ -200,6 +187,22 @@ class Platform:
         )
         self.drain.on_drain(self._release_polls)
         self._build_site()
+
+    def _services(self) -> tuple[Any, ...]:
+        """Return what handlers may ask for, by the type of their first parameter."""
+        return (
+            self.audit,
+            self.identity,
+            self.sites,
+            self.devices,
+            self.registration,
+            self.queries,
+            self.events,
+            self.telemetry,
+            self.records,
+            self.commands,
+            self.hub,
+        )
 
     def _build_site(self) -> None:
         settings = self.settings

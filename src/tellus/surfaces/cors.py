@@ -1,8 +1,9 @@
 """Browsers and addresses: which origins may read answers, which networks a client calls from."""
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from typing import Any
+
+from tellus.surfaces.proxies import parse_address
 
 Header = tuple[bytes, bytes]
 
@@ -52,9 +53,11 @@ async def answer_preflight(
 
 
 def is_in_networks(address: str, networks: Iterable[Any]) -> bool:
-    """Tell whether ``address`` lies in one of ``networks`` (ipaddress networks)."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed.version == network.version and parsed in network for network in networks)
+    """Tell whether ``address`` lies in one of ``networks`` (ipaddress networks).
+
+    An IPv4 caller of a socket that listens on IPv6 comes as ``::ffff:192.0.2.1`` and is the same.
+    """
+    parsed = parse_address(address)
+    return parsed is not None and any(
+        parsed.version == network.version and parsed in network for network in networks
+    )

@@ -74,7 +74,12 @@ async def list_device_telemetry(
     device_id = call.path["device_id"]
     operator_id = call.principal.operator_id
     samples, reached_ms = await telemetry.history(
-        device_id, operator_id, query.connector_id, max(start, after[0]), to
+        device_id,
+        operator_id,
+        query.connector_id,
+        max(start, after[0]),
+        to,
+        enough=query.size,
     )
     fresh = [sample for sample in samples if (sample.time_ms, sample.digest) > after]
     page = fresh[: query.size]

@@ -17,6 +17,7 @@ from tellus.telemetry.model import PastSample, Sample
 from tellus.telemetry.rules import make_sample
 
 _START_PAGE = 50_000
+_ALL = 2**63
 _BEFORE_ALL = (-(2**63), 0, 0, 0)
 
 
@@ -67,9 +68,18 @@ class TelemetryService:
         return await compact(self._database, self.index, self._clock.now_ms())
 
     async def history(
-        self, device_id: str, operator_id: str, connector_id: int, from_ms: int, to_ms: int
+        self,
+        device_id: str,
+        operator_id: str,
+        connector_id: int,
+        from_ms: int,
+        to_ms: int,
+        *,
+        enough: int = _ALL,
     ) -> tuple[list[PastSample], int]:
         """Return a connector's samples in ``[from_ms, to_ms)``, ascending, and up to where.
+
+        Once it has more than ``enough`` of them it may stop before the end of the range.
 
         Raises:
             NotFound: the device is absent or another operator's, or has no such connector.
@@ -79,4 +89,4 @@ class TelemetryService:
             raise NotFound
         log_times_ms = self.index.between(device.device_no, connector_id, from_ms, to_ms)
         place = (device.device_no, connector_id)
-        return await self._database.read(read_samples, place, from_ms, to_ms, log_times_ms)
+        return await self._database.read(read_samples, place, from_ms, to_ms, log_times_ms, enough)
