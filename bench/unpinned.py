@@ -9,7 +9,6 @@ they have all cores, together with the load.
 import argparse
 import asyncio
 import tempfile
-import time
 from pathlib import Path
 
 import uvloop
@@ -24,7 +23,6 @@ from bench.wrk import Load, Outcome, require_wrk, run_wrk
 RUNNER = "unpinned"
 SUBSCRIBERS = 20
 _DEVICES_EACH = 50
-_BEFORE_NOW_MS = 60_000
 
 
 async def _run(
@@ -49,7 +47,6 @@ async def _run(
         [charger.token for charger in chargers],
         connections,
         seconds,
-        int(time.time() * 1_000) - _BEFORE_NOW_MS,
     )
     before, spent_s = received, server.processor_s()
     outcome = await asyncio.to_thread(run_wrk, load, folder, core=None)

@@ -357,9 +357,12 @@ def _leniency(compat: CompatSettings) -> Callable[[str], bool]:
 
 
 def _keys(settings: Settings) -> KeyRing:
-    """Return the instance's keys, made at the first start."""
-    if settings.keys_file is None:
+    """Return the instance's keys, made at the first start.
+
+    They are on disk before the database is: where there is a database, a missing file was lost, and
+    another one in its place would only hide that.
+    """
+    if settings.keys_file is None and not settings.database_file.exists():
         with contextlib.suppress(FileExistsError):
-            if not settings.database_file.exists() or not settings.key_file.exists():
-                return create_key_file(settings.key_file)
+            return create_key_file(settings.key_file)
     return load_key_file(settings.key_file)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tellus.cli.environment import write_env_file
@@ -35,7 +36,8 @@ def platform(tmp_path: Path) -> Iterator[RunningServer]:
 def _wait_for_chargers(server: RunningServer) -> None:
     until_s = time.monotonic() + _READY_WITHIN_S
     while time.monotonic() < until_s:
-        if server.admin("GET", "/v1/admin/devices?status=online&size=1")["total"] == CHARGERS:
+        metrics = httpx.get(f"{server.base_url}/metrics").text
+        if f'tellus_devices{{presence="online"}} {CHARGERS}.0' in metrics:
             return
         time.sleep(0.1)
     raise AssertionError("the simulated chargers did not come online")

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from websockets.sync.client import connect
 
+from tellus.surfaces.stream import DEVICES_PER_STREAM
 from tests.docs.markdown import REPOSITORY
 from tests.server import RunningServer, start_server
 
@@ -251,9 +252,11 @@ def test_proxy_sample__at_work__passes_streams_and_polls_and_logs_no_token(
         _take_command(caller, client.token, device_id, token)
         url = f"wss{base_url.removeprefix('https')}/v1/operator/stream"
         query = f"devices={device_id}&token={client.token}"
-        with connect(f"{url}?{query}", ssl=_trust(files)) as stream:
-            frame = json.loads(stream.recv(timeout=10))
-            assert frame["device_id"] == device_id
+        longest = f"devices={','.join([device_id] * DEVICES_PER_STREAM)}&token={client.token}"
+        for asked in (query, longest):
+            with connect(f"{url}?{asked}", ssl=_trust(files)) as stream:
+                frame = json.loads(stream.recv(timeout=10))
+                assert frame["device_id"] == device_id
         assert "127.0.0.2" in _register_addresses(server)
     server.stop()
     with running_proxy(proxy, files) as base_url, _caller(files, base_url) as caller:

@@ -23,7 +23,6 @@ _STEP_MS = 5_000
 async def fill(data_dir: Path, devices: int, samples: int) -> None:
     """Register devices, and store samples of theirs, five seconds apart, up to this moment."""
     flags = {"data_dir": str(data_dir), "registration.mode": "open", "limits.scale": 1000.0}
-    data_dir.mkdir(parents=True, exist_ok=True)
     platform = Platform(load_configuration(flags, environment={}).settings, LogRecorder())
     await platform.start()
     for first in range(0, devices, _AT_ONCE):
@@ -59,5 +58,6 @@ async def _store(platform: Platform, places: list[tuple[int, int]], numbers: ran
 
 
 if __name__ == "__main__":
+    Path(sys.argv[1]).mkdir(parents=True, exist_ok=True)
     asyncio.run(fill(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])), debug=False)
     os._exit(0)

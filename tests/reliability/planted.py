@@ -4,10 +4,12 @@
 """
 
 import asyncio
+import itertools
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import apsw
@@ -19,6 +21,13 @@ from tellus.storage import sqlite_writer
 from tellus.storage.sqlite_batch import Queued, apply_batch
 from tellus.storage.sqlite_tx import SQLiteTx
 from tellus.surfaces import hub
+from tellus.telemetry import store
+
+
+def replace_part(owner: Any, name: str, part: Any) -> None:
+    """Put `part` in the place of something that is there; a plant that misses is an error."""
+    getattr(owner, name)
+    setattr(owner, name, part)
 
 
 def answer_before_commit() -> None:
@@ -31,12 +40,12 @@ def answer_before_commit() -> None:
         time.sleep(0.02)
         connection.execute("COMMIT")
 
-    sqlite_writer.Writer._commit = commit  # type: ignore[method-assign]
+    replace_part(sqlite_writer.Writer, "_commit", commit)
 
 
 def compact_often() -> None:
     """Pack aged samples five times a second instead of once a minute; this is no fault."""
-    app._COMPACT_EVERY_S = 0.2
+    replace_part(app, "_COMPACT_EVERY_S", 0.2)
 
 
 def crash_without_connector() -> None:
@@ -49,18 +58,19 @@ def crash_without_connector() -> None:
                 raise KeyError(event.connector_id)
         return await genuine(service, reported)
 
-    events.EventService.report = report  # type: ignore[method-assign]
+    replace_part(events.EventService, "report", report)
 
 
 def queue_for_the_slow() -> None:
     """Write frames whether or not the peer takes them, and never close a slow one."""
-    hub.StreamPeer.is_writable = hub.StreamPeer.is_open  # type: ignore[method-assign]
+    replace_part(hub.StreamPeer, "is_writable", hub.StreamPeer.is_open)
 
 
 def ping_often() -> None:
     """Ping streams every second instead of every 20; this is no fault."""
     genuine = serve._limits
-    serve._limits = lambda settings: replace(genuine(settings), stream_ping_s=1.0)
+    often = partial(replace, stream_ping_s=1.0)
+    replace_part(serve, "_limits", lambda settings: often(genuine(settings)))
 
 
 def forget_the_polls() -> None:
@@ -69,7 +79,7 @@ def forget_the_polls() -> None:
     async def release(platform: Any) -> None:
         await asyncio.sleep(0)
 
-    app.Platform._release_polls = release  # type: ignore[method-assign]
+    replace_part(app.Platform, "_release_polls", release)
 
 
 def start_slowly() -> None:
@@ -80,7 +90,18 @@ def start_slowly() -> None:
         await asyncio.sleep(5.0)
         await genuine(platform)
 
-    app.Platform._load = load  # type: ignore[method-assign]
+    replace_part(app.Platform, "_load", load)
+
+
+def drop_samples() -> None:
+    """Store all but every twentieth sample, and say nothing."""
+    genuine = store.append_samples
+    numbers = itertools.count()
+
+    def append(tx: Any, samples: Sequence[Any]) -> int:
+        return genuine(tx, [sample for sample in samples if next(numbers) % 20])
+
+    replace_part(store, "append_samples", append)
 
 
 FAULTS = {
@@ -91,6 +112,7 @@ FAULTS = {
         crash_without_connector,
         queue_for_the_slow,
         ping_often,
+        drop_samples,
         forget_the_polls,
         start_slowly,
     )

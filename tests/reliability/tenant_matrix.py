@@ -202,7 +202,8 @@ def ways_of(route: Route, caller: Caller) -> list[str]:
         return ["plain", "handshake"]
     queried = () if route.query is Nothing else route.query.__struct_fields__
     spoilable = route.request is not Nothing or any(name in _SPOILT for name in queried)
-    return ["plain", "spoilt"] if spoilable and not caller.problem else ["plain"]
+    let_in = refusal_of(route, caller) is None
+    return ["plain", "spoilt"] if spoilable and let_in else ["plain"]
 
 
 def targets_of(route: Route, caller: Caller) -> tuple[str, ...]:
@@ -211,14 +212,20 @@ def targets_of(route: Route, caller: Caller) -> tuple[str, ...]:
     return TARGETS if differs and not caller.problem else ("a1", "b1", ABSENT)
 
 
-def cells_of(route: Route, callers: Sequence[Caller]) -> Iterator[list[Cell]]:
-    """All cells of a row, those together that differ only in whose the resource is.
+def is_telling(route: Route, caller: Caller) -> bool:
+    """Whether an administrator with fewer scopes tells more here than the one with all of them.
 
-    Administrators with fewer scopes are asked for on their own surface only: elsewhere the one with
-    all scopes stands for them.
+    That is so on their own surface, for those with one scope and for those without the row's.
     """
+    if caller.audience is not route.audience:
+        return False
+    return len(caller.scopes) == 1 or route.scope not in caller.scopes
+
+
+def cells_of(route: Route, callers: Sequence[Caller]) -> Iterator[list[Cell]]:
+    """All cells of a row, those together that differ only in whose the resource is."""
     for caller in callers:
-        if caller.partial and caller.audience is not route.audience:
+        if caller.partial and not is_telling(route, caller):
             continue
         targets = targets_of(route, caller)
         for way in ways_of(route, caller):

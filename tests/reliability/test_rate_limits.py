@@ -106,6 +106,19 @@ def test_queries__every_get_of_a_client__share_one_window(door: Door) -> None:
     operator.get("/v1/operator/sites", expect=429, code=5001)
 
 
+def test_order__limit_stands_between_scope_and_shape(door: Door) -> None:
+    """A full class is told before a bad shape or an absent device, and after a missing scope."""
+    _, operator = door.operator(limits={"control": 1})
+    path = "/v1/operator/devices/dvc_1/connectors/{}/start"
+    operator.post(path.format(1), expect=404)
+    operator.post(path.format(1), expect=429, code=5001)
+    operator.post(path.format(0), {"duration": -1}, expect=429, code=5001)
+    _, reader = door.operator(scopes=["read"], limits={"control": 1})
+    for _ in range(3):
+        reader.post(path.format(1), expect=403, code=2003)
+    door.contract.post(path.format(1), expect=401, code=2001)
+
+
 def test_token__ten_a_minute__exactly_and_for_this_client_alone(door: Door) -> None:
     """A client gets ten tokens a minute; refused ones cost nothing and others still get theirs."""
     first, _ = door.operator()

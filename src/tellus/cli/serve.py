@@ -7,6 +7,7 @@ import ipaddress
 import json
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from tellus.app import Application, Platform
 from tellus.audit.model import PLATFORM
 from tellus.config import ConfigurationError, Settings, load_configuration
 from tellus.identity.keys import KeyFileRefused
-from tellus.identity.model import AdminScope
+from tellus.identity.model import AdminScope, IssuedAccountSecret
 from tellus.logs import LogRecorder, configure_logs, log_event
 from tellus.storage.refusals import StorageRefused
 from tellus.surfaces.draining import DrainState
@@ -139,14 +140,17 @@ async def _welcome(platform: Platform, server: GuardServer, settings: Settings) 
     base_url = _base_url(settings, server.bound_port)
     path = settings.data_dir / ADMIN_FILE
     if not platform.identity.has_service_accounts():
-        issued = await platform.identity.create_service_account(
-            "first administrator", frozenset(AdminScope), PLATFORM
+        await platform.identity.create_service_account(
+            "first administrator",
+            frozenset(AdminScope),
+            PLATFORM,
+            keep=partial(_keep_account, path, base_url),
         )
-        account = issued.account
-        write_admin_file(path, account.service_account_id, issued.text, base_url)
+        _unfinished(path).replace(path)
         click.echo(f"Wrote the first service account to {path}.", err=True)
         click.echo(f"Try: tellus status --data-dir {settings.data_dir}", err=True)
     else:
+        restore_admin_file(path)
         _refresh_admin_file(path, base_url)
     click.echo(f"Tellus answers at {base_url} (reference: {base_url}/docs)", err=True)
 
@@ -164,12 +168,36 @@ def calm_collector() -> None:
 
 def write_admin_file(path: Path, account_id: str, secret: str, base_url: str) -> None:
     """Write the service account for the CLI, readable by its owner alone, whole or not at all."""
+    _write_unfinished(path, account_id, secret, base_url)
+    _unfinished(path).replace(path)
+
+
+def restore_admin_file(path: Path) -> None:
+    """Finish what an earlier start could not: it ended after the account was committed.
+
+    What lies beside a file that is there is a leftover of no worth.
+    """
+    if not path.exists():
+        with contextlib.suppress(FileNotFoundError):
+            _unfinished(path).replace(path)
+
+
+def _keep_account(path: Path, base_url: str, issued: IssuedAccountSecret) -> None:
+    """Put the first account on disk, under another name until it is committed and can be used."""
+    _write_unfinished(path, issued.account.service_account_id, issued.text, base_url)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_suffix(".new")
+
+
+def _write_unfinished(path: Path, account_id: str, secret: str, base_url: str) -> None:
     content = {
         "service_account_id": account_id,
         "service_account_secret": secret,
         "base_url": base_url,
     }
-    unfinished = path.with_suffix(".new")
+    unfinished = _unfinished(path)
     unfinished.unlink(missing_ok=True)
     handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE)
     with os.fdopen(handle, "w") as file:
@@ -177,7 +205,11 @@ def write_admin_file(path: Path, account_id: str, secret: str, base_url: str) ->
         file.write("\n")
         file.flush()
         os.fsync(file.fileno())
-    unfinished.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _refresh_admin_file(path: Path, base_url: str) -> None:

@@ -122,13 +122,13 @@ class PresenceWatch:
                 turned.append(transition)
         for part in _slices(turned):
             await self._store(part, now_ms)
-        if self._pending:
-            await self._store((), now_ms)
+        await self._store_pending(now_ms)
         if now_ms - self._flushed_ms >= self._settings.flush_ms or now_ms < self._flushed_ms:
             await self.flush(now_ms)
 
     async def flush(self, now_ms: int) -> None:
         """Store when devices were last seen, in few statements; also to be called at the end."""
+        await self._store_pending(now_ms)
         changed = []
         for k, device in enumerate(self._directory):
             if k % _SLICE == _SLICE - 1:
@@ -142,9 +142,10 @@ class PresenceWatch:
             for device, current, _ in part:
                 device.flushed = current
         if self._peaks:
-            peaks, self._peaks = self._peaks, {}
+            peaks = dict(self._peaks)
             rows_kw = [(*key, peak_kw) for key, peak_kw in sorted(peaks.items())]
             await self._database.write(store_state.upsert_peaks, rows_kw, now_ms)
+            self._peaks = {k: kw for k, kw in self._peaks.items() if peaks.get(k) != kw}
         self._flushed_ms = now_ms
 
     def _look_at(self, device: Device, now_ms: int) -> Transition | None:
@@ -154,6 +155,10 @@ class PresenceWatch:
             return None
         seen_ms = device.seen_ms
         return Transition(device, online, seen_ms, seen_ms == device.shutdown_seen_ms)
+
+    async def _store_pending(self, now_ms: int) -> None:
+        while self._pending:
+            await self._store((), now_ms)
 
     async def _store(self, turned: Sequence[Transition], now_ms: int) -> None:
         events = [self._pending.popleft() for _ in range(min(len(self._pending), _SLICE))]

@@ -7,7 +7,7 @@ import msgspec
 
 from tellus.fleet import store, store_state
 from tellus.fleet.directory import Connector, Device, Directory
-from tellus.fleet.model import Reading, Site
+from tellus.fleet.model import Reading
 from tellus.fleet.presence import PresenceWatch
 from tellus.identity.service import IdentityService
 from tellus.kernel.errors import NotFound
@@ -77,7 +77,7 @@ class FleetService:
             device = _device(row)
             principal = self._identity.find_device(device.device_no)
             if principal is not None:
-                principal.last_seen_ms = row[13] or 0
+                principal.last_seen_ms = _seen_ms(row)
                 self._directory.attach(device, principal)
             self._directory.add(device)
         for device_no, *rest in connectors:
@@ -144,10 +144,6 @@ class FleetService:
             connector = device.connectors.setdefault(connector_id, Connector(connector_id))
         return connector
 
-    async def find_site(self, site_id: str) -> Site | None:
-        """Return a site, or None."""
-        return await self._database.read(store.find_site, site_id)
-
 
 def _device(row: Row) -> Device:
     device = Device(*row[:5])
@@ -156,15 +152,21 @@ def _device(row: Row) -> Device:
     device.v2g = None if row[10] is None else bool(row[10])
     device.active = bool(row[11])
     device.created_ms = row[12]
-    seen_ms, device.heartbeat_ms, device.heartbeat_status, code, offset_ms = row[13:18]
+    stored_ms, device.heartbeat_ms, device.heartbeat_status, code, offset_ms = row[13:18]
     device.fault_code = None if code is None else msgspec.json.decode(code)
     device.clock_offset_ms = offset_ms
     device.online = bool(row[18])
     device.online_since_ms, device.offline_since_ms = row[19:21]
-    device.flushed = (seen_ms or 0, device.heartbeat_ms)
-    if device.heartbeat_status == "offline" and seen_ms:
-        device.shutdown_seen_ms = seen_ms
+    device.flushed = (stored_ms or 0, device.heartbeat_ms)
+    if device.heartbeat_status == "offline":
+        device.shutdown_seen_ms = _seen_ms(row) or None
     return device
+
+
+def _seen_ms(row: Row) -> int:
+    """Return when a device was last heard; it may have come online after the last flush."""
+    stored_ms, online, online_since_ms = row[13], row[18], row[19]
+    return max(stored_ms or 0, online_since_ms or 0) if online else stored_ms or 0
 
 
 def _connector(row: Sequence[Any]) -> Connector:

@@ -1,6 +1,7 @@
 """Use cases of administration: service accounts and signing keys."""
 
 import secrets
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -33,9 +34,16 @@ class AccountUseCases:
     # ------------------------------------------------------- service accounts
 
     async def create_service_account(
-        self, name: str, scopes: frozenset[AdminScope], by: Actor
+        self,
+        name: str,
+        scopes: frozenset[AdminScope],
+        by: Actor,
+        keep: Callable[[IssuedAccountSecret], None] | None = None,
     ) -> IssuedAccountSecret:
         """Create a service account with its secret.
+
+        ``keep`` puts the secret away before the account is committed, on the writer's thread: then
+        no end of the process leaves an account whose secret nobody has. What it raises undoes all.
 
         Raises:
             InvalidParameter: no scope is given.
@@ -44,7 +52,7 @@ class AccountUseCases:
         if not scopes:
             raise InvalidParameter("A service account has at least one scope", "scopes")
         check_may_grant(by, scopes)
-        return await self._state.settle(self._remember_issued, self._create, name, scopes, by)
+        return await self._state.settle(self._remember_issued, self._create, name, scopes, by, keep)
 
     async def list_service_accounts(
         self, offset: int, size: int
@@ -81,7 +89,12 @@ class AccountUseCases:
         )
 
     def _create(
-        self, tx: Tx, name: str, scopes: frozenset[AdminScope], by: Actor
+        self,
+        tx: Tx,
+        name: str,
+        scopes: frozenset[AdminScope],
+        by: Actor,
+        keep: Callable[[IssuedAccountSecret], None] | None,
     ) -> IssuedAccountSecret:
         account_id, text = new_id("sa"), new_secret("sk_adm")
         account = ServiceAccount(
@@ -96,7 +109,10 @@ class AccountUseCases:
         )
         store.upsert_account(tx, account)
         self._audit(tx, by, "service_account.created", account, name=name, scopes=sorted(scopes))
-        return IssuedAccountSecret(text, account)
+        issued = IssuedAccountSecret(text, account)
+        if keep is not None:
+            keep(issued)
+        return issued
 
     def _rotate(
         self,

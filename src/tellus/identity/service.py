@@ -8,7 +8,7 @@ from tellus.identity import store, store_keys
 from tellus.identity.accounts import AccountUseCases
 from tellus.identity.clients import ClientUseCases
 from tellus.identity.devices import DeviceUseCases
-from tellus.identity.issuance import BadCredentials, TokenUseCases, check_address
+from tellus.identity.issuance import BadCredentials, TokenUseCases
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import (
     DEVICE_SECRET_LIFE_S,
@@ -85,7 +85,6 @@ class IdentityService:
         self.issue_admin_token = issuance.issue_admin_token
         self.issue_device_token = issuance.issue_device_token
         self.authenticate = self._state.tokens.authenticate
-        self.check_address = check_address
 
     async def start(self) -> None:
         """Load all principals and keys; make the first signing key where there is none.

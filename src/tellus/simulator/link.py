@@ -277,14 +277,7 @@ class ChargerLink:
         self._failures = 0
         self.is_online = True
         if not self._polls and self._terms.poll_wait_s > 0 and not self._closing.is_set():
-            poller = CommandPoller(
-                self.spec.sn, self._wire, self._identity, self._recorder, self._terms
-            )
-            loop = asyncio.get_running_loop()
-            self._polls = [
-                loop.create_task(poller.run(number + 1))
-                for number in range(self.spec.connector_count)
-            ]
+            self._start_polls()
         if self._is_replaying and len(self.buffer) == 0:
             self._is_replaying = False
 

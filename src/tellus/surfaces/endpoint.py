@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from tellus.kernel.call import NOTHING, Call, Nothing
 from tellus.kernel.decoding import BodyDecoder, convert_query
 from tellus.kernel.errors import InvalidParameter
-from tellus.surfaces.routes import LimitClass, Route
+from tellus.surfaces.routes import Route
 
 LATENCY_BOUNDS_S: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -111,8 +111,3 @@ def parse_parameters(raw: bytes) -> dict[str, str]:
         spaced = "T" in value and value[_SPACED_ZONE_END : _SPACED_ZONE_END + 1] == " "
         values[name] = value.replace(" ", "+") if spaced else value
     return values
-
-
-def is_limited(endpoint: Endpoint) -> bool:
-    """Tell whether calls of a principal to this endpoint are counted."""
-    return endpoint.limit is not LimitClass.NONE

@@ -11,6 +11,7 @@ from tellus.kernel.call import Principal
 from tellus.kernel.errors import TooManyRequests
 from tellus.kernel.limits import UNAUTHENTICATED_PER_ADDRESS, network_of, window_of
 from tellus.kernel.windows import KeyedWindows, TokenBucket, retry_after_s
+from tellus.surfaces.proxies import parse_address
 from tellus.surfaces.routes import LimitClass
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -67,12 +68,9 @@ class Limiter:
         known = self._exempt_by_address.get(address)
         if known is not None:
             return known
-        try:
-            parsed = ipaddress.ip_address(address)
-        except ValueError:
+        parsed = parse_address(address)
+        if parsed is None:
             return False
-        if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped is not None:
-            parsed = parsed.ipv4_mapped
         exempt = any(parsed in network for network in self._exempt)
         if len(self._exempt_by_address) >= _EXEMPT_REMEMBERED:
             self._exempt_by_address.clear()

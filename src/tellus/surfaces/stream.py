@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -23,7 +23,7 @@ from tellus.kernel.ids import is_identifier
 from tellus.surfaces.draining import DrainState
 from tellus.surfaces.endpoint import parse_parameters
 from tellus.surfaces.envelope import JSON_TYPE, encode_failure, failure_headers
-from tellus.surfaces.http import check_network, read_authorization
+from tellus.surfaces.http import Authenticator, check_network, read_authorization
 from tellus.surfaces.hub import CLOSE_TOO_MANY, Hub, Subscriber
 from tellus.surfaces.proxies import TrustedProxies
 from tellus.surfaces.ratelimit import Limiter
@@ -51,14 +51,6 @@ async def subscribe_telemetry(_hub: Hub, _call: Call[Nothing, StreamQuery]) -> N
     raise UpgradeRequired
 
 
-class TokenReader(Protocol):
-    """What the stream asks of identity."""
-
-    def authenticate(self, token: str, audience: Audience) -> Principal:
-        """Return the living principal of ``token``; raises Unauthenticated or TokenExpired."""
-        ...
-
-
 class StreamEndpoint:
     """Judges handshakes and keeps streams open."""
 
@@ -66,7 +58,7 @@ class StreamEndpoint:
         self,
         hub: Hub,
         directory: Directory,
-        tokens: TokenReader,
+        tokens: Authenticator,
         limiter: Limiter,
         clock: Clock,
         drain: DrainState,

@@ -16,7 +16,7 @@ from tellus.telemetry.model import PastSample
 from tellus.telemetry.packing import pack, unpack
 
 _CONNECTORS_AT_ONCE = 16
-_INSTANTS_AT_ONCE = 6_000
+_INSTANTS_AT_ONCE = 2_000
 _LOOKED_AT_AT_ONCE = 64
 
 
@@ -43,6 +43,7 @@ class PackedRow(NamedTuple):
 async def compact(database: Database, index: LogIndex, now_ms: int) -> int:
     """Pack everything older than the horizon; return how many samples moved."""
     horizon_ms = rules.packing_horizon(now_ms)
+    index.packed_to_ms = max(index.packed_to_ms, horizon_ms)
     moved = 0
     batch: list[Aged] = []
     instants = 0

@@ -17,9 +17,9 @@ def read_samples(
 ) -> tuple[list[PastSample], int]:
     """Return samples of (device, connector) from ``from_ms`` on, ascending, and up to where.
 
-    Opens packed hours until it has more than ``enough`` samples, and at most 26; the second value is
-    ``to_ms`` when the whole range was read, else the instant to go on from. ``log_times_ms`` are the instants of the range that the log held
-    before this snapshot was taken.
+    Opens packed hours until it has more than ``enough`` samples, and at most 26; the second value
+    is ``to_ms`` when the whole range was read, else the instant to go on from. ``log_times_ms`` are
+    the instants of the range that the log held before this snapshot was taken.
     """
     first_hour_ms = rules.hour_of(from_ms)
     packs = store.list_packs_between(tx, *place, first_hour_ms, to_ms, HOURS_AT_ONCE + 1)

@@ -113,10 +113,14 @@ class TelemetryKind:
             self._fleet.advance_connectors(tx, states)
 
     def _find_packed(self, tx: Tx, samples: Sequence[Sample]) -> set[tuple[int, int, int, int]]:
-        """Return the keys among ``samples`` that are packed already; only late ones can be."""
+        """Return the keys among ``samples`` that are packed already; only late ones can be.
+
+        Late is also what was packed while the upload waited, or before the clock was put back.
+        """
         hours: dict[tuple[int, int], set[int]] = {}
+        horizon_ms = self._index.packed_to_ms
         for sample in samples:
-            if sample.time_ms < sample.received_ms - rules.PACKING_AGE_MS:
+            if sample.time_ms < max(horizon_ms, sample.received_ms - rules.PACKING_AGE_MS):
                 place = (sample.device_no, sample.connector_id)
                 hours.setdefault(place, set()).add(rules.hour_of(sample.time_ms))
         packed: set[tuple[int, int, int, int]] = set()

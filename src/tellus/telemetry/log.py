@@ -20,6 +20,8 @@ class LogIndex:
 
     def __init__(self) -> None:
         self._times: dict[int, array[int]] = {}
+        self.packed_to_ms = 0
+        """Before this instant samples may have left the log for their packed hours."""
 
     def __len__(self) -> int:
         return sum(len(times) for times in self._times.values())
