@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,6 +19,9 @@ import httpx
 
 READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 35.0
+
+_TLS = ssl.create_default_context()
+"""Made once: without it every call would read all certificates anew, for plain HTTP too."""
 
 
 @dataclass
@@ -70,7 +74,7 @@ class RunningServer:
 
     def _is_ready(self) -> bool:
         try:
-            return httpx.get(f"{self.base_url}/readyz", timeout=2).status_code == 200
+            return httpx.get(f"{self.base_url}/readyz", timeout=2, verify=_TLS).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -101,6 +105,7 @@ class RunningServer:
                 f"{self.base_url}/v1/admin/oauth/token",
                 data={"grant_type": "client_credentials"},
                 auth=(held["service_account_id"], held["service_account_secret"]),
+                verify=_TLS,
             )
             self._admin_token = answer.raise_for_status().json()["access_token"]
         answer = httpx.request(
@@ -108,6 +113,7 @@ class RunningServer:
             self.base_url + path,
             json=body,
             headers={"Authorization": f"Bearer {self._admin_token}"},
+            verify=_TLS,
         )
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
@@ -152,6 +158,7 @@ class RunningServer:
                 "client_secret": client.client_secret,
                 "grant_type": "client_credentials",
             },
+            verify=_TLS,
         )
         token: str = answer.raise_for_status().json()["access_token"]
         return token
@@ -171,7 +178,8 @@ class RunningServer:
         } | more
         headers = {"Authorization": f"Bearer {enrolment}"} if enrolment else {}
         url = f"{self.base_url}/v1/device/register"
-        made = httpx.post(url, json=body, headers=headers).raise_for_status().json()["data"]
+        answer = httpx.post(url, json=body, headers=headers, verify=_TLS)
+        made = answer.raise_for_status().json()["data"]
         device = Device(made["device_id"], made["device_secret"], "", serial)
         device.token = self.device_token(device)
         return device
@@ -185,6 +193,7 @@ class RunningServer:
                 "device_secret": device.device_secret,
                 "grant_type": "client_credentials",
             },
+            verify=_TLS,
         )
         token: str = answer.raise_for_status().json()["access_token"]
         return token

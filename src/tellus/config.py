@@ -6,13 +6,14 @@ secret may come from a file: ``TELLUS_SERVER__TLS_KEY_PASSWORD_FILE=/run/secrets
 are errors.
 """
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -81,6 +82,12 @@ class ServerSettings(_Section):
     keep_alive_s: int = Field(
         default=75, ge=5, description="How long an idle connection stays open (s)."
     )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _name_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """Return each entry as a network, so that whoever reads them reads the same."""
+        return tuple(str(ipaddress.ip_network(entry, strict=False)) for entry in entries)
 
 
 class RegistrationSettings(_Section):

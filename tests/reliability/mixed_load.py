@@ -21,7 +21,7 @@ BATCH_SAMPLES = 20
 LATE_MS = 40 * 60_000
 CONNECTORS = (1, 2)
 LANES_PER_CHARGER = 3
-_RETRY_S = 0.03
+_RETRY_S = 0.15
 _PAUSE_S = 0.03
 _REPEATED_SHARE = 0.02
 _REMEMBERED = 200
@@ -130,12 +130,14 @@ class MixedLoad:
 
     async def _insist(self, lane: Lane, write: Write) -> Reply:
         """Send a write until it is answered; an outcome unknown or put off is asked for again."""
+        known = True
         while True:
             try:
                 reply = await lane.ask("POST", write.target, write.body)
             except BrokenLaneError:
-                self.ledger.unknown_outcomes += 1
-                await asyncio.sleep(_RETRY_S)
+                self.ledger.unknown_outcomes += known
+                known = False
+                await asyncio.sleep(_RETRY_S * (0.5 + self._rng.random()))
                 continue
             self.requests += 1
             self.ledger.statuses[reply.status] += 1

@@ -17,7 +17,7 @@ import apsw
 from tellus import app
 from tellus.cli import main, serve
 from tellus.fleet import events
-from tellus.storage import sqlite_writer
+from tellus.storage import sqlite_connection, sqlite_writer
 from tellus.storage.sqlite_batch import Queued, apply_batch
 from tellus.storage.sqlite_tx import SQLiteTx
 from tellus.surfaces import hub
@@ -66,6 +66,12 @@ def queue_for_the_slow() -> None:
     replace_part(hub.StreamPeer, "is_writable", hub.StreamPeer.is_open)
 
 
+def cache_little() -> None:
+    """Give SQLite 2 MiB of pages instead of 64, so that it fills at once; this is no fault."""
+    replace_part(sqlite_connection, "_WRITER_CACHE_KIB", 2048)
+    replace_part(sqlite_connection, "_READER_CACHE_KIB", 2048)
+
+
 def ping_often() -> None:
     """Ping streams every second instead of every 20; this is no fault."""
     genuine = serve._limits
@@ -111,6 +117,7 @@ FAULTS = {
         compact_often,
         crash_without_connector,
         queue_for_the_slow,
+        cache_little,
         ping_often,
         drop_samples,
         forget_the_polls,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import socket
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -62,7 +63,8 @@ class Campaign:
             f"kills: {self.kills} under {self.rate:.0f} requests/s; acknowledged writes: {promised}"
             f" (looked for {looked_for} times), lost: {self.lost}, duplicates: {duplicates};"
             f" outcomes unknown: {unknown}, repeats: {repeats};"
-            f" ready after {max(self.ready_s):.2f} s at most; integrity: {self.integrity}"
+            f" ready after {statistics.median(self.ready_s):.2f} s, {max(self.ready_s):.2f} s at"
+            f" most; integrity: {self.integrity}"
         )
 
 

@@ -34,6 +34,7 @@ _PLATFORM_LOG: Final = "platform.log"
 _START_PATIENCE_S: Final = 60.0
 _FLEET_PATIENCE_S: Final = 30.0
 _STOP_FLEET_S: Final = 8.0
+_STOP_ALONE_S: Final = 1.0
 _STOP_PLATFORM_S: Final = 20.0
 _LOOK_EVERY_S: Final = 0.1
 _READY: Final = 200
@@ -150,8 +151,10 @@ class Sandbox:
         return dead.exit_code
 
     async def _end(self) -> None:
-        """End the fleet first, so that its chargers can say goodbye."""
+        """End the fleet first, so that its chargers can say goodbye to a platform that hears it."""
         patience_s = {"fleet": _STOP_FLEET_S, "platform": _STOP_PLATFORM_S}
+        if any(child.has_ended for child in self._children):
+            patience_s["fleet"] = _STOP_ALONE_S
         for child in reversed(self._children):
             await child.stop(patience_s[child.side])
 

@@ -18,6 +18,7 @@ from tellus.commands.model import (
     Moments,
     Phase,
     Report,
+    Signal,
 )
 from tellus.commands.pending import Pending
 from tellus.kernel.errors import ApiError, Conflict, NotFound, TooManyRequests
@@ -93,12 +94,15 @@ def issue(command: Command) -> Operation:
     return partial(_issue, command)
 
 
-def hand_out(device_no: int, connector_id: int | None, now_ms: int) -> Operation:
+def hand_out(
+    device_no: int, connector_id: int | None, now_ms: int, operator_id: str | None = None
+) -> Operation:
     """Lease what may be fetched; answers with a list of commands, oldest first.
 
-    For a connector at most one, its own or the device's; with ``connector_id`` None all.
+    For a connector at most one, its own or the device's; with ``connector_id`` None all. What was
+    issued by another operator than ``operator_id``, whose device it is by now, is given up.
     """
-    return partial(_hand_out, device_no, connector_id, now_ms)
+    return partial(_hand_out, device_no, connector_id, now_ms, operator_id)
 
 
 def settle(device_no: int, now_ms: int) -> Operation:
@@ -133,7 +137,7 @@ def _issue(command: Command, tx: Tx) -> Change:
             if not _is_same(first, command):
                 raise TransactionReused
             return Change(first, command.device_no, _moments(tx, command.device_no))
-    queued = _settled(tx, command.device_no, command.created_ms)
+    queued = _settled(tx, command.device_no, command.created_ms, command.operator_id)
     obsolete = rules.supersede(queued, command)
     current = _merge(queued, obsolete)
     if sum(other.phase is Phase.QUEUED for other in current) >= rules.PENDING_LARGEST:
@@ -145,9 +149,11 @@ def _issue(command: Command, tx: Tx) -> Change:
     return Change(command, command.device_no, rules.moments_of([*current, command]))
 
 
-def _hand_out(device_no: int, connector_id: int | None, now_ms: int, tx: Tx) -> Change:
+def _hand_out(
+    device_no: int, connector_id: int | None, now_ms: int, operator_id: str | None, tx: Tx
+) -> Change:
     tx.lock(f"commands:{device_no}")
-    queued = _settled(tx, device_no, now_ms)
+    queued = _settled(tx, device_no, now_ms, operator_id)
     connectors = None if connector_id is None else frozenset({connector_id, DEVICE_LEVEL})
     chosen = rules.choose(queued, connectors, now_ms)[: None if connector_id is None else 1]
     leased = [rules.hand_out(command, now_ms) for command in chosen]
@@ -192,10 +198,20 @@ def _moments(tx: Tx, device_no: int) -> Moments | None:
     return rules.moments_of(store.list_queued(tx, device_no))
 
 
-def _settled(tx: Tx, device_no: int, now_ms: int) -> list[Command]:
-    """Return what is still queued at ``now_ms``, and save what is not any more."""
-    current = _save_settled(tx, store.list_queued(tx, device_no), now_ms)
-    return [command for command in current if command.phase is Phase.QUEUED]
+def _settled(tx: Tx, device_no: int, now_ms: int, operator_id: str | None) -> list[Command]:
+    """Return what is still queued at ``now_ms``, and save what is not any more.
+
+    A device that moved to another operator obeys the one before no longer.
+    """
+    current = []
+    for command in _save_settled(tx, store.list_queued(tx, device_no), now_ms):
+        if command.phase is not Phase.QUEUED:
+            continue
+        if operator_id is None or command.operator_id == operator_id:
+            current.append(command)
+        else:
+            store.update_command(tx, rules.lapse(command, Signal.CANCELLED, now_ms))
+    return current
 
 
 def _save_settled(tx: Tx, commands: Iterable[Command], now_ms: int) -> list[Command]:

@@ -50,6 +50,7 @@ class Signal(enum.StrEnum):
     EXPIRED = "expired"
     NO_RESPONSE = "no_response"
     SUPERSEDED = "superseded"
+    CANCELLED = "cancelled"
 
 
 class Effect(enum.StrEnum):

@@ -31,6 +31,7 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Signal], Phase]] = MappingProxyType(
         (Phase.QUEUED, Signal.EXPIRED): Phase.LAPSED,
         (Phase.QUEUED, Signal.NO_RESPONSE): Phase.LAPSED,
         (Phase.QUEUED, Signal.SUPERSEDED): Phase.LAPSED,
+        (Phase.QUEUED, Signal.CANCELLED): Phase.LAPSED,
         (Phase.ACCEPTED, Signal.REJECTED): Phase.FAILED,
         (Phase.ACCEPTED, Signal.COMPLETED): Phase.COMPLETED,
         (Phase.ACCEPTED, Signal.FAILED): Phase.FAILED,

@@ -125,7 +125,7 @@ class CommandService:
         """Lease all that the device may fetch now, oldest first."""
         if not self._pending.is_due(device_no, now_ms):
             return []
-        leased: list[Command] = await self._do(desk.hand_out(device_no, None, now_ms))
+        leased: list[Command] = await self._do(self._hand_out(device_no, None, now_ms))
         return leased
 
     async def wait_for_command(
@@ -263,9 +263,14 @@ class CommandService:
         now_ms = self._clock.now_ms()
         if not self._pending.is_due(poll.device_no, now_ms, poll.connector_id):
             return None
-        operation = desk.hand_out(poll.device_no, poll.connector_id, now_ms)
+        operation = self._hand_out(poll.device_no, poll.connector_id, now_ms)
         leased: list[Command] = await self._do(operation)
         return leased[0] if leased else None
+
+    def _hand_out(self, device_no: int, connector_id: int | None, now_ms: int) -> Operation:
+        device = self._directory.by_no(device_no)
+        operator_id = None if device is None else device.operator_id
+        return desk.hand_out(device_no, connector_id, now_ms, operator_id)
 
     def _known(self, device_no: int) -> Device:
         device = self._directory.by_no(device_no)

@@ -9,7 +9,15 @@ from msgspec import UNSET, Meta, UnsetType
 from tellus.fleet.events import EventService, make_event
 from tellus.fleet.model import DeviceIdentity, EventConnectorId, EventType, StoredEvent
 from tellus.fleet.registration import RegisterCall, RegistrationService
-from tellus.kernel.batch import DUPLICATE, STORED, BatchItem, BatchRequest, BatchResponse, rejected
+from tellus.kernel.batch import (
+    DUPLICATE,
+    STORED,
+    BatchItem,
+    BatchRequest,
+    BatchResponse,
+    read_item,
+    rejected,
+)
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.errors import ApiError
@@ -85,7 +93,7 @@ async def report_event_batch(
     outcomes: list[BatchItem | None] = []
     for item in call.body.items:
         try:
-            report = _decoder.decode(bytes(item))
+            report = _decoder.decode(read_item(item))
             good.append(_to_event(events, report, device_no, now_ms))
             outcomes.append(None)
         except ApiError as error:
@@ -102,4 +110,7 @@ def _to_event(
         events.note_admission(device_no, _EVENT_WITHOUT_CONNECTOR)
         connector_id = 0
     place = (device_no, connector_id)
-    return make_event(place, report.event_type, to_ms(report.timestamp), report.data, now_ms)
+    time_ms = to_ms(report.timestamp)
+    return make_event(
+        place, report.event_type, time_ms, report.data, now_ms, conceal=events.kind.conceal
+    )

@@ -21,6 +21,7 @@ InTransaction = Callable[[Tx, EventsStored], None]
 AfterCommit = Callable[[EventsStored], None]
 
 _encoder = msgspec.json.Encoder()
+_FAULT_CODE_CHARACTERS = 64
 _canonical = msgspec.json.Encoder(order="deterministic")
 
 
@@ -31,8 +32,11 @@ def make_event(
     data: dict[str, Any],
     received_ms: int,
     origin: Origin = Origin.DEVICE,
+    conceal: Callable[[str], str] = hide_vin,
 ) -> StoredEvent:
     """Return the event to store for ``data`` as sent; ``place`` is device and connector (or 0).
+
+    ``conceal`` turns a VIN into what stands for it in the event's key.
 
     Raises:
         InvalidParameter: ``data.fault_code`` is neither an integer nor text.
@@ -42,11 +46,12 @@ def make_event(
     text = _encoder.encode(data).decode()
     names_vehicle = find_vin(text) is not None
     shown = replace_vins(data) if names_vehicle else data
+    keyed = replace_vins(data, conceal) if names_vehicle else data
     return StoredEvent(
         device_no=device_no,
         connector_id=connector_id,
         time_ms=time_ms,
-        digest=rules.digest_of(event_type.value, _canonical.encode(shown).decode()),
+        digest=rules.digest_of(event_type.value, _canonical.encode(keyed).decode()),
         event_type=event_type.value,
         fault_key=replace_vins(fault_key) if names_vehicle else fault_key,
         received_ms=received_ms,
@@ -79,8 +84,8 @@ def _fault_key(data: dict[str, Any]) -> str | None:
     if code is None:
         return None
     whole = isinstance(code, int | str) or (isinstance(code, float) and code.is_integer())
-    if isinstance(code, bool) or not whole:
-        message = "Parameter 'data.fault_code' must be an integer or text"
+    if isinstance(code, bool) or not whole or len(str(code)) > _FAULT_CODE_CHARACTERS:
+        message = "Parameter 'data.fault_code' must be an integer or text of up to 64 characters"
         raise InvalidParameter(message, "data.fault_code", code)
     return rules.fault_key_of(code)
 
@@ -144,6 +149,10 @@ class EventKind:
         self.stored += len(fresh)
         if fresh:
             self.tell(fresh)
+
+    def conceal(self, vin: str) -> str:
+        """Return a keyed fingerprint of a VIN."""
+        return self._vault.fingerprint(vin.upper().encode()).hex()
 
     def tell(self, fresh: Sequence[StoredEvent]) -> None:
         """Tell those who listen that ``fresh`` events are stored."""

@@ -13,11 +13,13 @@ from typing import Any, Generic, TypeVar, cast, get_args
 import msgspec
 
 from tellus.kernel.errors import ApiError, InvalidParameter, MissingParameter
+from tellus.kernel.vins import find_vin
 
 T = TypeVar("T")
 
 DEPTH_LARGEST = 16
-_INTEGER_REPAIRS = 600
+_MENDS = 600
+_REASON_CHARACTERS = 160
 _BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 # A string without an end reaches to the end: were it no match, the search would begin anew at each
 # of its escaped quotes and take hours over a large body.
@@ -29,16 +31,22 @@ _PLACE = re.compile(r" - at `(?:key in )?\$([^`]*)`$")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]")
 _INTEGER = re.compile(r"-?[0-9]+(?:\.0+)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
+_MENDABLE = re.compile(r"`int`?.*got `float`|Invalid RFC3339")
+_LEAP_SECOND = re.compile(r"(\d[Tt ]\d\d:\d\d):60")
 _SECRET_FIELD = re.compile(r"secret|token|vin|password|authorization", re.IGNORECASE)
-_VIN = re.compile(r"[A-HJ-NPR-Za-hj-npr-z0-9]{17}")
 _SECRET_SHAPE = re.compile(r"eyJ|sk_|cs_|Bearer ", re.IGNORECASE)
 
 
 class BodyDecoder(Generic[T]):
-    """Decodes JSON bytes into one msgspec type, or raises an ``ApiError`` that names the field."""
+    """Decodes JSON bytes into one msgspec type, or raises an ``ApiError`` that names the field.
 
-    def __init__(self, kind: type[T]) -> None:
+    ``whole`` False is for an envelope of items that are decoded one by one later: what is wrong
+    inside an item must not refuse the others.
+    """
+
+    def __init__(self, kind: type[T], *, whole: bool = True) -> None:
         self._kind = kind
+        self._whole = whole
         self._decoder = msgspec.json.Decoder(kind)
 
     def decode(self, body: bytes) -> T:
@@ -50,29 +58,26 @@ class BodyDecoder(Generic[T]):
         """
         if not body.isascii():
             _require_utf8(body)  # the decoder skips unknown properties without a look
-        if b"\\u0000" in body and _NUL_ESCAPE.search(body):
-            message = "Text must not contain the NUL character"
-            raise InvalidParameter(message, "body")
-        if body.count(b"{") + body.count(b"[") > DEPTH_LARGEST and _depth(body) > DEPTH_LARGEST:
-            raise InvalidParameter(f"The body is nested more than {DEPTH_LARGEST} deep", "body")
+        if self._whole:
+            _check_content(body)
         try:
             return self._decoder.decode(body)
         except msgspec.ValidationError as error:
-            if "`, got `float`" in str(error) and "`int" in str(error):
-                return self._repair_integers(body)
+            if _MENDABLE.search(str(error)):
+                return self._mend(body)
             raise describe(error, body) from None
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
             message = "The body is not valid JSON"
             raise InvalidParameter(message, "body") from None
 
-    def _repair_integers(self, body: bytes) -> T:
-        """Decode again with integral floats turned into integers where integers are wanted."""
-        plain = msgspec.json.decode(body)
-        for _ in range(_INTEGER_REPAIRS):
+    def _mend(self, body: bytes) -> T:
+        """Decode again with integral floats as integers, and leap seconds as the second before."""
+        plain = _decode_plainly(body)
+        for _ in range(_MENDS):
             try:
                 return msgspec.convert(plain, self._kind)
             except msgspec.ValidationError as error:
-                if "`, got `float`" not in str(error) or not _make_integer(plain, str(error)):
+                if not _MENDABLE.search(str(error)) or not _mend_value(plain, str(error)):
                     raise describe(error, body) from None
         raise InvalidParameter("The body has too many fractional integers", "body")
 
@@ -152,13 +157,14 @@ def _field_name(path: str) -> str:
 
 
 def _plain_words(reason: str) -> str:
-    return reason[:1].lower() + reason[1:].replace("`", "'")
+    words = reason[:1].lower() + reason[1:].replace("`", "'")
+    return words if len(words) <= _REASON_CHARACTERS else words[:_REASON_CHARACTERS] + "…"
 
 
 def _is_private(field: str, value: Any) -> bool:
     if _SECRET_FIELD.search(field):
         return True
-    return isinstance(value, str) and bool(_VIN.search(value) or _SECRET_SHAPE.search(value))
+    return isinstance(value, str) and bool(find_vin(value) or _SECRET_SHAPE.search(value))
 
 
 def _look_up(plain: Any, path: str) -> Any:
@@ -173,22 +179,34 @@ def _look_up(plain: Any, path: str) -> Any:
     return value if isinstance(value, str | int | float | bool) else None
 
 
-def _make_integer(plain: Any, message: str) -> bool:
-    """Turn the integral float that ``message`` points at into an integer, in place."""
+def _mend_value(plain: Any, message: str) -> bool:
+    """Mend the value that ``message`` points at, in place; tell whether it could be mended."""
     place = _PLACE.search(message)
-    steps = _STEP.findall(place[1]) if place else []
+    steps = [name or int(index) for name, index in _STEP.findall(place[1])] if place else []
     if not steps:
         return False
     holder: Any = plain
-    for name, index in steps[:-1]:
-        holder = holder[name] if name else holder[int(index)]
-    name, index = steps[-1]
-    key: Any = name or int(index)
-    value = holder[key]
-    if not isinstance(value, float) or not value.is_integer():
+    for step in steps[:-1]:
+        holder = holder[step]
+    value = holder[steps[-1]]
+    mended: Any = None
+    if isinstance(value, float) and value.is_integer():
+        mended = int(value)
+    elif isinstance(value, str) and _LEAP_SECOND.search(value):
+        mended = _LEAP_SECOND.sub(r"\1:59", value)
+    if mended is None:
         return False
-    holder[key] = int(value)
+    holder[steps[-1]] = mended
     return True
+
+
+def _decode_plainly(body: bytes) -> Any:
+    """Return all of ``body``, also what lies behind the first fault and in unknown properties."""
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+        message = "The body is not valid JSON"
+        raise InvalidParameter(message, "body") from None
 
 
 def _require_utf8(body: bytes) -> None:
@@ -197,6 +215,14 @@ def _require_utf8(body: bytes) -> None:
     except UnicodeDecodeError:
         message = "The body is not valid UTF-8"
         raise InvalidParameter(message, "body") from None
+
+
+def _check_content(body: bytes) -> None:
+    """Refuse what the decoder would let pass: NUL in text, nesting over 16."""
+    if b"\\u0000" in body and _NUL_ESCAPE.search(body):
+        raise InvalidParameter("Text must not contain the NUL character", "body")
+    if body.count(b"{") + body.count(b"[") > DEPTH_LARGEST and _depth(body) > DEPTH_LARGEST:
+        raise InvalidParameter(f"The body is nested more than {DEPTH_LARGEST} deep", "body")
 
 
 def _depth(body: bytes) -> int:

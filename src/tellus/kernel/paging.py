@@ -9,7 +9,7 @@ from tellus.kernel.errors import InvalidParameter
 
 Item = TypeVar("Item")
 
-PAGE_LAST = 10_000_000
+PAGE_LAST = 10**15
 SIZE_LARGEST = 100
 
 _INTEGERS = range(-(2**63), 2**63)

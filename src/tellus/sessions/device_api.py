@@ -1,5 +1,6 @@
 """Charging records as chargers send them: one, or up to 500 that were buffered offline."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -7,7 +8,15 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tellus.fleet.model import ConnectorId
-from tellus.kernel.batch import DUPLICATE, STORED, BatchItem, BatchRequest, BatchResponse, rejected
+from tellus.kernel.batch import (
+    DUPLICATE,
+    STORED,
+    BatchItem,
+    BatchRequest,
+    BatchResponse,
+    read_item,
+    rejected,
+)
 from tellus.kernel.call import Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.errors import ApiError, InvalidParameter
@@ -64,6 +73,7 @@ class LenientChargingRecordUpload(ChargingRecordUpload, frozen=True, kw_only=Tru
     vehicle_info: LenientVehicleInfo | UnsetType = UNSET
 
 
+_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _RECORD_FIELDS: Final = frozenset(ChargingRecordUpload.__struct_fields__)
 _VEHICLE_FIELDS: Final = frozenset(VehicleInfo.__struct_fields__)
 _strict_decoder: Final = BodyDecoder(ChargingRecordUpload)
@@ -86,7 +96,7 @@ async def upload_charging_record_batch(
     outcomes: list[BatchItem | None] = []
     for item in call.body.items:
         try:
-            contents.append(_decode_item(call.principal, bytes(item)))
+            contents.append(_decode_item(call.principal, read_item(item)))
             outcomes.append(None)
         except ApiError as error:
             outcomes.append(rejected(error))
@@ -114,7 +124,7 @@ def _decode_item(principal: Principal, raw: bytes) -> Content:
 
 
 def _to_content(upload: ChargingRecordUpload, raw: bytes) -> Content:
-    if not upload.record_id.isprintable():
+    if any(unicodedata.category(letter) in _UNPRINTABLE for letter in upload.record_id):
         message = "Parameter 'record_id' must be printable"
         raise InvalidParameter(message, "record_id")
     extras, vehicle_extras = _split_extras(raw)

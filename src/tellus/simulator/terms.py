@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -32,7 +33,7 @@ class LinkTerms:
         if self.closing.is_set():
             await asyncio.sleep(min(wait_s, _LAST_TRY_S))
             return
-        try:
-            await asyncio.wait_for(self.closing.wait(), wait_s)
-        except TimeoutError:
-            return
+        # Not wait_for: before Python 3.12 it loses a cancellation that comes with the event.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self.closing.wait()

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, get_type_hints
 from urllib.parse import parse_qsl
 
+from tellus.kernel.batch import BatchRequest
 from tellus.kernel.call import NOTHING, Call, Nothing
 from tellus.kernel.decoding import BodyDecoder, convert_query
 from tellus.kernel.errors import InvalidParameter
@@ -37,7 +38,9 @@ class Endpoint:
         self.body_bytes = route.body_bytes
         self.reads_body = route.request is not Nothing
         self.reads_query = route.query is not Nothing
-        self._body: BodyDecoder[Any] = BodyDecoder(route.request)
+        self._body: BodyDecoder[Any] = BodyDecoder(
+            route.request, whole=route.request is not BatchRequest
+        )
         self._query = route.query
         self._handler = route.handler
         self._service = services[service_type(route.handler)]

@@ -71,6 +71,8 @@ def failure_headers(error: ApiError) -> list[Header]:
 def _oauth_error(error: ApiError) -> str:
     if error.details.get("field") == "grant_type" and error.code == 1001:  # noqa: PLR2004
         return "unsupported_grant_type"
+    if isinstance(error, TooManyRequests):
+        return "slow_down"
     if error.http_status >= 500:  # noqa: PLR2004
         return "temporarily_unavailable"
     return _OAUTH_ERRORS.get(error.code, "invalid_request")

@@ -189,14 +189,14 @@ class Pipeline:
             check_network(principal, address)
         if endpoint.scope is not None and endpoint.scope not in principal.scopes:
             raise PermissionDenied(f"This needs the scope '{endpoint.scope}'", scope=endpoint.scope)
-        if endpoint.limit is not LimitClass.NONE:
-            self._limiter.check_principal(principal, endpoint.limit, now_s)
+        self._check_draining()
         if endpoint.audience is Audience.DEVICE:
             principal.last_seen_ms = self._clock.now_ms()
             connection = scope["extensions"].get(CONNECTION_KEY)
             if connection is not None and not connection.claim_device(principal.principal_id):
                 raise TooManyRequests(1, "This device holds too many connections")
-        self._check_draining()
+        if endpoint.limit is not LimitClass.NONE:
+            self._limiter.check_principal(principal, endpoint.limit, now_s)
         return principal
 
     def _identify(

@@ -171,10 +171,9 @@ class Hub:
 
     async def _mark_changed(self) -> None:
         """Mark the devices that a call had no time for."""
+        changed, self._changed = self._changed, {}
         marks = 0
-        while self._changed:
-            device_no = next(iter(self._changed))
-            del self._changed[device_no]
+        for device_no in changed:
             self._pass_on(device_no, 0)
             marks += 1 + len(self._by_device.get(device_no, ()))
             if marks >= _MARKS_AT_ONCE:

@@ -109,7 +109,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         "GET", "/v1/operator/stream", "subscribeTelemetry", stream.subscribe_telemetry,
-        audience=Audience.OPERATOR, scope="read", limit=LimitClass.NONE,
+        audience=Audience.OPERATOR, scope="read", limit=LimitClass.QUERIES,
         query=stream.StreamQuery, response=TelemetryFrame, answer=Answer.STREAM,
         summary="Subscribe to live telemetry", tag=_STREAM,
         description="A WebSocket. The token goes into the `Authorization` header, or `?token=`"

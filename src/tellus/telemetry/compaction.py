@@ -1,4 +1,4 @@
-"""Moving what has aged from the recent log into packed hours, a little at a time.
+"""Moving what does not belong in the recent log into packed hours, a little at a time.
 
 Reading and packing happen on a reader thread; the writer is held only for the rows themselves. Only
 this code changes packs, so what was read is still true when it is written.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tellus.storage.database import Database, Tx
 from tellus.telemetry import rules, store
-from tellus.telemetry.log import LogIndex, Position
+from tellus.telemetry.log import LogIndex, Position, Span
 from tellus.telemetry.model import PastSample
 from tellus.telemetry.packing import pack, unpack
 
@@ -21,7 +21,7 @@ _LOOKED_AT_AT_ONCE = 64
 
 
 class Aged(NamedTuple):
-    """A connector's instants before the horizon, and how far the index was read for them."""
+    """A connector's instants that are to be packed, and how far the index was read for them."""
 
     device_no: int
     connector_id: int
@@ -41,40 +41,40 @@ class PackedRow(NamedTuple):
 
 
 async def compact(database: Database, index: LogIndex, now_ms: int) -> int:
-    """Pack everything older than the horizon; return how many samples moved."""
-    horizon_ms = rules.packing_horizon(now_ms)
-    index.packed_to_ms = max(index.packed_to_ms, horizon_ms)
+    """Pack everything outside the fresh span; return how many samples moved."""
+    span = rules.fresh_span(now_ms, index.packed_to_ms)
+    index.packed_to_ms = max(index.packed_to_ms, span[0])
     moved = 0
     batch: list[Aged] = []
     instants = 0
     for number, position in enumerate(index.connectors(), 1):
         if number % _LOOKED_AT_AT_ONCE == 0:
             await asyncio.sleep(0)
-        aged = _aged(index, position, horizon_ms)
+        aged = _aged(index, position, span)
         if aged is None:
             continue
         batch.append(aged)
         instants += len(aged.times_ms)
         if len(batch) >= _CONNECTORS_AT_ONCE or instants >= _INSTANTS_AT_ONCE:
-            moved += await _compact_batch(database, index, batch, horizon_ms)
+            moved += await _compact_batch(database, index, batch, span)
             batch, instants = [], 0
     if batch:
-        moved += await _compact_batch(database, index, batch, horizon_ms)
+        moved += await _compact_batch(database, index, batch, span)
     return moved
 
 
-def _aged(index: LogIndex, position: Position, horizon_ms: int) -> Aged | None:
-    times_ms, read = index.older_than(*position, horizon_ms)
+def _aged(index: LogIndex, position: Position, span: Span) -> Aged | None:
+    times_ms, read = index.outside(*position, span)
     return Aged(*position, times_ms, read) if times_ms else None
 
 
 async def _compact_batch(
-    database: Database, index: LogIndex, batch: Sequence[Aged], horizon_ms: int
+    database: Database, index: LogIndex, batch: Sequence[Aged], span: Span
 ) -> int:
     rows = await database.read(_pack_batch, batch)
     await database.write(_write_rows, rows)
     for aged in batch:
-        index.forget(aged.device_no, aged.connector_id, horizon_ms, aged.read)
+        index.forget(aged.device_no, aged.connector_id, span, aged.read)
     return sum(len(row.taken) for row in rows)
 
 

@@ -7,7 +7,15 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tellus.fleet.model import PUBLISHED_STATE, Reading
-from tellus.kernel.batch import DUPLICATE, STORED, BatchItem, BatchRequest, BatchResponse, rejected
+from tellus.kernel.batch import (
+    DUPLICATE,
+    STORED,
+    BatchItem,
+    BatchRequest,
+    BatchResponse,
+    read_item,
+    rejected,
+)
 from tellus.kernel.call import Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.errors import ApiError, MissingParameter
@@ -114,7 +122,7 @@ async def upload_telemetry_batch(
     outcomes: list[BatchItem | None] = []
     for item in call.body.items:
         try:
-            upload = _decode_item(bytes(item), call.principal)
+            upload = _decode_item(read_item(item), call.principal)
         except ApiError as error:
             outcomes.append(rejected(error))
         else:

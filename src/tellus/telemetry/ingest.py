@@ -113,14 +113,16 @@ class TelemetryKind:
             self._fleet.advance_connectors(tx, states)
 
     def _find_packed(self, tx: Tx, samples: Sequence[Sample]) -> set[tuple[int, int, int, int]]:
-        """Return the keys among ``samples`` that are packed already; only late ones can be.
+        """Return the keys among ``samples`` that are packed already.
 
-        Late is also what was packed while the upload waited, or before the clock was put back.
+        Only late ones can be, and those of clocks that run ahead. Late is also what was packed
+        while the upload waited, or before the platform's clock was put back.
         """
         hours: dict[tuple[int, int], set[int]] = {}
         horizon_ms = self._index.packed_to_ms
         for sample in samples:
-            if sample.time_ms < max(horizon_ms, sample.received_ms - rules.PACKING_AGE_MS):
+            late_ms = max(horizon_ms, sample.received_ms - rules.PACKING_AGE_MS)
+            if sample.time_ms < late_ms or sample.clock_suspect:
                 place = (sample.device_no, sample.connector_id)
                 hours.setdefault(place, set()).add(rules.hour_of(sample.time_ms))
         packed: set[tuple[int, int, int, int]] = set()

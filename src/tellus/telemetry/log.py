@@ -14,6 +14,11 @@ CONNECTOR_BITS = 8
 
 Position = tuple[int, int]
 
+Span = tuple[int, int]
+"""The instants (ms) from the first up to, but not including, the second."""
+
+_MANY_INSTANTS = 1_000
+
 
 class LogIndex:
     """The instants (ms) in the log by (device, connector), in order of arrival."""
@@ -53,20 +58,25 @@ class LogIndex:
         for key in tuple(self._times):
             yield key >> CONNECTOR_BITS, key & mask
 
-    def older_than(
-        self, device_no: int, connector_id: int, horizon_ms: int
-    ) -> tuple[list[int], int]:
-        """Return the instants before ``horizon_ms`` and how far the index was read for them."""
-        held = self._times.get(device_no << CONNECTOR_BITS | connector_id, array("q"))
-        return sorted({time_ms for time_ms in held if time_ms < horizon_ms}), len(held)
+    def outside(self, device_no: int, connector_id: int, span: Span) -> tuple[list[int], int]:
+        """Return the instants outside ``span`` and how far the index was read for them."""
+        key = device_no << CONNECTOR_BITS | connector_id
+        held = self._times.get(key, array("q"))
+        if len(held) > _MANY_INSTANTS:
+            # A charger that repeats itself: the log holds each sample once, so once will do here.
+            held = self._times[key] = array("q", sorted(set(held)))
+        from_ms, to_ms = span
+        left = {time_ms for time_ms in held if not from_ms <= time_ms < to_ms}
+        return sorted(left), len(held)
 
-    def forget(self, device_no: int, connector_id: int, horizon_ms: int, read: int) -> None:
-        """Drop instants before ``horizon_ms`` among the first ``read``; what came since stays."""
+    def forget(self, device_no: int, connector_id: int, span: Span, read: int) -> None:
+        """Drop instants outside ``span`` among the first ``read``; what came since stays."""
         key = device_no << CONNECTOR_BITS | connector_id
         held = self._times.get(key)
         if held is None:
             return
-        kept = array("q", (time_ms for time_ms in held[:read] if time_ms >= horizon_ms))
+        from_ms, to_ms = span
+        kept = array("q", (time_ms for time_ms in held[:read] if from_ms <= time_ms < to_ms))
         kept.extend(held[read:])
         if kept:
             self._times[key] = kept

@@ -10,6 +10,7 @@ from tellus.kernel.units import HOUR_MS, MINUTE_MS
 from tellus.telemetry.model import PastSample, Sample
 
 PACKING_AGE_MS = 15 * MINUTE_MS
+FOREVER_MS = 2**63 - 1
 
 _encoder = msgspec.msgpack.Encoder()
 
@@ -51,6 +52,16 @@ def packing_horizon(now_ms: int) -> int:
     """
     reach = now_ms - PACKING_AGE_MS
     return reach - reach % PACKING_AGE_MS
+
+
+def fresh_span(now_ms: int, packed_to_ms: int) -> tuple[int, int]:
+    """Return the span of times (ms) whose samples stay in the recent log, given what was packed.
+
+    Older ones are packed, and once in a quarter-hour also those of chargers whose clocks run far
+    ahead: they would not grow old for hours or years.
+    """
+    horizon_ms = packing_horizon(now_ms)
+    return horizon_ms, now_ms + PACKING_AGE_MS if horizon_ms > packed_to_ms else FOREVER_MS
 
 
 def merge(*parts: Iterable[PastSample]) -> list[PastSample]:

@@ -182,8 +182,8 @@ def test_order__401_goes_before_everything(tenant: Tenant) -> None:
         tenant.contract.raw("POST", path, b" " * 2_000_000, expect=401, code=2001)
 
 
-def test_order__403_goes_before_limit_shape_and_ownership(tenant: Tenant) -> None:
-    """A missing scope is told before anything in the request is judged, and uses up no limit."""
+def test_order__403_goes_before_shape_and_ownership(tenant: Tenant) -> None:
+    """A missing scope is told before anything in the request is judged."""
     api = tenant.api_with(scopes=["read"])
     for number in (1, 0):
         path = f"/v1/operator/devices/dvc_x/connectors/{number}/start"

@@ -4,6 +4,7 @@ import base64
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from tellus.kernel import decoding
@@ -46,3 +47,30 @@ def test_cursor__integer_beyond_64_bits__is_refused(number: int) -> None:
 def test_cursor__integer_of_64_bits__is_read_back(number: int) -> None:
     """Every position that the store can name comes back as it was written."""
     assert read_cursor(write_cursor(number, "rec", 1), int, str, int) == (number, "rec", 1)
+
+
+class Reading(msgspec.Struct):
+    """A body with an integer, which chargers also write as ``1.0``."""
+
+    number: int
+    power: float
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"",
+        b'"power":1',
+        b'"power":1}}',
+        b"power:1}",
+        b'"power":1,"x":1e400}',
+        b'"power":1,"x":NaN}',
+        b'"power":1,"x":"\\ud800"}',
+        b'"power":1,"x":' + b"9" * 5_000 + b"}",
+    ],
+)
+@pytest.mark.parametrize("number", [b"1.0", b"1.5", b"1e300"])
+def test_decode__broken_behind_a_fractional_integer__is_refused(number: bytes, rest: bytes) -> None:
+    """The second look at a body that has one finds what the first had not come to."""
+    with pytest.raises(InvalidParameter):
+        BodyDecoder(Reading).decode(b'{"number":' + number + b"," + rest)
