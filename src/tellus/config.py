@@ -86,8 +86,9 @@ class ServerSettings(_Section):
     @field_validator("trusted_proxies")
     @classmethod
     def _name_networks(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
-        """Return each entry as a network, so that whoever reads them reads the same."""
-        return tuple(str(ipaddress.ip_network(entry, strict=False)) for entry in entries)
+        """Return networks without host bits, so that whoever reads them reads the same."""
+        networks = [(entry, str(ipaddress.ip_network(entry, strict=False))) for entry in entries]
+        return tuple(network if "/" in entry else entry for entry, network in networks)
 
 
 class RegistrationSettings(_Section):

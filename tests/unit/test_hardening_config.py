@@ -16,5 +16,5 @@ def test_trusted_proxies__address_within_a_network__stands_for_the_network() -> 
     """Every part of the platform sees the same networks, also where host bits were given."""
     given = "10.1.2.3/8, 192.0.2.1, 2001:db8::5/64"
     loaded = load_configuration({}, environment={"TELLUS_SERVER__TRUSTED_PROXIES": given})
-    networks = ("10.0.0.0/8", "192.0.2.1/32", "2001:db8::/64")
+    networks = ("10.0.0.0/8", "192.0.2.1", "2001:db8::/64")
     assert loaded.settings.server.trusted_proxies == networks

@@ -14,8 +14,8 @@ from tellus.storage.refusals import DatabaseInUse, NotDurable
 _OLDEST_SQLITE = (3, 51, 3)
 _FULL = 2
 _STATEMENTS = 1_024
-_WRITER_CACHE_KIB = 65_536
-_READER_CACHE_KIB = 16_384
+_WRITER_CACHE_KIB = 16_384
+_READER_CACHE_KIB = 8_192
 
 
 @dataclass(frozen=True, slots=True)
