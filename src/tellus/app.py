@@ -129,9 +129,7 @@ class Platform:
             database, directory, self.catalogue, self.presence, identity.vault
         )
         self.sites = SiteAdministration(database, identity, self.queries, settings.instance.region)
-        self.devices = DeviceAdministration(
-            database, identity, directory, tokens, self.queries, self.bus
-        )
+        self.devices = DeviceAdministration(database, identity, directory, tokens, self.queries)
         self.registration = RegistrationService(
             database,
             identity,
@@ -238,6 +236,7 @@ class Platform:
                 next_request_id=self.pipeline.next_request_id,
                 version=tellus.__version__,
                 sandbox=sandbox,
+                admits=self.pipeline.admits_stranger,
             )
         )
 
@@ -310,6 +309,8 @@ class Platform:
                 await asyncio.sleep(every_s)
                 try:
                     await work()
+                except ApiError as error:
+                    self._recorder.failure("", work.__name__.strip("_"), error, "")
                 except Exception as error:  # noqa: BLE001 - one failed round must not end the rounds
                     self._recorder.crash("", work.__name__.strip("_"), error)
 

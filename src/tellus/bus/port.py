@@ -16,9 +16,6 @@ DEVICE_CHANGED = "device_changed"
 COMMAND_PENDING = "command_pending"
 """These devices (``device_no``) have a command to fetch."""
 
-PRINCIPAL_REVOKED = "principal_revoked"
-"""Tokens or permissions changed; the keys carry nothing, subscribers look at what they hold."""
-
 
 class Bus(Protocol):
     """Delivers at most once, in no promised order, without blocking the sender."""

@@ -61,10 +61,13 @@ def sandbox(port: int, seed: int, limit_scale: float, *, keep: bool) -> None:
     if problem is not None:
         message = f"{_HOST}:{port} is {problem}; stop that, or choose another with --port"
         raise CommandFailed(message)
-    with _only_one():
-        plan, is_fresh = _prepare(seed, keep=keep)
-        options = Options(port or _free_port(), limit_scale, is_fresh)
-        code = asyncio.run(Sandbox(plan, options).run())
+    try:
+        with _only_one():
+            plan, is_fresh = _prepare(seed, keep=keep)
+            options = Options(port or _free_port(), limit_scale, is_fresh)
+            code = asyncio.run(Sandbox(plan, options).run())
+    except OSError as error:
+        raise CommandFailed(f"{error.filename or FOLDER}: {error.strerror or error}") from error
     sys.exit(code)
 
 
@@ -212,14 +215,13 @@ def _only_one() -> Iterator[None]:
     FOLDER.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = FOLDER.with_suffix(".lock")
     handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with os.fdopen(handle):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"Another sandbox runs in this folder ({lock} is held)"
+            raise CommandFailed(message) from None
         yield
-    except BlockingIOError:
-        message = f"Another sandbox runs in this folder ({lock} is held)"
-        raise CommandFailed(message) from None
-    finally:
-        os.close(handle)
 
 
 def _prepare(seed: int, *, keep: bool) -> tuple[Plan, bool]:

@@ -6,7 +6,6 @@ from msgspec.structs import replace
 
 from tellus.audit.model import Actor
 from tellus.audit.service import record
-from tellus.bus.port import PRINCIPAL_REVOKED, Bus
 from tellus.fleet import store
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.enrolment import EnrolmentTokens
@@ -61,14 +60,12 @@ class DeviceAdministration:
         directory: Directory,
         tokens: EnrolmentTokens,
         queries: FleetQueries,
-        bus: Bus,
     ) -> None:
         self._database = database
         self._settling = Settling(database)
         self._identity = identity
         self._directory = directory
         self._tokens = tokens
-        self._bus = bus
         self._queries = queries
 
     # ---------------------------------------------------------------- provisioning
@@ -221,8 +218,6 @@ class DeviceAdministration:
         device.rated_power_kw = changed.change.rated_power_kw
         device.v2g = changed.change.v2g
         self._directory.move(device, changed.site.operator_id, changed.site.site_id)
-        if changed.record is not None:
-            self._bus.publish(PRINCIPAL_REVOKED, ())
 
     async def delete_device(self, device_id: str, by: Actor, now_ms: int) -> None:
         """Let a device exist no longer: its credentials die, its history stays in the store.
@@ -251,7 +246,6 @@ class DeviceAdministration:
     def _forget(self, device: Device, revoked: DeviceRecord) -> None:
         self._identity.remember_device(revoked)
         self._directory.remove(device)
-        self._bus.publish(PRINCIPAL_REVOKED, ())
 
 
 def _record(

@@ -1,5 +1,6 @@
 """Registration: how a charger becomes a device, and heals when the answer was lost."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,12 +48,16 @@ class RegistrationSettings:
 
 
 class RegisterCall(NamedTuple):
-    """Where a register call came from, and the enrolment token it carried, if any."""
+    """Where a register call came from, and the enrolment token it carried, if any.
+
+    ``recorded`` False keeps its refusal out of the audit log: enough of them are in it.
+    """
 
     enrolment: str
     address: str
     request_id: str
     now_ms: int
+    recorded: bool = True
 
 
 class Claimed(NamedTuple):
@@ -88,9 +93,10 @@ class RegistrationService:
         self._clock = clock
         self._default_place = ("", "")
         self.refused = dict.fromkeys(Claim, 0)
-        self._windows: KeyedWindows[RollingWindow] = KeyedWindows(
-            lambda: REGISTER_PER_SERIAL.window(settings.limit_scale)
-        )
+        # Refusals are counted by serial number, and all calls by serial number and proof: who guesses
+        # is stopped, and uses up nothing of what the charger with the right proof may call.
+        self._calls = _windows(settings.limit_scale)
+        self._refusals = _windows(settings.limit_scale)
 
     def use_default_place(self, operator_id: str, site_id: str) -> None:
         """Put chargers that nobody expected there; to be called before the first of them comes."""
@@ -101,15 +107,17 @@ class RegistrationService:
 
         Raises:
             InvalidParameter: the serial number has characters that no identifier may have.
-            TooManyRequests: more than 5 calls for this serial number in an hour.
+            TooManyRequests: in an hour more than 5 calls for this serial number with this proof, or
+                more than 5 that were refused.
             RegistrationRefused: unknown, taken, wrong proof, or outside the claim window.
         """
         if not is_identifier(identity.sn):
             message = "Parameter 'sn' must be 1 to 64 letters, digits, or . _ : -"
             raise InvalidParameter(message, "sn", identity.sn)
-        wait_s = self._windows.take(identity.sn, self._clock.monotonic_s())
-        if wait_s > 0.0:
-            raise TooManyRequests(retry_after_s(wait_s))
+        now_s = self._clock.monotonic_s()
+        calls = (identity.sn, self._tokens.fingerprint(call.enrolment))
+        _take_or_refuse(self._calls, calls, now_s)
+        call = call._replace(recorded=self._refusals.wait_s(identity.sn, now_s) == 0.0)
         outcome = await self._settling.settle(
             lambda claimed: self._remember(claimed, identity, call.now_ms),
             self._claim,
@@ -118,6 +126,7 @@ class RegistrationService:
         )
         if isinstance(outcome, Claim):
             self.refused[outcome] += 1
+            _take_or_refuse(self._refusals, identity.sn, now_s)
             raise RegistrationRefused
         return outcome
 
@@ -265,7 +274,7 @@ class RegistrationService:
         unknown serial number from one that is expected.
         """
         owner = device or provisioning
-        if owner is None:
+        if owner is None or not call.recorded:
             note_instance_value(tx, _REFUSED_KEY, str(call.now_ms))
             return
         record(
@@ -281,3 +290,13 @@ class RegistrationService:
             address=call.address,
             reason=claim.value,
         )
+
+
+def _windows(scale: float) -> KeyedWindows[RollingWindow]:
+    return KeyedWindows(lambda: REGISTER_PER_SERIAL.window(scale))
+
+
+def _take_or_refuse(windows: KeyedWindows[RollingWindow], key: Hashable, now_s: float) -> None:
+    wait_s = windows.take(key, now_s)
+    if wait_s > 0.0:
+        raise TooManyRequests(retry_after_s(wait_s))

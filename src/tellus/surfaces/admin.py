@@ -83,6 +83,7 @@ _CLIENT_ROUTES = (
         "Create a client",
         "Admin: clients",
         description="The secret is shown in this answer and never again.",
+        secret=True,
         scope=_WRITE,
         request=identity.ClientRequest,
         response=identity.ClientSecretResponse,
@@ -132,6 +133,7 @@ _CLIENT_ROUTES = (
         "Admin: clients",
         description="The secret in use goes on working for the overlap, so that a client's servers "
         "can swap one after the other. At most two secrets are live.",
+        secret=True,
         scope=_WRITE,
         request=identity.OverlapRequest,
         response=identity.ClientSecretResponse,
@@ -173,6 +175,7 @@ _ACCOUNT_ROUTES = (
         "Admin: service accounts",
         description="It gets no scope that its creator does not have. The secret is shown in this "
         "answer and never again.",
+        secret=True,
         scope=_WRITE,
         request=accounts.ServiceAccountRequest,
         response=accounts.ServiceAccountSecretResponse,
@@ -198,6 +201,7 @@ _ACCOUNT_ROUTES = (
         "Replace a service account's secret",
         "Admin: service accounts",
         description="The old secret ends at once; tokens live on unless they are revoked too.",
+        secret=True,
         scope=_WRITE,
         request=accounts.RevokeTokensRequest,
         response=accounts.ServiceAccountSecretResponse,

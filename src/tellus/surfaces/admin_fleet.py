@@ -45,7 +45,7 @@ FLEET_ADMIN_ROUTES: Final[tuple[Route, ...]] = (
     _device_change(
         "POST", "/v1/admin/devices/provision", "provisionDevice", fleet.provision_device,
         request=fleet.ProvisionRequest, response=fleet.EnrolmentResponse,
-        summary="Provision a serial number",
+        secret=True, summary="Provision a serial number",
         description="Lets a site expect a charger. The enrolment token is shown in this answer and"
         " never again; provisioning the serial number anew makes another one.",
     ),
@@ -82,7 +82,7 @@ FLEET_ADMIN_ROUTES: Final[tuple[Route, ...]] = (
     _device_change(
         "POST", "/v1/admin/devices/{device_id}/reclaim", "openReclaim", fleet.reclaim_device,
         request=fleet.ReclaimRequest, response=fleet.EnrolmentResponse, optional_body=True,
-        summary="Open a re-claim window",
+        secret=True, summary="Open a re-claim window",
         description="Lets an active charger that lost its secret register again with the token of"
         " this answer. Its present secrets work until the new one is used, and a day longer.",
     ),

@@ -41,7 +41,7 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
     _public(
         "POST", "/v1/device/register", "registerDevice", fleet.register_device,
         request=fleet.RegisterRequest, response=fleet.RegisterResponse,
-        summary="Register a charger", tag=_PROVISIONING,
+        secret=True, summary="Register a charger", tag=_PROVISIONING,
         description="A charger calls this when it first connects and gets the identifier and the"
         " secret it asks for tokens with. Until the secret is first used, the same call with the"
         " same proof answers with the same identifier and a fresh secret, so a lost answer heals."
@@ -59,7 +59,7 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
     _other(
         "POST", "/v1/device/secret/rotate", "rotateDeviceSecret", identity.rotate_device_secret,
         response=identity.DeviceSecretResponse,
-        summary="Rotate the charger's secret", tag=_PROVISIONING,
+        secret=True, summary="Rotate the charger's secret", tag=_PROVISIONING,
         description="Answers with a new secret. The old one works until the new one is first used"
         " and for a day after; a lost answer is healed by calling again.",
     ),

@@ -91,7 +91,7 @@ class Exchange:
         """Take note of the endpoint that the request has reached."""
         self.endpoint = endpoint
         self.answer = endpoint.route.answer
-        if self.answer is Answer.TOKEN:
+        if self.answer is Answer.TOKEN or endpoint.route.secret:
             self.headers.append(NO_STORE)
 
 
@@ -128,7 +128,7 @@ class Pipeline:
         began = perf_counter()
         exchange = Exchange(self.next_request_id(), self._proxies.client_address(scope))
         origin = cors.origin_of(scope)
-        if origin is not None and scope["method"] == "OPTIONS":
+        if origin is not None and scope["method"] == "OPTIONS" and self.admits_stranger(scope):
             await cors.answer_preflight(send, origin, self.origins(), exchange.headers[1:])
             return
         try:
@@ -149,6 +149,15 @@ class Pipeline:
         headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def admits_stranger(self, scope: Scope) -> bool:
+        """Count a request that needs no token; tell whether its address may send another one."""
+        address = self._proxies.client_address(scope)
+        try:
+            self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
+        except TooManyRequests:
+            return False
+        return True
 
     async def _run(
         self, exchange: "Exchange", scope: Scope, receive: Receive, origin: str | None

@@ -156,8 +156,6 @@ def _operation(route: Route, book: SchemaBook) -> dict[str, Any]:
             "limit": rate.limit,
             "period_s": rate.period_s,
         }
-    if route.consent is not None:
-        operation["x-consent-service"] = route.consent
     return operation
 
 

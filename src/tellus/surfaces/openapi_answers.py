@@ -199,7 +199,7 @@ def failing_statuses(route: Route) -> list[str]:
     known = {
         "400": bool(names) or "{connector_id}" in route.path,
         "401": route.audience is not Audience.PUBLIC or is_token,
-        "403": route.audience in (Audience.OPERATOR, Audience.ADMIN) or route.consent is not None,
+        "403": route.audience in (Audience.OPERATOR, Audience.ADMIN),
         "404": "{" in route.path or (bool(names & _LOOKED_UP) and not is_token),
         "409": writes and route.limit not in (LimitClass.DEVICE_HOT, LimitClass.DEVICE_BATCH),
         "426": route.answer is Answer.STREAM,

@@ -46,8 +46,7 @@ class Route:
     there is none (a response of ``Nothing`` is ``data: null``). ``form`` admits form encoding
     beside JSON. ``optional_body`` admits an empty body. ``lenient`` decodes the bodies of devices
     that are known to deviate (rule P7). ``waits`` marks a handler that parks the call and wants to
-    know when the caller leaves. ``consent`` names the service of the second channel that the
-    operation belongs to.
+    know when the caller leaves. ``secret`` marks an answer that no cache may keep.
     """
 
     method: str
@@ -69,4 +68,4 @@ class Route:
     optional_body: bool = False
     lenient: Callable[[bytes], Any] | None = None
     waits: bool = False
-    consent: str | None = None
+    secret: bool = False

@@ -18,7 +18,14 @@ from starlette.responses import Response
 from starlette.routing import Route as SiteRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from tellus.kernel.errors import ApiError, InternalError, MethodNotAllowed, NotFound, Unavailable
+from tellus.kernel.errors import (
+    ApiError,
+    InternalError,
+    MethodNotAllowed,
+    NotFound,
+    TooManyRequests,
+    Unavailable,
+)
 from tellus.surfaces.assets import Asset, load_assets, load_page, make_asset
 from tellus.surfaces.envelope import encode_failure, encode_success, failure_headers
 from tellus.surfaces.health import Check, is_ready
@@ -52,7 +59,8 @@ class SiteSources:
 
     ``document`` returns the OpenAPI 3.1 document, ``readiness`` the checks, ``metrics`` the whole
     page in Prometheus' text format; it is called in a thread. ``next_request_id`` is the
-    pipeline's, so that no identifier is given twice.
+    pipeline's, so that no identifier is given twice. ``admits`` tells of an ASGI scope whether its
+    address may ask: nobody needs a token here, and the metrics of a large fleet are work.
     """
 
     document: Callable[[], dict[str, Any]]
@@ -61,6 +69,7 @@ class SiteSources:
     next_request_id: Callable[[], str]
     version: str
     sandbox: bool = False
+    admits: Callable[[Any], bool] = lambda _scope: True
 
 
 class Site:
@@ -166,15 +175,16 @@ def build_site(sources: SiteSources) -> ASGIApp:
         exception_handlers={HTTPException: _refuse, Exception: _crash},
     )
     app.router.redirect_slashes = False
-    return _Headers(app, sources.next_request_id)
+    return _Door(app, sources)
 
 
-class _Headers:
-    """Adds the headers of every answer: request identifier and security."""
+class _Door:
+    """Turns floods away, and adds the headers of every answer: request identifier and security."""
 
-    def __init__(self, app: ASGIApp, next_request_id: Callable[[], str]) -> None:
+    def __init__(self, app: ASGIApp, sources: SiteSources) -> None:
         self._app = app
-        self._next_request_id = next_request_id
+        self._next_request_id = sources.next_request_id
+        self._admits = sources.admits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -190,7 +200,8 @@ class _Headers:
                 message = {**message, "headers": headers}
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        app: ASGIApp = self._app if self._admits(scope) else _failure(TooManyRequests(1))
+        await app(scope, receive, send_with_headers)
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -211,7 +211,7 @@ def test_batch__five_hundred__is_the_most(charger: Charger, path: str) -> None:
 
 @pytest.mark.parametrize("poison", ["\0", "deep"])
 def test_batch__with_a_poisonous_item__stores_the_others(charger: Charger, poison: str) -> None:
-    """NUL and nesting over 16 are judged per item, or one item would keep a charger's buffer full."""
+    """NUL and deep nesting are judged per item, or one would keep a charger's buffer full."""
     inner: Any = poison
     for _ in range(15 if poison == "deep" else 0):
         inner = [inner]

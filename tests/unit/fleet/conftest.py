@@ -9,7 +9,6 @@ import msgspec
 import pytest
 
 from tellus.audit.model import PLATFORM
-from tellus.bus.memory import MemoryBus
 from tellus.fleet import admin_api, device_api, operator_api
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
@@ -51,7 +50,6 @@ class FleetBench:
     async def start(self) -> None:
         """Wire and load everything, as a start or restart of the server does."""
         db, clock = self.database, self.clock
-        self.bus = MemoryBus()
         self.directory = Directory()
         self.identity = IdentityService(db, self.keys, clock, limit_scale=1000.0)
         self.kind = EventKind(self.directory, self.identity.vault)
@@ -90,9 +88,7 @@ class FleetBench:
             db, self.directory, self.catalogue, self.presence, self.identity.vault
         )
         self.sites = SiteAdministration(db, self.identity, self.queries, "local")
-        self.devices = DeviceAdministration(
-            db, self.identity, self.directory, tokens, self.queries, self.bus
-        )
+        self.devices = DeviceAdministration(db, self.identity, self.directory, tokens, self.queries)
         self.fleet = FleetService(db, self.directory, self.identity, self.presence)
 
     async def operator(self, name: str = "Acme") -> str:
