@@ -31,6 +31,7 @@ NOT_SETTINGS = frozenset(
         "TELLUS_ADMIN_ID",
         "TELLUS_ADMIN_SECRET",
         "TELLUS_CONFIG",
+        "TELLUS_ENROLMENT_TOKEN",
     }
 )
 """Variables that clients of the platform read; they configure no server."""

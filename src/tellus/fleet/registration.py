@@ -93,8 +93,8 @@ class RegistrationService:
         self._clock = clock
         self._default_place = ("", "")
         self.refused = dict.fromkeys(Claim, 0)
-        # Refusals are counted by serial number, and all calls by serial number and proof: who guesses
-        # is stopped, and uses up nothing of what the charger with the right proof may call.
+        # Refusals are counted by serial number, and all calls by serial number and proof: whoever
+        # guesses is stopped, and uses up nothing of what the charger with the right proof may call.
         self._calls = _windows(settings.limit_scale)
         self._refusals = _windows(settings.limit_scale)
 
