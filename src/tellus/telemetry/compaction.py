@@ -72,7 +72,7 @@ async def _compact_batch(
     database: Database, index: LogIndex, batch: Sequence[Aged], span: Span
 ) -> int:
     rows = await database.read(_pack_batch, batch)
-    await database.write(_write_rows, rows)
+    await database.write(_write_rows, rows, index)
     for aged in batch:
         index.forget(aged.device_no, aged.connector_id, span, aged.read)
     return sum(len(row.taken) for row in rows)
@@ -96,8 +96,9 @@ def _pack_batch(tx: Tx, batch: Sequence[Aged]) -> list[PackedRow]:
     return rows
 
 
-def _write_rows(tx: Tx, rows: Sequence[PackedRow]) -> None:
+def _write_rows(tx: Tx, rows: Sequence[PackedRow], index: LogIndex) -> None:
     for row in rows:
+        index.note_packed((row.device_no, row.connector_id))
         store.upsert_pack(
             tx, row.device_no, row.connector_id, row.hour_ms, row.samples, row.content
         )

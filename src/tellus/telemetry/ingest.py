@@ -12,12 +12,26 @@ from tellus.telemetry.log import LogIndex
 from tellus.telemetry.model import Sample
 from tellus.telemetry.packing import unpack_keys
 
+Key = tuple[int, int, int, int]
+"""Time (ms), device, connector, digest: the natural key of a sample."""
+
+Hours = dict[tuple[int, int], set[int]]
+"""By (device, connector), the clock hours (ms) whose packs may hold a repeat."""
+
+NEVER_CHECKED = -1
+
 
 class Upload(NamedTuple):
-    """Samples of one request; ``told`` where each one's outcome is owed to the caller."""
+    """Samples of one request; ``told`` where each one's outcome is owed to the caller.
+
+    ``packed`` are those found in packed hours beforehand, as of ``version`` of the index: unpacking
+    is left to reader threads, so that whoever sends much that is late holds up nobody else.
+    """
 
     samples: tuple[Sample, ...]
     told: bool = False
+    packed: frozenset[Key] = frozenset()
+    version: int = NEVER_CHECKED
 
 
 class FleetDoor(Protocol):
@@ -54,11 +68,11 @@ class TelemetryKind:
     def apply_many(self, tx: Tx, operations: Sequence[Upload]) -> list[list[bool] | None]:
         """Append the samples and move the current state of their connectors forward."""
         samples = list(chain.from_iterable(upload.samples for upload in operations))
-        packed = self._find_packed(tx, samples)
+        packed = self._find_packed(tx, operations)
         told = {key for upload in operations if upload.told for key in map(_key, upload.samples)}
         fresh = [sample for sample in samples if not packed or _key(sample) not in packed]
         silent = [sample for sample in fresh if not told or _key(sample) not in told]
-        stored_keys: set[tuple[int, int, int, int]] = set()
+        stored_keys: set[Key] = set()
         stored = 0
         if silent:
             stored = store.append_samples(tx, silent)
@@ -112,34 +126,51 @@ class TelemetryKind:
         if states:
             self._fleet.advance_connectors(tx, states)
 
-    def _find_packed(self, tx: Tx, samples: Sequence[Sample]) -> set[tuple[int, int, int, int]]:
-        """Return the keys among ``samples`` that are packed already.
+    def list_late(self, samples: Iterable[Sample]) -> Hours:
+        """Return the hours whose packs may hold some of ``samples`` already.
 
-        Only late ones can be, and those of clocks that run ahead. Late is also what was packed
-        while the upload waited, or before the platform's clock was put back.
+        Only late ones can be packed, and those of clocks that run ahead. Late is also what was
+        packed before the platform's clock was put back.
         """
-        hours: dict[tuple[int, int], set[int]] = {}
+        hours: Hours = {}
         horizon_ms = self._index.packed_to_ms
         for sample in samples:
             late_ms = max(horizon_ms, sample.received_ms - rules.PACKING_AGE_MS)
             if sample.time_ms < late_ms or sample.clock_suspect:
                 place = (sample.device_no, sample.connector_id)
                 hours.setdefault(place, set()).add(rules.hour_of(sample.time_ms))
-        packed: set[tuple[int, int, int, int]] = set()
-        for (device_no, connector_id), wanted in hours.items():
-            for hour_ms, content in store.list_packs(tx, device_no, connector_id, sorted(wanted)):
-                packed.update(
-                    (time_ms, device_no, connector_id, digest)
-                    for time_ms, digest in unpack_keys(hour_ms, content)
-                )
-        return packed
+        return hours
+
+    def _find_packed(self, tx: Tx, operations: Sequence[Upload]) -> set[Key]:
+        """Return the keys among the uploads' samples that are packed already.
+
+        What was found beforehand holds, except for connectors that were packed since.
+        """
+        packed: set[Key] = set()
+        unsure: Hours = {}
+        for upload in operations:
+            packed |= upload.packed
+            for place, hours in self.list_late(upload.samples).items():
+                if self._index.was_packed_since(place, upload.version):
+                    unsure.setdefault(place, set()).update(hours)
+        return packed | find_packed(tx, unsure)
 
 
-def _key(sample: Sample) -> tuple[int, int, int, int]:
+def find_packed(tx: Tx, hours: Hours) -> frozenset[Key]:
+    """Return the keys of all samples in these packed hours."""
+    return frozenset(
+        (time_ms, device_no, connector_id, digest)
+        for (device_no, connector_id), wanted in hours.items()
+        for hour_ms, content in store.list_packs(tx, device_no, connector_id, sorted(wanted))
+        for time_ms, digest in unpack_keys(hour_ms, content)
+    )
+
+
+def _key(sample: Sample) -> Key:
     return sample[:4]
 
 
-def _outcome(upload: Upload, stored: set[tuple[int, int, int, int]]) -> list[bool] | None:
+def _outcome(upload: Upload, stored: set[Key]) -> list[bool] | None:
     """Tell per sample whether it was stored; of repeats within one batch the first was."""
     if not upload.told:
         return None

@@ -11,7 +11,7 @@ from tellus.storage.database import Database
 from tellus.telemetry import store
 from tellus.telemetry.compaction import compact
 from tellus.telemetry.history import read_samples
-from tellus.telemetry.ingest import FleetDoor, TelemetryKind, Upload
+from tellus.telemetry.ingest import FleetDoor, Key, TelemetryKind, Upload, find_packed
 from tellus.telemetry.log import LogIndex
 from tellus.telemetry.model import PastSample, Sample
 from tellus.telemetry.rules import make_sample
@@ -52,16 +52,22 @@ class TelemetryService:
 
     async def ingest(self, sample: Sample) -> None:
         """Store one sample; returns once it is durable, also for a repeat."""
-        await self._database.submit(self.kind, Upload((sample,)))
+        await self._database.submit(self.kind, await self._prepare((sample,)))
 
     async def ingest_many(self, samples: Sequence[Sample]) -> list[bool]:
         """Store the samples of one device; tell per sample whether it was new."""
         if not samples:
             return []
-        outcome: list[bool] = await self._database.submit(
-            self.kind, Upload(tuple(samples), told=True)
-        )
+        upload = await self._prepare(tuple(samples))
+        outcome: list[bool] = await self._database.submit(self.kind, upload._replace(told=True))
         return outcome
+
+    async def _prepare(self, samples: tuple[Sample, ...]) -> Upload:
+        """Return the upload, with what packed hours are found to hold of it already."""
+        version = self.index.version
+        late = self.kind.list_late(samples)
+        packed = await self._database.read(find_packed, late) if late else frozenset[Key]()
+        return Upload(samples, False, packed, version)
 
     async def compact(self) -> int:
         """Pack what has aged; return how many samples moved."""

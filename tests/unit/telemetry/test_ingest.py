@@ -111,3 +111,39 @@ def test_ingest__unknown_connector__comes_into_being(run_bench: Run) -> None:
         assert rows == [(1, 2)]
 
     run_bench(check)
+
+
+def test_ingest__packed_between_look_and_write__is_still_a_repeat(run_bench: Run) -> None:
+    """A sample that leaves the log for its pack while its repeat waits is not stored again."""
+
+    async def check(bench: TelemetryBench) -> None:
+        bench.add_device()
+        old = bench.sample(-7200)
+        await bench.service.ingest(old)
+        upload = await bench.service._prepare((old,))
+        assert upload.packed == frozenset()
+        assert await bench.service.compact() == 1
+        told = await bench.database.submit(bench.service.kind, upload._replace(told=True))
+        assert told == [False]
+        assert (await bench.service._prepare((old,))).packed == {old[:4]}
+
+    run_bench(check)
+
+
+def test_apply__many_late_hours__unpacks_nothing_on_the_writer(run_bench: Run) -> None:
+    """What readers have looked up is not looked up again where everybody waits."""
+
+    async def check(bench: TelemetryBench) -> None:
+        bench.add_device()
+        late = [bench.sample(-3600 * hour) for hour in range(2, 40)]
+        await bench.service.ingest_many(late)
+        await bench.service.compact()
+        upload = await bench.service._prepare(tuple(late))
+        assert upload.packed == {sample[:4] for sample in late}
+        assert not any(
+            bench.service.index.was_packed_since((sample.device_no, 1), upload.version)
+            for sample in late
+        )
+        assert await bench.service.ingest_many(late) == [False] * len(late)
+
+    run_bench(check)
