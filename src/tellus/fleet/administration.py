@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from tellus.audit.model import Actor
 from tellus.audit.service import record
-from tellus.fleet import store
+from tellus.fleet import store, store_state
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.model import Provisioning, Registration, Site
@@ -48,6 +48,7 @@ class Changed(NamedTuple):
     site: Site
     change: DeviceChange
     record: DeviceRecord | None
+    at_ms: int
 
 
 class DeviceAdministration:
@@ -208,13 +209,18 @@ class DeviceAdministration:
         moved = None
         if site.operator_id != stored.operator_id:
             moved = self._identity.move_device(tx, device.device_no, site.operator_id)
+            store.set_owned_since(tx, device.device_no, now_ms)
+            store_state.delete_connector_states(tx, device.device_no)
         details = change._asdict()
         _record(tx, by, "device.changed", device.device_id, site.operator_id, now_ms, **details)
-        return Changed(site, change, moved)
+        return Changed(site, change, moved, now_ms)
 
     def _follow_change(self, device: Device, changed: Changed) -> None:
         if changed.record is not None:
             self._identity.remember_device(changed.record)
+            device.owned_since_ms = changed.at_ms
+            for connector in device.connectors.values():
+                connector.forget_reading()
         device.rated_power_kw = changed.change.rated_power_kw
         device.v2g = changed.change.v2g
         self._directory.move(device, changed.site.operator_id, changed.site.site_id)

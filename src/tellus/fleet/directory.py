@@ -35,6 +35,12 @@ class Connector:
         self.content = b""
         self.reading: Reading | None = None
 
+    def forget_reading(self) -> None:
+        """Know as little as before the first reading."""
+        self.time_ms = 0
+        self.content = b""
+        self.reading = None
+
     @property
     def state(self) -> str:
         """Return the published state; a connector that was never heard of is idle."""
@@ -70,6 +76,7 @@ class Device:
         "online",
         "online_since_ms",
         "operator_id",
+        "owned_since_ms",
         "principal",
         "rated_power_kw",
         "reconnects",
@@ -88,6 +95,7 @@ class Device:
         self.sn = sn
         self.operator_id = operator_id
         self.site_id = site_id
+        self.owned_since_ms = 0
         self.model = ""
         self.manufacturer = ""
         self.firmware_version = ""

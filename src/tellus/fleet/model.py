@@ -192,13 +192,14 @@ class StoredEvent(msgspec.Struct, frozen=True, gc=False):
 class EventFilter(msgspec.Struct, frozen=True):
     """Which events are asked for; None admits all, times are ``[from, to)``.
 
-    ``fault_code`` may be in any form.
+    ``fault_code`` may be in any form. ``received_from_ms`` leaves out what came before.
     """
 
     event_type: str | None = None
     fault_code: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
+    received_from_ms: int | None = None
 
 
 class PresenceChanged(msgspec.Struct, frozen=True):

@@ -179,7 +179,7 @@ async def get_device(fleet: FleetQueries, call: Call[Nothing, DeviceQuery]) -> D
     view = fleet.get_device(call.path["device_id"], call.principal.operator_id, call.now_ms)
     item = device_item(view)
     if "events" in includes:
-        events = await fleet.newest_events(view.device.device_no, call.principal.vin_mode)
+        events = await fleet.newest_events(view.device, call.principal.vin_mode)
         item = replace(item, events=[event_item(event) for event in events])
     return item
 

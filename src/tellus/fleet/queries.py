@@ -150,11 +150,16 @@ class FleetQueries:
         """
         return self._view(self._find(device_id, operator_id), now_ms)
 
-    async def newest_events(self, device_no: int, vin_mode: str) -> list[StoredEvent]:
-        """Return the 10 newest events of a device whose times can be believed, newest first."""
+    async def newest_events(self, device: Device, vin_mode: str) -> list[StoredEvent]:
+        """Return the 10 newest events of a device whose times can be believed, newest first.
+
+        What came before the device was its present operator's is not shown.
+        """
 
         def read(tx: Tx) -> list[StoredEvent]:
-            events = store_events.newest_events(tx, device_no, NEWEST_EVENTS)
+            events = store_events.newest_events(
+                tx, device.device_no, device.owned_since_ms, NEWEST_EVENTS
+            )
             return [open_event(tx, self._vault, event, vin_mode) for event in events]
 
         return await self._database.read(read)
@@ -175,6 +180,8 @@ class FleetQueries:
         device = self._find(device_id, operator_id)
         if wanted.fault_code is not None:
             wanted = replace(wanted, fault_code=rules.fault_key_of(wanted.fault_code))
+        if operator_id is not None and device.owned_since_ms:
+            wanted = replace(wanted, received_from_ms=device.owned_since_ms)
 
         def read(tx: Tx) -> tuple[int, list[StoredEvent]]:
             total, events = store_events.list_events(tx, device.device_no, wanted, page)

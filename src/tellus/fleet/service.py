@@ -157,6 +157,7 @@ def _device(row: Row) -> Device:
     device.clock_offset_ms = offset_ms
     device.online = bool(row[18])
     device.online_since_ms, device.offline_since_ms = row[19:21]
+    device.owned_since_ms = row[21]
     device.flushed = (stored_ms or 0, device.heartbeat_ms)
     if device.heartbeat_status == "offline":
         device.shutdown_seen_ms = _seen_ms(row) or None

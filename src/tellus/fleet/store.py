@@ -235,6 +235,11 @@ def update_device(
     )
 
 
+def set_owned_since(tx: Tx, device_no: int, now_ms: int) -> None:
+    """Let a device's history begin anew: what it said before belongs to its former operator."""
+    tx.execute("UPDATE devices SET owned_since_ms = $1 WHERE device_no = $2", now_ms, device_no)
+
+
 def mark_deleted(tx: Tx, device_no: int, now_ms: int) -> None:
     """Let a device exist no longer; its number is never given again, its history stays."""
     tx.execute(

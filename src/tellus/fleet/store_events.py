@@ -43,12 +43,13 @@ def list_events(
     return (total[0] if total else 0), [_event(row) for row in rows]
 
 
-def newest_events(tx: Tx, device_no: int, size: int) -> list[StoredEvent]:
+def newest_events(tx: Tx, device_no: int, received_from_ms: int, size: int) -> list[StoredEvent]:
     """Return a device's newest events whose time can be believed, newest first."""
     rows = tx.rows(
         f"SELECT {_EVENT} FROM events WHERE device_no = $1 AND clock_suspect = 0"
-        " ORDER BY time_ms DESC, connector_id DESC, digest DESC LIMIT $2",
+        " AND received_ms >= $2 ORDER BY time_ms DESC, connector_id DESC, digest DESC LIMIT $3",
         device_no,
+        received_from_ms,
         size,
     )
     return [_event(row) for row in rows]
@@ -61,6 +62,7 @@ def _conditions(device_no: int, wanted: EventFilter) -> tuple[str, list[Any]]:
         ("fault_key =", wanted.fault_code),
         ("time_ms >=", wanted.from_ms),
         ("time_ms <", wanted.to_ms),
+        ("received_ms >=", wanted.received_from_ms),
     ]
     for clause, value in given:
         if value is not None:

@@ -19,7 +19,7 @@ def read_fleet(tx: Tx) -> FleetRows:
         "SELECT d.device_no, d.device_id, d.sn, d.operator_id, d.site_id, d.model,"
         " d.manufacturer, d.firmware_version, d.mac, d.rated_power_kw, d.v2g, d.active,"
         " d.created_ms, s.last_seen_ms, s.last_heartbeat_ms, s.heartbeat_status, s.fault_code,"
-        " s.clock_offset_ms, s.online, s.online_since_ms, s.offline_since_ms"
+        " s.clock_offset_ms, s.online, s.online_since_ms, s.offline_since_ms, d.owned_since_ms"
         " FROM devices d LEFT JOIN device_state s ON s.device_no = d.device_no"
         " WHERE d.deleted_ms IS NULL ORDER BY d.device_no"
     )
@@ -30,6 +30,11 @@ def read_fleet(tx: Tx) -> FleetRows:
         " ORDER BY c.device_no, c.connector_id"
     )
     return FleetRows(devices, connectors)
+
+
+def delete_connector_states(tx: Tx, device_no: int) -> None:
+    """Forget what a device's connectors last said."""
+    tx.execute("DELETE FROM connector_state WHERE device_no = $1", device_no)
 
 
 def append_connectors(tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:

@@ -85,7 +85,8 @@ class TelemetryService:
     ) -> tuple[list[PastSample], int]:
         """Return a connector's samples in ``[from_ms, to_ms)``, ascending, and up to where.
 
-        Once it has more than ``enough`` of them it may stop before the end of the range.
+        Once it has more than ``enough`` of them it may stop before the end of the range. What came
+        before the device was its present operator's is not among them.
 
         Raises:
             NotFound: the device is absent or another operator's, or has no such connector.
@@ -95,4 +96,8 @@ class TelemetryService:
             raise NotFound
         log_times_ms = self.index.between(device.device_no, connector_id, from_ms, to_ms)
         place = (device.device_no, connector_id)
-        return await self._database.read(read_samples, place, from_ms, to_ms, log_times_ms, enough)
+        samples, reached_ms = await self._database.read(
+            read_samples, place, from_ms, to_ms, log_times_ms, enough
+        )
+        since_ms = device.owned_since_ms
+        return [sample for sample in samples if sample.received_ms >= since_ms], reached_ms

@@ -154,6 +154,7 @@ CREATE TABLE devices (
     active BIGINT NOT NULL,
     reclaim_until_ms BIGINT,
     created_ms BIGINT NOT NULL,
+    owned_since_ms BIGINT NOT NULL DEFAULT 0,
     updated_ms BIGINT NOT NULL,
     deleted_ms BIGINT
 );
