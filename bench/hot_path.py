@@ -39,7 +39,8 @@ from tellus.telemetry.service import TelemetryService
 RUNNER = "hot_path"
 ROUTE = "/v1/device/telemetry"
 BODY = (
-    b'{"timestamp":"2026-03-14T10:15:05.250Z","connector_id":1,"state":"charging",'
+    b'{"timestamp":"%s","connector_id":1,"state":"charging",' % to_text(SystemClock().now_ms()).encode()
+    +
     b'"voltage":401.2,"current":125.4,"power":50.3,"energy_delivered":12.345,"soc":55,'
     b'"temperature":35.6,"phase_details":{"phase_a":{"voltage":230.1,"current":72.4},'
     b'"phase_b":{"voltage":229.8,"current":72.6},"phase_c":{"voltage":230.4,"current":72.1}}}'
