@@ -22,11 +22,12 @@ from tellus.kernel.call import Audience, Principal
 from tellus.kernel.clock import SystemClock
 from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.limits import RATES, window_of
+from tellus.kernel.units import to_text
 from tellus.storage.sqlite import SQLiteDatabase
 from tellus.surfaces.device import DEVICE_ROUTES
-from tellus.surfaces.draining import DrainState
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.http import Pipeline
-from tellus.surfaces.proxies import TrustedProxies
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routing import Router
 from tellus.telemetry.device_api import TelemetryUpload, upload_telemetry
@@ -38,13 +39,13 @@ from tellus.telemetry.service import TelemetryService
 
 RUNNER = "hot_path"
 ROUTE = "/v1/device/telemetry"
+NOW = to_text(SystemClock().now_ms())
 BODY = (
-    b'{"timestamp":"%s","connector_id":1,"state":"charging",' % to_text(SystemClock().now_ms()).encode()
-    +
+    b'{"timestamp":"%s","connector_id":1,"state":"charging",'
     b'"voltage":401.2,"current":125.4,"power":50.3,"energy_delivered":12.345,"soc":55,'
     b'"temperature":35.6,"phase_details":{"phase_a":{"voltage":230.1,"current":72.4},'
     b'"phase_b":{"voltage":229.8,"current":72.6},"phase_c":{"voltage":230.4,"current":72.1}}}'
-)
+) % NOW.encode()
 READING = Reading(
     "charging", 401.2, 125.4, 50.3, 12.345, 55, 35.6, None,
     ((230.1, 72.4), (229.8, 72.6), (230.4, 72.1)),

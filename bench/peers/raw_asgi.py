@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from bench.processes import Server, free_port, serving
-from tellus.surfaces.server import build_server
+from tellus.surfaces.guard.server import build_server
 from tellus.telemetry.device_api import TelemetryUpload
 
 _ANSWER = b'{"code":0,"message":"success","data":null}'

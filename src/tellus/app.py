@@ -37,20 +37,20 @@ from tellus.storage.stats import StorageStats
 from tellus.surfaces.admin import ADMIN_ROUTES
 from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
 from tellus.surfaces.device import DEVICE_ROUTES
-from tellus.surfaces.draining import DrainState
-from tellus.surfaces.guard_state import Guard
-from tellus.surfaces.health import Readiness, keep_probing
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.proxies import TrustedProxies
+from tellus.surfaces.guard.state import Guard
 from tellus.surfaces.http import Pipeline, Recorder
 from tellus.surfaces.hub import Hub
-from tellus.surfaces.looplag import LoopLag
-from tellus.surfaces.metrics import MetricSources, MetricsPage
-from tellus.surfaces.openapi import build_document
+from tellus.surfaces.openapi.document import build_document
 from tellus.surfaces.operator import OPERATOR_ROUTES
-from tellus.surfaces.proxies import TrustedProxies
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routes import Route
 from tellus.surfaces.routing import Router
-from tellus.surfaces.site import SiteSources, build_site
+from tellus.surfaces.site.health import Readiness, keep_probing
+from tellus.surfaces.site.looplag import LoopLag
+from tellus.surfaces.site.metrics import MetricSources, MetricsPage
+from tellus.surfaces.site.web import SiteSources, build_site
 from tellus.surfaces.stream import StreamEndpoint
 from tellus.telemetry.service import TelemetryService
 

@@ -36,9 +36,9 @@ SKELETON = {
     "commands/service.py": "import tellus.fleet.service\nimport tellus.fleet.directory",
     "commands/device_api.py": "import tellus.commands.service",
     "surfaces/device.py": "import tellus.fleet.device_api\nimport tellus.commands.device_api",
-    "surfaces/server.py": "import uvicorn\nimport starlette\nimport tellus.config",
+    "surfaces/guard/server.py": "import uvicorn\nimport starlette\nimport tellus.config",
     "simulator/fleet.py": "import aiohttp\nimport tellus.kernel.errors",
-    "app.py": "import tellus.surfaces.server\nimport tellus.storage.sqlite",
+    "app.py": "import tellus.surfaces.guard.server\nimport tellus.storage.sqlite",
     "cli.py": "import click\nimport tellus.app\nimport tellus.simulator.fleet",
 }
 

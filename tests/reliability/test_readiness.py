@@ -10,8 +10,8 @@ import pytest
 from tellus.kernel.errors import Unavailable
 from tellus.storage.instance import note_instance_value
 from tellus.storage.sqlite import SQLiteDatabase
-from tellus.surfaces.draining import DrainState
-from tellus.surfaces.health import Readiness, is_ready, keep_probing
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.site.health import Readiness, is_ready, keep_probing
 from tests.reliability.faulty_disk import FaultyVFS
 
 SETTLES_WITHIN_S = 10.0

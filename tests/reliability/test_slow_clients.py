@@ -5,7 +5,7 @@ import statistics
 import time
 from typing import Any
 
-from tellus.surfaces.guard_limits import GuardLimits
+from tellus.surfaces.guard.limits import GuardLimits
 from tests.api.server.rig import Rig
 
 SLOW = 300

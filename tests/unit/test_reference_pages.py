@@ -12,8 +12,8 @@ from tellus.cli import COMMANDS, main
 from tellus.cli.reference import build_pages
 from tellus.config import describe_settings
 from tellus.kernel.limits import RATES
-from tellus.surfaces.metric_table import METRICS
-from tellus.surfaces.openapi_answers import ERROR_CODES
+from tellus.surfaces.openapi.answers import ERROR_CODES
+from tellus.surfaces.site.metric_table import METRICS
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 REMEDY = "run: tellus docs generate docs/reference"

@@ -10,12 +10,13 @@ from tellus.config import describe_settings
 from tellus.kernel import limits
 from tellus.kernel.call import Nothing
 from tellus.kernel.errors import ApiError
-from tellus.surfaces import hub, refusals
-from tellus.surfaces.guard_limits import GuardLimits
-from tellus.surfaces.metric_table import METRICS
-from tellus.surfaces.openapi_answers import ERROR_CODES
-from tellus.surfaces.openapi_schemas import describe
+from tellus.surfaces import hub
+from tellus.surfaces.guard import refusals
+from tellus.surfaces.guard.limits import GuardLimits
+from tellus.surfaces.openapi.answers import ERROR_CODES
+from tellus.surfaces.openapi.schemas import describe
 from tellus.surfaces.routes import LimitClass, Route
+from tellus.surfaces.site.metric_table import METRICS
 from tellus.surfaces.stream import DEVICES_PER_STREAM, STREAMS_PER_CLIENT
 
 _WRITTEN: Final = "<!-- Written by `tellus docs generate`; do not edit. -->"

@@ -21,9 +21,9 @@ from tellus.identity.keys import KeyFileRefused
 from tellus.identity.model import AdminScope, IssuedAccountSecret
 from tellus.logs import LogRecorder, configure_logs, log_event
 from tellus.storage.refusals import StorageRefused
-from tellus.surfaces.draining import DrainState
-from tellus.surfaces.guard_limits import GuardLimits
-from tellus.surfaces.server import GuardServer, ServerStartError, TlsFiles, build_server
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.limits import GuardLimits
+from tellus.surfaces.guard.server import GuardServer, ServerStartError, TlsFiles, build_server
 
 ADMIN_FILE = "admin.json"
 _PRIVATE_FOLDER = 0o700

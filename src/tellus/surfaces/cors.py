@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from tellus.surfaces.proxies import parse_address
+from tellus.surfaces.guard.proxies import parse_address
 
 Header = tuple[bytes, bytes]
 

@@ -7,7 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from tellus.fleet.directory import Device
 from tellus.kernel.units import to_text
-from tellus.surfaces.streamsocket import text_frame
+from tellus.surfaces.guard.streamsocket import text_frame
 
 
 class FrameConnector(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):

@@ -27,8 +27,6 @@ from tellus.kernel.errors import (
     UnsupportedMedia,
 )
 from tellus.surfaces import cors
-from tellus.surfaces.connections import CONNECTION_KEY
-from tellus.surfaces.draining import DrainState
 from tellus.surfaces.endpoint import Endpoint
 from tellus.surfaces.envelope import (
     JSON_TYPE,
@@ -38,7 +36,9 @@ from tellus.surfaces.envelope import (
     encode_success,
     failure_headers,
 )
-from tellus.surfaces.proxies import TrustedProxies
+from tellus.surfaces.guard.connections import CONNECTION_KEY
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routes import Answer, LimitClass
 from tellus.surfaces.routing import Router, check_path

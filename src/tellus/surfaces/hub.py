@@ -13,7 +13,7 @@ from tellus.kernel.call import Audience, Principal
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError, PermissionDenied
 from tellus.surfaces.frames import encode_frame
-from tellus.surfaces.streamsocket import StreamPeer
+from tellus.surfaces.guard.streamsocket import StreamPeer
 
 TICK_S = 0.05
 # A frame for one subscriber takes some microseconds, most of them in the kernel; a mark far less.

@@ -11,7 +11,7 @@ from tellus.kernel.call import Principal
 from tellus.kernel.errors import TooManyRequests
 from tellus.kernel.limits import UNAUTHENTICATED_PER_ADDRESS, network_of, window_of
 from tellus.kernel.windows import KeyedWindows, TokenBucket, retry_after_s
-from tellus.surfaces.proxies import parse_address
+from tellus.surfaces.guard.proxies import parse_address
 from tellus.surfaces.routes import LimitClass
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network

@@ -20,15 +20,15 @@ from tellus.kernel.errors import (
     UpgradeRequired,
 )
 from tellus.kernel.ids import is_identifier
-from tellus.surfaces.draining import DrainState
 from tellus.surfaces.endpoint import parse_parameters
 from tellus.surfaces.envelope import JSON_TYPE, encode_failure, failure_headers
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.proxies import TrustedProxies
+from tellus.surfaces.guard.streamsocket import STREAM_KEY
 from tellus.surfaces.http import Authenticator, check_network, read_authorization
 from tellus.surfaces.hub import CLOSE_TOO_MANY, Hub, Subscriber
-from tellus.surfaces.proxies import TrustedProxies
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routes import LimitClass
-from tellus.surfaces.streamsocket import STREAM_KEY
 
 STREAM_PATH = "/v1/operator/stream"
 STREAMS_PER_CLIENT = 20

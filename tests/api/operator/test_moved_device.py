@@ -8,7 +8,7 @@ from tests.server import RunningServer
 def test_device__moved_to_another_operator__starts_a_history_of_its_own(
     server: RunningServer, contract: ContractClient
 ) -> None:
-    """The new operator sees what came since, before and after: neither samples, events nor state."""
+    """The new operator sees what came since: of before neither samples, events nor state."""
     device = server.register()
     charger = contract.device(device.token)
     charger.post("/v1/device/telemetry", json=sample(soc=33))

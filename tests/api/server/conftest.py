@@ -3,8 +3,8 @@ from typing import Any
 
 import pytest
 
-from tellus.surfaces.guard_limits import GuardLimits
-from tellus.surfaces.server import TlsFiles
+from tellus.surfaces.guard.limits import GuardLimits
+from tellus.surfaces.guard.server import TlsFiles
 from tests.api.server.rig import Rig
 
 QUICK: dict[str, Any] = {

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tellus.surfaces.connections import connection_of
-from tellus.surfaces.draining import DrainState
-from tellus.surfaces.guard_limits import GuardLimits
-from tellus.surfaces.proxies import TrustedProxies
-from tellus.surfaces.server import GuardServer, TlsFiles, build_server
-from tellus.surfaces.streamsocket import STREAM_KEY, StreamPeer, text_frame
+from tellus.surfaces.guard.connections import connection_of
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.limits import GuardLimits
+from tellus.surfaces.guard.proxies import TrustedProxies
+from tellus.surfaces.guard.server import GuardServer, TlsFiles, build_server
+from tellus.surfaces.guard.streamsocket import STREAM_KEY, StreamPeer, text_frame
 
 PATIENCE_S = 10.0
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tellus.surfaces.server import build_server
+from tellus.surfaces.guard.server import build_server
 from tests.api.server.rig import DoorApp
 
 

@@ -4,9 +4,9 @@ import contextlib
 
 import pytest
 
-from tellus.surfaces.connections import ConnectionRegister
-from tellus.surfaces.guard_limits import GuardLimits
-from tellus.surfaces.proxies import TrustedProxies
+from tellus.surfaces.guard.connections import ConnectionRegister
+from tellus.surfaces.guard.limits import GuardLimits
+from tellus.surfaces.guard.proxies import TrustedProxies
 from tests.api.server.conftest import Serve
 
 

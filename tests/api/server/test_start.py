@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tellus.surfaces.server import ServerStartError, TlsFiles, build_server
+from tellus.surfaces.guard.server import ServerStartError, TlsFiles, build_server
 from tests.api.server.conftest import Serve
 from tests.api.server.rig import DoorApp, upgrade_request
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from tellus.surfaces.streamsocket import text_frame
+from tellus.surfaces.guard.streamsocket import text_frame
 from tests.api.server.conftest import Serve
 from tests.api.server.rig import Rig, frame, upgrade_request
 

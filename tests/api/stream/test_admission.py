@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tellus.surfaces.guard_limits import GuardLimits
+from tellus.surfaces.guard.limits import GuardLimits
 from tests.api.stream.samples import register, sample, send
 from tests.contract.client import ContractClient, Refused
 from tests.contract.stream import open_stream

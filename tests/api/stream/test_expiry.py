@@ -13,7 +13,7 @@ from tellus.config import load_configuration
 from tellus.identity.model import AdminScope
 from tellus.kernel.clock import ManualClock
 from tellus.logs import LogRecorder
-from tellus.surfaces.server import GuardServer, build_server
+from tellus.surfaces.guard.server import GuardServer, build_server
 from tests.contract.client import Refused
 from tests.contract.stream import open_stream
 from tests.server import RunningServer

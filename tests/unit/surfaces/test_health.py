@@ -7,8 +7,8 @@ import pytest
 
 from tellus.kernel.errors import Unavailable
 from tellus.storage.stats import StorageStats
-from tellus.surfaces.draining import DrainState
-from tellus.surfaces.health import Readiness, is_ready, keep_probing
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.site.health import Readiness, is_ready, keep_probing
 
 
 def make_readiness(

@@ -11,10 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from tellus.kernel.call import Audience, Nothing
 from tellus.storage.stats import StorageStats
 from tellus.surfaces.endpoint import Endpoint
-from tellus.surfaces.looplag import LoopLag
-from tellus.surfaces.metric_table import METRICS
-from tellus.surfaces.metrics import MetricSources, MetricsPage
 from tellus.surfaces.routes import Route
+from tellus.surfaces.site.looplag import LoopLag
+from tellus.surfaces.site.metric_table import METRICS
+from tellus.surfaces.site.metrics import MetricSources, MetricsPage
 from tests.contract.canaries import flock, scan_text
 
 

@@ -13,9 +13,9 @@ from tellus.kernel.batch import BatchRequest, BatchResponse
 from tellus.kernel.call import Audience
 from tellus.surfaces.admin import ADMIN_ROUTES
 from tellus.surfaces.device import DEVICE_ROUTES
-from tellus.surfaces.openapi import build_document
-from tellus.surfaces.openapi30 import to_openapi30
-from tellus.surfaces.openapi_schemas import SchemaBook, describe
+from tellus.surfaces.openapi.document import build_document
+from tellus.surfaces.openapi.older import to_openapi30
+from tellus.surfaces.openapi.schemas import SchemaBook, describe
 from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.routes import Route
 from tests.contract.openapi_reader import operations_of

@@ -13,10 +13,10 @@ import pytest
 from starlette.types import ASGIApp
 
 from tellus.surfaces.device import DEVICE_ROUTES
-from tellus.surfaces.health import Check
-from tellus.surfaces.openapi import build_document
+from tellus.surfaces.openapi.document import build_document
 from tellus.surfaces.operator import OPERATOR_ROUTES
-from tellus.surfaces.site import SiteSources, build_site
+from tellus.surfaces.site.health import Check
+from tellus.surfaces.site.web import SiteSources, build_site
 
 WELL = [Check("storage", ok=True, detail="takes writes"), Check("draining", ok=True, detail="no")]
 ILL = [Check("storage", ok=False, detail="the disk is full"), WELL[1]]

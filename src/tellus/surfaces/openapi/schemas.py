@@ -13,7 +13,7 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 from msgspec import inspect as types
 
-from tellus.surfaces.openapi_words import FIELD_WORDS, TIME_FIELDS
+from tellus.surfaces.openapi.words import FIELD_WORDS, TIME_FIELDS
 
 Schema = dict[str, Any]
 

@@ -13,11 +13,11 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from tellus.surfaces import refusals
-from tellus.surfaces.exchange import Exchange
-from tellus.surfaces.guard_state import Guard
-from tellus.surfaces.phases import Pace, Reading
-from tellus.surfaces.refusals import RefusedError
+from tellus.surfaces.guard import refusals
+from tellus.surfaces.guard.exchange import Exchange
+from tellus.surfaces.guard.phases import Pace, Reading
+from tellus.surfaces.guard.refusals import RefusedError
+from tellus.surfaces.guard.state import Guard
 
 _WATCHED = frozenset(
     (b"expect", b"transfer-encoding", b"content-length", b"host", b"upgrade", b"connection")

@@ -12,14 +12,14 @@ from typing import Any
 import httptools
 from uvicorn.config import Config
 
-from tellus.surfaces import refusals
-from tellus.surfaces.connections import CONNECTION_KEY, Connection
-from tellus.surfaces.exchange import Exchange
-from tellus.surfaces.guard_state import Guard
-from tellus.surfaces.phases import WAITS, Pace, Phase, Reading, overdue
-from tellus.surfaces.reader import RequestReader
-from tellus.surfaces.refusals import Refusal, RefusedError
-from tellus.surfaces.streamsocket import StreamProtocol
+from tellus.surfaces.guard import refusals
+from tellus.surfaces.guard.connections import CONNECTION_KEY, Connection
+from tellus.surfaces.guard.exchange import Exchange
+from tellus.surfaces.guard.phases import WAITS, Pace, Phase, Reading, overdue
+from tellus.surfaces.guard.reader import RequestReader
+from tellus.surfaces.guard.refusals import Refusal, RefusedError
+from tellus.surfaces.guard.state import Guard
+from tellus.surfaces.guard.streamsocket import StreamProtocol
 
 _HEAD_SLACK_BYTES = 4 * 1024  # blanks and line ends, which the bound on headers does not count
 _FRAMING_PER_BODY_BYTE = 8  # a chunk of one byte costs five more

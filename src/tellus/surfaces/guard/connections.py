@@ -7,8 +7,8 @@ pipeline finds it in an ASGI scope under ``scope["extensions"][CONNECTION_KEY]``
 from collections.abc import Mapping
 from typing import Any
 
-from tellus.surfaces.guard_limits import GuardLimits
-from tellus.surfaces.proxies import TrustedProxies, parse_address
+from tellus.surfaces.guard.limits import GuardLimits
+from tellus.surfaces.guard.proxies import TrustedProxies, parse_address
 
 CONNECTION_KEY = "tellus.connection"
 

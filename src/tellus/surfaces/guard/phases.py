@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-from tellus.surfaces import refusals
-from tellus.surfaces.guard_limits import GuardLimits
+from tellus.surfaces.guard import refusals
+from tellus.surfaces.guard.limits import GuardLimits
 
 if TYPE_CHECKING:
-    from tellus.surfaces.guard import GuardProtocol
+    from tellus.surfaces.guard.protocol import GuardProtocol
 
 
 class Reading(enum.IntEnum):

@@ -20,7 +20,7 @@ from prometheus_client.registry import Collector
 
 from tellus.kernel.vins import find_vin
 from tellus.surfaces.endpoint import LATENCY_BOUNDS_S, Endpoint
-from tellus.surfaces.metric_table import METRICS
+from tellus.surfaces.site.metric_table import METRICS
 
 _MODELS_SHOWN: Final = 100
 _MODEL_CHARACTERS: Final = 64

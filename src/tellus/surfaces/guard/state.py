@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from uvicorn.server import ServerState
 
-from tellus.surfaces.connections import ConnectionRegister
-from tellus.surfaces.draining import DrainState
-from tellus.surfaces.guard_limits import GuardLimits
-from tellus.surfaces.proxies import TrustedProxies
+from tellus.surfaces.guard.connections import ConnectionRegister
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.limits import GuardLimits
+from tellus.surfaces.guard.proxies import TrustedProxies
 
 if TYPE_CHECKING:
-    from tellus.surfaces.guard import GuardProtocol
-    from tellus.surfaces.streamsocket import StreamProtocol
+    from tellus.surfaces.guard.protocol import GuardProtocol
+    from tellus.surfaces.guard.streamsocket import StreamProtocol
 
 LogSink = Callable[[str, Mapping[str, Any]], None]
 """Takes the name of an event and its facts; never a target, a header or a body."""

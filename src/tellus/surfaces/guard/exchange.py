@@ -11,10 +11,10 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from tellus.surfaces.refusals import CRASHED, DRAINING, Refusal
+from tellus.surfaces.guard.refusals import CRASHED, DRAINING, Refusal
 
 if TYPE_CHECKING:
-    from tellus.surfaces.reader import RequestReader
+    from tellus.surfaces.guard.reader import RequestReader
 
 _BODILESS = (204, 304)
 _KNOWN_NAMES = 512

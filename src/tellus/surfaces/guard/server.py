@@ -21,11 +21,11 @@ from typing import Any
 from uvicorn.config import Config
 from uvicorn.server import HANDLED_SIGNALS, Server
 
-from tellus.surfaces.draining import DrainState
-from tellus.surfaces.guard import GuardProtocol
-from tellus.surfaces.guard_limits import GuardLimits
-from tellus.surfaces.guard_state import Guard, LogSink, discard_log
-from tellus.surfaces.phases import patience
+from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.limits import GuardLimits
+from tellus.surfaces.guard.phases import patience
+from tellus.surfaces.guard.protocol import GuardProtocol
+from tellus.surfaces.guard.state import Guard, LogSink, discard_log
 
 _BACKLOG = 4096
 _SWEEP_SLICE = 2000  # looks before other work gets its turn: well under 2 ms

@@ -26,11 +26,11 @@ from tellus.kernel.errors import (
     TooManyRequests,
     Unavailable,
 )
-from tellus.surfaces.assets import Asset, load_assets, load_page, make_asset
 from tellus.surfaces.envelope import encode_failure, encode_success, failure_headers
-from tellus.surfaces.health import Check, is_ready
-from tellus.surfaces.llms import describe_site
-from tellus.surfaces.openapi30 import to_openapi30
+from tellus.surfaces.openapi.llms import describe_site
+from tellus.surfaces.openapi.older import to_openapi30
+from tellus.surfaces.site.assets import Asset, load_assets, load_page, make_asset
+from tellus.surfaces.site.health import Check, is_ready
 
 METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -21,10 +21,10 @@ from websockets.http11 import Request, Response
 from websockets.protocol import OPEN
 from websockets.server import ServerProtocol
 
-from tellus.surfaces import refusals
-from tellus.surfaces.connections import CONNECTION_KEY, Connection
-from tellus.surfaces.guard_state import Guard
-from tellus.surfaces.refusals import Refusal, phrase
+from tellus.surfaces.guard import refusals
+from tellus.surfaces.guard.connections import CONNECTION_KEY, Connection
+from tellus.surfaces.guard.refusals import Refusal, phrase
+from tellus.surfaces.guard.state import Guard
 
 STREAM_KEY = "tellus.stream"
 

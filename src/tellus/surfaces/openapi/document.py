@@ -9,16 +9,16 @@ import msgspec
 from tellus.kernel.call import Audience, Nothing
 from tellus.kernel.limits import RATES
 from tellus.surfaces.frames import TelemetryFrame
-from tellus.surfaces.openapi_answers import (
+from tellus.surfaces.openapi.answers import (
     ERROR_CODES,
     error_answers,
     fixed_schemas,
     shared_answers,
     success_answer,
 )
-from tellus.surfaces.openapi_examples import request_example
-from tellus.surfaces.openapi_schemas import Schema, SchemaBook, describe
-from tellus.surfaces.openapi_words import FIELD_WORDS
+from tellus.surfaces.openapi.examples import request_example
+from tellus.surfaces.openapi.schemas import Schema, SchemaBook, describe
+from tellus.surfaces.openapi.words import FIELD_WORDS
 from tellus.surfaces.routes import Answer, LimitClass, Route
 
 API_VERSION: Final = "1.3.0"

@@ -8,8 +8,8 @@ import msgspec
 from tellus.kernel import errors
 from tellus.kernel.call import Audience, Nothing
 from tellus.surfaces.frames import TelemetryFrame
-from tellus.surfaces.openapi_examples import answer_example
-from tellus.surfaces.openapi_schemas import REFERENCE, Schema, SchemaBook, describe
+from tellus.surfaces.openapi.examples import answer_example
+from tellus.surfaces.openapi.schemas import REFERENCE, Schema, SchemaBook, describe
 from tellus.surfaces.routes import Answer, LimitClass, Route
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from tellus.kernel.errors import ApiError
-from tellus.surfaces.draining import DrainState
+from tellus.surfaces.guard.draining import DrainState
 
 PROBE_EVERY_S: Final = 5.0
 _AILMENTS: Final = {

@@ -31,7 +31,7 @@ def load_assets() -> dict[str, Asset]:
     Raises:
         FileNotFoundError: the reference page's package is not installed whole.
     """
-    own = files("tellus.surfaces") / "pages"
+    own = files("tellus.surfaces.site") / "pages"
     reference = _reference_folder()
     found = {name: _load(own / name) for name in _OWN}
     return found | {name: _load(reference / name) for name in _REFERENCE}
@@ -39,7 +39,7 @@ def load_assets() -> dict[str, Asset]:
 
 def load_page(name: str) -> Template:
     """Return a page of our own, to be filled in."""
-    return Template((files("tellus.surfaces") / "pages" / name).read_text("utf-8"))
+    return Template((files("tellus.surfaces.site") / "pages" / name).read_text("utf-8"))
 
 
 def make_asset(content: bytes, media_type: str) -> Asset:

@@ -1,0 +1,1 @@
+"""The OpenAPI document, made from the route tables: ``document.build_document``."""
