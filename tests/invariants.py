@@ -9,14 +9,26 @@ each in time order and returns every violation with the number of the invariant 
 overlap · 3 counters grow and begin at 0 · 4 charge follows the direction of power · 5 power
 fits the state · 6 power stays below rating and limit · 7 AC phases add up and are balanced ·
 8 DC power is voltage times current, in one voltage class · 10 a visit has its order and exactly
-one record · 11 ordered ends are kept · 13 temperatures stay in bounds and move slowly
+one record · 11 ordered ends are kept · 12 plans run by local time · 13 temperatures stay in
+bounds and move slowly
 """
 
 from __future__ import annotations
 
 from collections import Counter
 
-from tests.invariants_evidence import DeviceFacts, Item, Order, Violation, gather
+from tests.invariants_control import check_caps, check_floors, check_plans
+from tests.invariants_evidence import (
+    Cap,
+    Controls,
+    DeviceFacts,
+    Item,
+    Order,
+    PlanFacts,
+    SlotFacts,
+    Violation,
+    gather,
+)
 from tests.invariants_physics import (
     check_dc,
     check_heat,
@@ -33,7 +45,17 @@ from tests.invariants_session import (
     check_readings,
 )
 
-__all__ = ["DeviceFacts", "Order", "Violation", "check_all", "count_by_invariant"]
+__all__ = [
+    "Cap",
+    "Controls",
+    "DeviceFacts",
+    "Order",
+    "PlanFacts",
+    "SlotFacts",
+    "Violation",
+    "check_all",
+    "count_by_invariant",
+]
 
 CHECKS = (
     check_energy,
@@ -42,10 +64,13 @@ CHECKS = (
     check_charge,
     check_states,
     check_limits,
+    check_caps,
     check_phases,
     check_dc,
     check_order,
     check_orders,
+    check_floors,
+    check_plans,
     check_heat,
 )
 
@@ -56,10 +81,12 @@ def check_all(
     events: list[Item],
     records: list[Item],
     orders: dict[str, Order] | None = None,
+    controls: Controls | None = None,
 ) -> list[Violation]:
     """Return every violation found, none for a sound fleet."""
     found: list[Violation] = []
-    for evidence in gather(devices, telemetry, events, records, orders or {}):
+    imposed = controls or Controls()
+    for evidence in gather(devices, telemetry, events, records, orders or {}, imposed):
         for check in CHECKS:
             found.extend(check(evidence))
     seen: set[str] = set()

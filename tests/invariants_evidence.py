@@ -38,11 +38,45 @@ class DeviceFacts:
 
 @dataclass
 class Order:
-    """What a remote start asked for, found again by its transaction id."""
+    """What a remote order asked for, found again by its transaction id or its record's id."""
 
     duration_s: int | None = None
     target_soc: int | None = None
     charge_power_kw: float | None = None
+    min_soc: int | None = None
+
+
+class Cap(NamedTuple):
+    """A power limit on a connector for a span of epoch seconds."""
+
+    from_s: float
+    until_s: float
+    limit_kw: float
+
+
+class SlotFacts(NamedTuple):
+    """A slot of a plan by local time; ``weekdays`` None = every day, 0 = Monday."""
+
+    start: str
+    end: str
+    action: str
+    limit_kw: float | None = None
+    weekdays: frozenset[int] | None = None
+
+
+class PlanFacts(NamedTuple):
+    """The plan that alone decides when a connector runs."""
+
+    zone: str
+    slots: tuple[SlotFacts, ...]
+
+
+@dataclass
+class Controls:
+    """What was imposed on connectors, by ``device/connector``."""
+
+    caps: dict[str, list[Cap]] = field(default_factory=dict)
+    plans: dict[str, PlanFacts] = field(default_factory=dict)
 
 
 @dataclass
@@ -55,6 +89,13 @@ class Evidence:
     events: list[Item] = field(default_factory=list)
     records: list[Item] = field(default_factory=list)
     orders: dict[str, Order] = field(default_factory=dict)
+    caps: list[Cap] = field(default_factory=list)
+    plan: PlanFacts | None = None
+
+    def order_of(self, record: Item) -> Order | None:
+        """Return what the session of a record was ordered to do."""
+        found = self.orders.get(record.get("transaction_id", ""))
+        return found or self.orders.get(record["record_id"])
 
     def within(self, start_s: float, end_s: float) -> list[Item]:
         """Return the samples from ``start_s`` up to and including ``end_s``."""
@@ -78,6 +119,7 @@ def gather(
     events: list[Item],
     records: list[Item],
     orders: dict[str, Order],
+    controls: Controls,
 ) -> list[Evidence]:
     """Sort everything by device and connector, and by time within."""
     connectors: dict[tuple[str, int], Evidence] = {}
@@ -87,7 +129,13 @@ def gather(
         key = (device, item["connector_id"])
         if key not in connectors:
             name = f"{device}/{item['connector_id']}"
-            connectors[key] = Evidence(devices[device], name, orders=orders)
+            connectors[key] = Evidence(
+                devices[device],
+                name,
+                orders=orders,
+                caps=controls.caps.get(name, []),
+                plan=controls.plans.get(name),
+            )
         return connectors[key]
 
     for item in telemetry:

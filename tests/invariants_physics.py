@@ -32,7 +32,7 @@ def check_limits(evidence: Evidence) -> list[Violation]:
         if abs(one["power"]) > 1.01 * evidence.facts.rated_kw
     ]
     for record in evidence.records:
-        order = evidence.orders.get(record.get("transaction_id", ""))
+        order = evidence.order_of(record)
         limit_kw = None if order is None else order.charge_power_kw
         if limit_kw is not None and record["max_power"] > 1.01 * limit_kw:
             found.append(Violation(6, f"{evidence.name}: {record['max_power']} above {limit_kw}"))

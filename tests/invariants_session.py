@@ -97,6 +97,11 @@ def check_counters(evidence: Evidence) -> list[Violation]:
         if sample["state"] == "idle":
             if counter_kwh != 0:
                 found.append(Violation(3, f"{when}: counter {counter_kwh} without a session"))
+        elif sample["state"] == "discharging":
+            # Without a session before it the counter stood at 0, and from there it only falls.
+            highest_kwh = 0.0 if before is None else before["energy_delivered"]
+            if counter_kwh > highest_kwh + 1e-6:
+                found.append(Violation(3, f"{when}: the counter rose while discharging"))
         elif sample["state"] == "charging":
             if before is None or before["state"] != "charging":
                 started_s = _last_start_s(evidence, seconds(sample))
@@ -228,7 +233,7 @@ def check_orders(evidence: Evidence) -> list[Violation]:
     """11: a duration ends the session within 1 s, a target charge within a step."""
     found = []
     for record in evidence.records:
-        order = evidence.orders.get(record.get("transaction_id", ""))
+        order = evidence.order_of(record)
         if order is None:
             continue
         name = f"{evidence.name}: {record['record_id']}"

@@ -10,6 +10,8 @@ import tellus
 from tellus.audit.service import AuditService
 from tellus.bus.memory import MemoryBus
 from tellus.bus.port import DEVICE_CHANGED
+from tellus.commands.expiry import read_lives_ms
+from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
 from tellus.config import CompatSettings, Settings
 from tellus.fleet.administration import DeviceAdministration
@@ -64,6 +66,7 @@ ROUTES: tuple[Route, ...] = (
 _DAY_S = 86_400
 _PRESENCE_EVERY_S = 2.0
 _COMPACT_EVERY_S = 60.0
+_PRUNE_EVERY_S = 60.0
 _NAMES = ("Default operator", "Default site")
 _SANDBOX_NAMES = ("Demo operator", "Demo site")
 
@@ -153,8 +156,16 @@ class Platform:
         self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
         self.records = RecordService(database, directory, self.identity.vault)
         self.commands = CommandService(
-            database, directory, self.fleet, self.presence, self.bus, clock
+            database,
+            directory,
+            self.fleet,
+            self.presence,
+            self.catalogue,
+            self.bus,
+            clock,
+            read_lives_ms(self.settings.commands.model_dump()),
         )
+        self.schedules = ScheduleService(database, directory, self.catalogue, self.commands)
 
     def _build_edge(self) -> None:
         settings, clock = self.settings, self.clock
@@ -199,6 +210,7 @@ class Platform:
             self.telemetry,
             self.records,
             self.commands,
+            self.schedules,
             self.hub,
         )
 
@@ -258,6 +270,7 @@ class Platform:
             raise
         self._run_every(_PRESENCE_EVERY_S, self._sweep_presence)
         self._run_every(_COMPACT_EVERY_S, self._compact)
+        self._run_every(_PRUNE_EVERY_S, self.identity.prune_signed_answers)
         self._run(self.hub.run())
         self._run(self.commands.run())
         self._run(self.lag.run())

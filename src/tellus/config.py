@@ -135,6 +135,30 @@ class PresenceSettings(_Section):
     )
 
 
+class CommandSettings(_Section):
+    """How long commands wait for their charger."""
+
+    start_expires_s: int = Field(default=120, ge=1, description="Life of a start (s).")
+    stop_expires_s: int = Field(default=3_600, ge=1, description="Life of a stop (s).")
+    discharge_expires_s: int = Field(default=120, ge=1, description="Life of a discharge (s).")
+    power_limit_expires_s: int = Field(
+        default=900, ge=1, description="Longest life of a power limit on its way (s)."
+    )
+    schedule_expires_s: int = Field(default=604_800, ge=1, description="Life of a schedule (s).")
+    firmware_expires_s: int = Field(
+        default=604_800, ge=1, description="Life of a firmware upgrade on its way (s)."
+    )
+    configuration_expires_s: int = Field(
+        default=604_800, ge=1, description="Life of a configuration profile on its way (s)."
+    )
+    fetch_logs_expires_s: int = Field(
+        default=3_600, ge=1, description="Life of a request for logs (s)."
+    )
+    diagnostic_expires_s: int = Field(
+        default=120, ge=1, description="Life of any other diagnostic command (s)."
+    )
+
+
 class StreamSettings(_Section):
     """Live telemetry."""
 
@@ -195,6 +219,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     storage: StorageSettings = StorageSettings()
     presence: PresenceSettings = PresenceSettings()
+    commands: CommandSettings = CommandSettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()
     log: LogSettings = LogSettings()

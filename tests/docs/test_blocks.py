@@ -8,6 +8,7 @@ RUN = {
     "README.md": "test_quickstart.py",
     "docs/tutorial/quickstart.md": "test_quickstart.py",
     "docs/how-to/connect-a-charger.md": "test_how_to.py",
+    "docs/how-to/sign-requests.md": "test_sign_requests.py",
     "docs/how-to/tls-and-proxies.md": "test_how_to.py",
     "docs/how-to/back-up-and-restore.md": "test_how_to.py",
     "docs/how-to/import-and-replay.md": "test_how_to.py",

@@ -19,10 +19,17 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 
 from tellus.commands import desk, rules, store
 from tellus.commands.model import (
+    DEVICE_LEVEL,
+    DISCHARGE,
+    FIRMWARE_UPGRADE,
     KINDS,
+    LEASE_MS,
+    SET_POWER_LIMIT,
+    SET_SCHEDULE,
     START,
     STOP,
     Command,
@@ -39,6 +46,8 @@ from tellus.storage.sqlite_schema import migrate
 from tellus.storage.sqlite_tx import SQLiteTx
 
 DEVICE = 1
+FOR_CONNECTORS = (START, STOP, DISCHARGE, SET_POWER_LIMIT, SET_SCHEDULE)
+FOR_DEVICES = (FIRMWARE_UPGRADE, "reboot", "run_self_test", "fetch_logs")
 TERMINAL = (Phase.COMPLETED, Phase.FAILED)
 REPORTS = (Signal.ACCEPTED, Signal.REJECTED, Signal.COMPLETED, Signal.FAILED)
 ALLOWED = {(before, after) for (before, _), after in rules.TRANSITIONS.items()} | {
@@ -81,8 +90,21 @@ class CommandMachine(RuleBasedStateMachine):
         self.change = operation(self.tx)
         return self.change.answer
 
-    @rule(target=issued, name=st.sampled_from([START, STOP]), connector_id=st.integers(1, 2))
-    def issue(self, name: str, connector_id: int) -> Any:
+    @rule(
+        target=issued,
+        name=st.sampled_from(FOR_CONNECTORS),
+        connector_id=st.integers(1, 2),
+        schedule_id=st.sampled_from(["night", "noon"]),
+    )
+    def issue(self, name: str, connector_id: int, schedule_id: str) -> Any:
+        params = f'{{"schedule_id": "{schedule_id}"}}' if name == SET_SCHEDULE else "{}"
+        return self.issue_to(name, connector_id, params)
+
+    @rule(target=issued, name=st.sampled_from(FOR_DEVICES))
+    def issue_to_device(self, name: str) -> Any:
+        return self.issue_to(name, DEVICE_LEVEL, "{}")
+
+    def issue_to(self, name: str, connector_id: int, params: str) -> Any:
         command = Command(
             command_id=f"cmd_{len(self.order):04d}",
             device_no=DEVICE,
@@ -91,25 +113,48 @@ class CommandMachine(RuleBasedStateMachine):
             operator_id="op_1",
             client_id="cl_1",
             command=name,
-            params="{}",
+            params=params,
             transaction_id=None,
             created_ms=self.now_ms,
             updated_ms=self.now_ms,
             expires_ms=self.now_ms + KINDS[name].expires_after_ms,
         )
+        in_the_way = self.list_in_the_way(command)
         try:
-            self.run(desk.issue(command))
+            self.run(desk.issue(desk.Order(command)))
         except TooManyRequests:
             assert len(store.list_queued(self.tx, DEVICE)) == rules.PENDING_LARGEST
             return multiple()
+        except desk.SessionInTheWay:
+            assert in_the_way
+            return multiple()
+        assert not in_the_way, "two sessions at a time"
         self.order.append(command.command_id)
         return command.command_id
+
+    def list_in_the_way(self, newer: Command) -> list[str]:
+        """What was accepted in the last two minutes, was not stopped, and forbids the command."""
+        forbidding = {
+            START: {START, DISCHARGE},
+            DISCHARGE: {DISCHARGE},
+            "run_self_test": {START, DISCHARGE},
+        }.get(newer.command, set())
+        found: dict[str, int] = {}
+        for command_id in self.order:
+            command = self.find(command_id)
+            if command.command == STOP:
+                found = {key: at for key, at in found.items() if at != command.connector_id}
+            fresh = command.phase is Phase.ACCEPTED and self.now_ms < command.updated_ms + 120_000
+            near = newer.connector_id in (DEVICE_LEVEL, command.connector_id)
+            if command.command in forbidding and fresh and near:
+                found[command_id] = command.connector_id
+        return list(found)
 
     @rule(connector_id=st.sampled_from([None, 1, 2]))
     def fetch(self, connector_id: int | None) -> None:
         before = rules.moments_of(store.list_queued(self.tx, DEVICE))
         leased = self.run(desk.hand_out(DEVICE, connector_id, self.now_ms))
-        places = {1, 2} if connector_id is None else {connector_id}
+        places = {1, 2, DEVICE_LEVEL} if connector_id is None else {connector_id, DEVICE_LEVEL}
         due = before is not None and any(
             before.due_ms.get(place, self.now_ms + 1) <= self.now_ms for place in places
         )
@@ -123,7 +168,7 @@ class CommandMachine(RuleBasedStateMachine):
         earlier = self.leases_ms.get(command.command_id, [])
         assert command.phase is Phase.QUEUED
         assert self.now_ms < command.expires_ms
-        assert not earlier or self.now_ms >= earlier[-1] + rules.LEASE_MS
+        assert not earlier or self.now_ms >= earlier[-1] + command.lease_ms
         if command.delivery is Delivery.EDGE:
             assert len(earlier) < rules.EDGE_DELIVERIES
         later = [
@@ -134,7 +179,9 @@ class CommandMachine(RuleBasedStateMachine):
         for other in later:
             if other.connector_id == command.connector_id:
                 assert earlier, "a newer command of the connector left first"
-                assert other.command != STOP, "delivered after the stop that followed it"
+                obsolete = KINDS[other.command].supersedes
+                if command.command != SET_SCHEDULE or command.params == other.params:
+                    assert command.command not in obsolete, "delivered after what replaced it"
 
     @rule(
         command_id=issued,
@@ -159,7 +206,19 @@ class CommandMachine(RuleBasedStateMachine):
         assert after.contradicted is (before.contradicted or effect is Effect.CONTRADICTION)
         assert len(store.list_reports(self.tx, command_id)) in (count, count + 1)
 
-    @rule(seconds=st.sampled_from([1, 10, 30, 31, 90, 121, 3_600]))
+    @rule(command_id=issued)
+    def cancel(self, command_id: str) -> None:
+        before = rules.settle(self.find(command_id), self.now_ms)
+        try:
+            after = self.run(desk.cancel(DEVICE, command_id, self.now_ms))
+        except desk.NotQueued:
+            assert before.phase is not Phase.QUEUED
+            self.change = None
+            return
+        assert before.phase is Phase.QUEUED
+        assert (after.phase, after.result) == (Phase.LAPSED, {"reason": "cancelled"})
+
+    @rule(seconds=st.sampled_from([1, 10, 30, 31, 90, 121, 3_600, 86_400]))
     def wait(self, seconds: int) -> None:
         self.now_ms += 1_000 * seconds
 
@@ -167,7 +226,7 @@ class CommandMachine(RuleBasedStateMachine):
     def fetch_and_stay_silent(self, times: int) -> None:
         for _ in range(times):
             self.fetch(None)
-            self.now_ms += rules.LEASE_MS
+            self.now_ms += LEASE_MS
 
     @rule()
     def sweep(self) -> None:
@@ -197,6 +256,19 @@ class CommandMachine(RuleBasedStateMachine):
             assert (before.phase, now.phase) in ALLOWED
             assert before.phase not in TERMINAL
             assert now.phase is Phase.LAPSED or self.reported == command_id
+
+    @invariant()
+    def what_was_replaced_has_a_successor(self) -> None:
+        for number, command_id in enumerate(self.order):
+            now = self.find(command_id)
+            if now.superseded_by is None and (now.result or {}).get("reason") != "superseded":
+                continue
+            assert any(
+                later.connector_id == now.connector_id
+                and now.command in KINDS[later.command].supersedes
+                and (now.command != SET_SCHEDULE or later.params == now.params)
+                for later in map(self.find, self.order[number + 1 :])
+            ), "given up for nothing"
 
     @invariant()
     def what_ended_stays_as_it_ended(self) -> None:
@@ -233,6 +305,19 @@ def _always_due(command: Command) -> int:
     return command.created_ms
 
 
+def _never_conflict(newer: Command, states: Any, accepted: Any) -> str | None:
+    return None
+
+
+def _always_conflict(newer: Command, states: Any, accepted: Any) -> str | None:
+    return "A session is active" if newer.command == START else None
+
+
+def _lease_all_alike(command: Command, now_ms: int) -> Command:
+    count, first = command.deliveries + 1, command.delivered_ms or now_ms
+    return replace(command, deliveries=count, delivered_ms=first, lease_until_ms=now_ms + LEASE_MS)
+
+
 def _never_expire(command: Command, now_ms: int) -> Command:
     return command
 
@@ -244,6 +329,10 @@ def _never_expire(command: Command, now_ms: int) -> Command:
         ("supersede", _never_hold_back),
         ("due_of", _always_due),
         ("settle", _never_expire),
+        ("find_conflict", _never_conflict),
+        ("find_conflict", _always_conflict),
+        ("hand_out", _lease_all_alike),
+        ("subject_of", lambda _command: None),
         (
             "TRANSITIONS",
             {**rules.TRANSITIONS, (Phase.COMPLETED, Signal.FAILED): Phase.FAILED},

@@ -140,6 +140,9 @@ class MixedLoad:
                 await asyncio.sleep(_RETRY_S * (0.5 + self._rng.random()))
                 continue
             self.requests += 1
+            details = reply.body.get("details") or {}
+            if reply.status == 409 and details.get("reason") == "conflicting_session":
+                return reply  # right: another start of the connector is under way
             self.ledger.statuses[reply.status] += 1
             if reply.status in {429, 503}:
                 await asyncio.sleep(_RETRY_S)
@@ -183,12 +186,13 @@ class MixedLoad:
         return Write("/v1/device/telemetry/batch", items, tuple(key for _, key in pairs), first)
 
     def _reading(self, charger: Charger, time_ms: int) -> tuple[dict[str, Any], tuple[Any, ...]]:
+        # Not "charging": a connector in a session takes no start, and starts are part of the load.
         number, connector_id = next(self._numbers), self._rng.choice(CONNECTORS)
         key = ("telemetry", charger.device.device_id, connector_id, time_ms, number)
         return {
             "timestamp": text_of(time_ms),
             "connector_id": connector_id,
-            "state": "charging",
+            "state": "preparing",
             "voltage": 400.0,
             "current": 125.0,
             "power": 50.0,

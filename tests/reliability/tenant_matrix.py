@@ -82,6 +82,14 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     "reportFirmwareStatus": lambda _: {"firmware_version": "3.2.0", "status": "downloading"},
     "startCharging": lambda _: {"charge_power": 11},
     "stopCharging": lambda _: {"reason": "user_request"},
+    "setSchedule": lambda _: {
+        "schedule_id": "nightly",
+        "enabled": True,
+        "type": "daily",
+        "time_slots": [{"start": "22:00", "end": "06:00", "action": "charge"}],
+    },
+    "startDischarging": lambda _: {"discharge_power": 5},
+    "issueDiagnosticCommand": lambda _: {"command": "reboot"},
     "createOperator": lambda _: {"name": "Another"},
     "createClient": lambda fill: {"operator_id": fill("operator_id"), "scopes": ["read"]},
     "updateClient": lambda _: {"name": "Renamed"},
@@ -102,12 +110,17 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
 
 QUERIES: dict[str, dict[str, Any]] = {
     "fetchCommand": {"connector_id": 1, "wait": 1},
+    "deleteSchedule": {"schedule_id": "nightly"},
     "subscribeTelemetry": {"devices": "dvc_1"},
 }
 """A query for each operation that cannot do without one."""
 
+FIRST: dict[str, str] = {"deleteSchedule": "setSchedule"}
+"""What has to be done, on the same path, before an operation can succeed once more."""
+
 _PATH_NUMBERS = {"connector_id": "1"}
 _SPOILT = {"page": "0", "size": "0", "wait": "0", "include": "nonsense", "devices": "%"}
+_SPOILT["schedule_id"] = ""
 _VOLATILE = frozenset({"date", "x-request-id"})
 
 
@@ -287,8 +300,8 @@ def ask(world: World, cell: Cell) -> Reply:
     route, place = cell.route, cell.slot.partition(" ")[0]
     name = cell.slot.partition(" ")[2]
     fresh = route.method != "GET" and expected(cell) == SUCCESS
-    fresh = fresh and route.audience is Audience.ADMIN
     names = [part for part in parameters_of(route) if part not in _PATH_NUMBERS]
+    fresh = fresh and (route.audience is Audience.ADMIN or names == ["command_id"])
     values = _PATH_NUMBERS | world.resources(names, cell.caller.home, fresh=fresh)
     if place == "path":
         if cell.target == ABSENT:
@@ -309,6 +322,10 @@ def ask(world: World, cell: Cell) -> Reply:
         fields = route.query.__struct_fields__
         query |= {key: value for key, value in _SPOILT.items() if key in fields}
     target = route.path.format(**values) + ("?" + urlencode(query) if query else "")
+    if route.operation_id in FIRST and expected(cell) == SUCCESS:
+        first = FIRST[route.operation_id]
+        owner = world.contract.operator(world.clients[f"{cell.caller.home[0]} read write"].token)
+        owner.post(route.path.format(**values), BODIES[first](fill), expect=200)
     if cell.way == "spoilt" and body is not None:
         return world.contract.raw(route.method, target, b'{"', headers=cell.caller.headers)
     return world.contract.request(route.method, target, json=body, headers=cell.caller.headers)

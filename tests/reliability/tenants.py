@@ -16,6 +16,9 @@ TARGETS = ("a1", "a2", "b1", ABSENT)
 """Whose a resource is: of tenant a's first or second device, of tenant b's, or of nobody."""
 
 
+_MODEL = "TP-DC180-V2G"
+
+
 @dataclass(frozen=True)
 class Caller:
     """Somebody who calls: the header they send, and what the platform ought to know of them.
@@ -74,6 +77,8 @@ class World:
         """The id of what ``target`` owns; a ``fresh`` one may be spoilt by the request."""
         if target == ABSENT:
             return {"sn": "SN-"}.get(kind, kind.removesuffix("_id") + "_") + secrets.token_hex(10)
+        if fresh and kind == "command_id":
+            return self._issue_command(self.places[target])
         if fresh or kind in _ADMINISTERED:
             return self._make(kind, self.places[target])
         place = self.places[target]
@@ -104,6 +109,13 @@ class World:
             return place.operator_id
         return self._client(place.operator_id)[kind]
 
+    def _issue_command(self, place: Place) -> str:
+        """Issue a stop for a connector, which may always be given; return its id."""
+        tenant = next(name[0] for name, other in self.places.items() if other is place)
+        operator = self.contract.operator(self.clients[f"{tenant} read write"].token)
+        target = f"/v1/operator/devices/{place.device.device_id}/connectors/1/stop"
+        return str(operator.post(target, expect=200).data["command_id"])
+
     def _client(self, operator_id: str) -> dict[str, str]:
         return self._post("clients", operator_id=operator_id, scopes=["read"])
 
@@ -133,7 +145,8 @@ def build_world(server: RunningServer, *, admins: bool = True) -> World:
             clients[f"{tenant} {' '.join(scopes)}"] = server.create_client(operator_id, scopes)
         for name in names:
             sn = f"SN-{secrets.token_hex(8)}"
-            device = server.register(sn, enrolment=server.provision(sn, site_id))
+            enrolment = server.provision(sn, site_id, model=_MODEL)
+            device = server.register(sn, model=_MODEL, enrolment=enrolment)
             places[name] = Place(operator_id, site_id, device)
     world = World(server, contract, admin, places, clients)
     for name, place in places.items():

@@ -77,7 +77,7 @@ def _files(data_dir: Path) -> list[Path]:
 
 
 def _take_traffic(server: RunningServer) -> Remains:
-    client, device = server.create_client(), server.register()
+    client, device = server.create_client(signing="optional"), server.register()
     canaries = [*CANARIES, *issued_canaries(server, client, device)]
     with SecretTraffic(server, client, device) as traffic:
         traffic.send_misplaced(CANARIES)
@@ -158,7 +158,7 @@ def test_log__everything_logged_on_purpose__is_kept_clean_by_redaction_alone(
     environment |= {} if redacted else {"LEAK_UNREDACTED": "1"}
     server = start_server(tmp_path / "data", environment=environment)
     try:
-        client, device = server.create_client(), server.register()
+        client, device = server.create_client(signing="optional"), server.register()
         canaries = [*CANARIES, *issued_canaries(server, client, device)]
         with SecretTraffic(server, client, device) as traffic:
             traffic.send_misplaced(CANARIES[::2])

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "serve": _Place("serve", "serve", "Run the platform until it is told to stop."),
     "sandbox": _Place("sandbox", "sandbox", "Run a platform with a simulated fleet to play with."),
     "simulate": _Place("simulate", "simulate", "Run simulated chargers against a platform."),
+    "trigger": _Place("trigger", "trigger", "Tell a running simulated fleet what happens."),
     "status": _Place("status", "status", "Show whether a platform is well, and what it holds."),
     "operators": _Place("operators", "operators", "Create and list operators."),
     "clients": _Place("clients", "clients", "Create, change and revoke clients."),

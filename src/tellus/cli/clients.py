@@ -11,6 +11,8 @@ from tellus.cli.client import ApiClient, data_dir_option
 from tellus.cli.output import hint, json_option, show_item, show_list
 
 _PATH = "/v1/admin/clients"
+_SIGNING = ["off", "optional", "required"]
+_SCOPES = ["read", "write", "diagnostics"]
 _SHOWN_ONCE = "The secret is shown this once: store it now."
 _CLEARABLE: dict[str, tuple[str, Any]] = {
     "limits": ("limits", {}),
@@ -22,6 +24,11 @@ _CLEARABLE: dict[str, tuple[str, Any]] = {
 def _settings(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add what may be set for a client."""
     for decorate in (
+        click.option(
+            "--signing",
+            type=click.Choice(_SIGNING),
+            help="Whether it signs its requests; required means its control calls.",
+        ),
         click.option(
             "--vin-mode",
             type=click.Choice(["full", "masked", "none"]),
@@ -67,7 +74,7 @@ def clients() -> None:
     "scopes",
     multiple=True,
     required=True,
-    type=click.Choice(["read", "write"]),
+    type=click.Choice(_SCOPES),
     help="What it may do; may be repeated.",
 )
 @_settings
@@ -107,7 +114,7 @@ def show_client(client: str, data_dir: Path | None, *, as_json: bool) -> None:
     "--scope",
     "scopes",
     multiple=True,
-    type=click.Choice(["read", "write"]),
+    type=click.Choice(_SCOPES),
     help="What it may do from now on; may be repeated.",
 )
 @_settings
@@ -138,15 +145,25 @@ def update_client(
     type=click.IntRange(0, 30 * 86_400),
     help="Seconds for which the present secret goes on working; a day by default.",
 )
+@click.option(
+    "--signing",
+    type=click.Choice(_SIGNING),
+    help="Whether the client signs its requests from now on; as before by default.",
+)
 @data_dir_option
 @json_option
 def rotate_secret(
-    client: str, overlap_s: int | None, data_dir: Path | None, *, as_json: bool
+    client: str,
+    overlap_s: int | None,
+    signing: str | None,
+    data_dir: Path | None,
+    *,
+    as_json: bool,
 ) -> None:
     """Give a client another secret; it is printed this once."""
     with ApiClient.find(data_dir) as api:
         path = resource_path(_PATH, client, "secrets")
-        show_item(api.post(path, given(overlap_s=overlap_s)), as_json=as_json)
+        show_item(api.post(path, given(overlap_s=overlap_s, signing=signing)), as_json=as_json)
     hint(_SHOWN_ONCE)
 
 

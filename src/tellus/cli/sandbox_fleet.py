@@ -29,6 +29,7 @@ from tellus.simulator.upload import upload_history
 
 _STATE_FILE: Final = "fleet-state.json"
 _LOG_FILE: Final = "fleet.log"
+_CONTROL_FILE: Final = "fleet.sock"
 _NICENESS: Final = 5
 _CHARGERS_AT_ONCE: Final = 4
 
@@ -94,6 +95,7 @@ async def _live(
         seed=plan.seed,
         credentials=store,
         head_start_s=plan.head_start_s(time.time()),
+        control_path=folder / _CONTROL_FILE,
     )
     plan.lived_until_ms = None
     plan.save(folder)

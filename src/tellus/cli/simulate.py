@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from tellus.simulator.control import ControlRefused
 from tellus.simulator.fleet import FleetConfig, run_fleet
 from tellus.simulator.report import FleetReport
 
@@ -99,11 +100,17 @@ def _run_in_loop(config: FleetConfig, *, quiet: bool) -> tuple[FleetReport, bool
 @click.option("--timezone", default="UTC", show_default=True, help="Local time of the arrivals.")
 @click.option("--no-poll", is_flag=True, help="No long-polls; commands come with heartbeats.")
 @click.option("--batch-replay", is_flag=True, help="Send backlogs to the batch endpoints.")
+@click.option(
+    "--control",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Listen on this unix socket for tellus trigger.",
+)
 @click.option("--quiet", is_flag=True, help="No progress on the standard error stream.")
 def simulate(  # noqa: PLR0913 - one parameter per option of the command line
     *, base_url: str, chargers: int, seed: int, duration: float | None, time_scale: float,
     scenario: str, as_json: bool, ledger: Path | None, state_file: Path | None,
-    enrolment_token: str | None, timezone: str, no_poll: bool, batch_replay: bool, quiet: bool,
+    enrolment_token: str | None, timezone: str, no_poll: bool, batch_replay: bool,
+    control: Path | None, quiet: bool,
 ) -> None:  # fmt: skip
     """Run simulated chargers against a platform, through its public device API only.
 
@@ -124,12 +131,16 @@ def simulate(  # noqa: PLR0913 - one parameter per option of the command line
         timezone=timezone,
         poll=not no_poll,
         batch_replay=batch_replay,
+        control_path=control,
     )
     try:
         config.check()
     except (KeyError, ValueError) as error:
         raise click.UsageError(str(error.args[0])) from error
-    report, is_interrupted = _run_in_loop(config, quiet=quiet)
+    try:
+        report, is_interrupted = _run_in_loop(config, quiet=quiet)
+    except ControlRefused as refusal:
+        raise click.ClickException(f"--control: {refusal}") from refusal
     if as_json:
         click.echo(report.to_json())
     else:

@@ -6,6 +6,9 @@ answer comes: a *level* command (stop) until it expires, an *edge* command (star
 the charger reports is kept whole; the first terminal report stands. A failure that the platform
 declared (expired, no response, superseded) is corrected once by a report that comes late.
 
+A schedule (``schedules``) is kept beside the command that takes it to its charger, and both are
+stored in one transaction.
+
 All of it is in the store, decided by ``rules`` on the writer. Memory holds two things that can be
 lost: which devices have something to fetch (``pending``) and whose polls are parked (``waiting``).
 """

@@ -4,21 +4,26 @@ Decided by ``rules`` on what the store holds at that moment. Whatever raises her
 nothing, or only what was true anyway (commands given up whose moment had passed).
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from tellus.audit.model import Actor
+from tellus.audit.service import record
 from tellus.bus.port import COMMAND_PENDING, Bus
-from tellus.commands import rules, store
+from tellus.commands import repeats, rules, store
 from tellus.commands.model import (
     DEVICE_LEVEL,
+    LEASE_MS,
     Command,
     Effect,
     FirmwareReport,
+    Issued,
     Moments,
     Phase,
     Report,
     Signal,
+    Terms,
 )
 from tellus.commands.pending import Pending
 from tellus.kernel.errors import ApiError, Conflict, NotFound, TooManyRequests
@@ -34,6 +39,30 @@ class TransactionReused(Conflict):
 
     def __init__(self) -> None:
         super().__init__("This transaction_id was used for another command", field="transaction_id")
+
+
+class SessionInTheWay(Conflict):
+    """4001: a session that runs or is about to begin does not go together with the command."""
+
+    def __init__(self, words: str, connector_id: int) -> None:
+        details = {"connector_id": connector_id} if connector_id != DEVICE_LEVEL else {}
+        super().__init__(words, reason="conflicting_session", **details)
+
+
+class NotQueued(Conflict):
+    """4001: the command was accepted or has ended, so that it cannot be cancelled."""
+
+    def __init__(self, status: str) -> None:
+        super().__init__("Only a queued command can be cancelled", status=status)
+
+
+class Order(NamedTuple):
+    """A command to issue, with what memory knew of its device: connectors' states, presence."""
+
+    command: Command
+    states: Mapping[int, str] = {}
+    device_online: bool = False
+    terms: Terms = Terms()
 
 
 class Change(NamedTuple):
@@ -84,14 +113,15 @@ class Desk:
             self._bus.publish(COMMAND_PENDING, fetchable)
 
 
-def issue(command: Command) -> Operation:
-    """Store a new command; answers with it, or with the first one of the same transaction.
+def issue(order: Order) -> Operation:
+    """Store a new command; answers as ``Issued``, for a repeated request with the first one.
 
     Raises, when run:
-        TransactionReused: the transaction stands for another command.
+        KeyReused, TransactionReused: the key or transaction stands for another command.
+        SessionInTheWay: the command does not go together with a session of the device.
         TooManyRequests: 50 commands of the device are pending.
     """
-    return partial(_issue, command)
+    return partial(_issue, order)
 
 
 def hand_out(
@@ -103,6 +133,15 @@ def hand_out(
     issued by another operator than ``operator_id``, whose device it is by now, is given up.
     """
     return partial(_hand_out, device_no, connector_id, now_ms, operator_id)
+
+
+def cancel(device_no: int, command_id: str, now_ms: int) -> Operation:
+    """Give up a queued command because its operator says so; answers with the command after it.
+
+    Raises, when run:
+        NotQueued: it was accepted or has ended.
+    """
+    return partial(_cancel, device_no, command_id, now_ms)
 
 
 def settle(device_no: int, now_ms: int) -> Operation:
@@ -128,25 +167,81 @@ def report_firmware(tx: Tx, said: FirmwareReport) -> bool:
     return True
 
 
-def _issue(command: Command, tx: Tx) -> Change:
+def _issue(order: Order, tx: Tx) -> Change:
+    command, key = order.command, order.terms.key
     tx.lock(f"commands:{command.device_no}")
-    if command.transaction_id is not None:
-        since_ms = command.created_ms - TRANSACTION_REMEMBERED_MS
-        first = store.find_by_transaction(tx, command.client_id, command.transaction_id, since_ms)
-        if first is not None:
-            if not _is_same(first, command):
-                raise TransactionReused
-            return Change(first, command.device_no, _moments(tx, command.device_no))
+    first = _find_first(tx, order)
+    if first is not None:
+        return Change(first, command.device_no, _moments(tx, command.device_no))
+    words = rules.find_conflict(command, order.states, store.list_begun(tx, command.device_no))
+    if words is not None:
+        raise SessionInTheWay(words, command.connector_id)
     queued = _settled(tx, command.device_no, command.created_ms, command.operator_id)
     obsolete = rules.supersede(queued, command)
     current = _merge(queued, obsolete)
     if sum(other.phase is Phase.QUEUED for other in current) >= rules.PENDING_LARGEST:
         message = "50 commands of this device are pending"
-        raise TooManyRequests(rules.LEASE_MS // SECOND_MS, message)
+        raise TooManyRequests(LEASE_MS // SECOND_MS, message)
+    if order.terms.along is not None:
+        order.terms.along(tx, command)
     for other in obsolete:
         store.update_command(tx, other)
     store.append_command(tx, command)
-    return Change(command, command.device_no, rules.moments_of([*current, command]))
+    if key is not None:
+        answer = (command.command_id, order.device_online)
+        repeats.remember(tx, key, answer, command.created_ms)
+    if order.terms.by is not None:
+        _audit(tx, command, order.terms.by)
+    issued = Issued(command, order.device_online)
+    return Change(issued, command.device_no, rules.moments_of([*current, command]))
+
+
+def _find_first(tx: Tx, order: Order) -> Issued | None:
+    """Return what the same request was answered with before, None if it is the first."""
+    command, key = order.command, order.terms.key
+    answer = None if key is None else repeats.recall(tx, key, command.created_ms)
+    if answer is not None:
+        command_id, device_online = answer
+        known = store.find_command(tx, command_id)
+        return None if known is None else Issued(known, device_online)
+    if command.transaction_id is None:
+        return None
+    since_ms = command.created_ms - TRANSACTION_REMEMBERED_MS
+    first = store.find_by_transaction(tx, command.client_id, command.transaction_id, since_ms)
+    if first is None:
+        return None
+    if not _is_same(first, command):
+        raise TransactionReused
+    return Issued(first, order.device_online)
+
+
+def _audit(tx: Tx, command: Command, by: Actor) -> None:
+    record(
+        tx,
+        by.name,
+        "device.command_issued",
+        "device",
+        command.device_id,
+        command.operator_id,
+        by.request_id,
+        command.created_ms,
+        command=command.command,
+        command_id=command.command_id,
+        connector_id=command.connector_id,
+    )
+
+
+def _cancel(device_no: int, command_id: str, now_ms: int, tx: Tx) -> Change:
+    tx.lock(f"commands:{device_no}")
+    command = store.find_command(tx, command_id)
+    if command is None:
+        raise NotFound
+    current = rules.settle(command, now_ms)
+    if current.phase is not Phase.QUEUED:
+        raise NotQueued(current.status)
+    cancelled = rules.lapse(current, Signal.CANCELLED, now_ms)
+    store.update_command(tx, cancelled)
+    return Change(cancelled, device_no, _moments(tx, device_no))
 
 
 def _hand_out(

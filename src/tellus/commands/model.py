@@ -1,13 +1,14 @@
 """The words of commands: phases, signals, kinds."""
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from tellus.kernel.units import HOUR_MS, SECOND_MS
+from tellus.audit.model import Actor
+from tellus.kernel.units import DAY_MS, HOUR_MS, SECOND_MS
 
 DEVICE_LEVEL: Final = 0
 """Stands for the device as a whole where a connector is asked for."""
@@ -29,7 +30,7 @@ class Phase(enum.StrEnum):
 Status = Literal["queued", "accepted", "completed", "failed"]
 """The published states of a command."""
 
-_STATUS: Final[Mapping[Phase, Status]] = MappingProxyType(
+STATUS_OF: Final[Mapping[Phase, Status]] = MappingProxyType(
     {
         Phase.QUEUED: "queued",
         Phase.ACCEPTED: "accepted",
@@ -73,15 +74,29 @@ class Delivery(enum.StrEnum):
     EDGE = "edge"
 
 
+LEASE_MS: Final = 30 * SECOND_MS
+"""How long a delivery may stay unanswered before the next one."""
+
+
+class Risk(enum.StrEnum):
+    """What a diagnostic command may do to a charger: ``medium`` takes it out of service a while."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+
+
 class Kind(NamedTuple):
     """A kind of command: how it is delivered, how long it lives (ms), what it makes obsolete.
 
-    ``supersedes`` names the commands of the same connector that lose their meaning with this one.
+    ``supersedes`` names the commands of the same connector that lose their meaning with this one,
+    ``lease_ms`` is the least time from one delivery to the next, ``risk`` that of a diagnostic one.
     """
 
     delivery: Delivery
     expires_after_ms: int
     supersedes: frozenset[str] = frozenset()
+    lease_ms: int = LEASE_MS
+    risk: Risk | None = None
 
 
 FIRMWARE_SUCCESS: Final = "success"
@@ -89,13 +104,45 @@ FIRMWARE_SUCCESS: Final = "success"
 
 START: Final = "start_charging"
 STOP: Final = "stop_charging"
+DISCHARGE: Final = "discharge"
+SET_POWER_LIMIT: Final = "set_power_limit"
+SET_SCHEDULE: Final = "set_schedule"
+FIRMWARE_UPGRADE: Final = "firmware_upgrade"
+FETCH_LOGS: Final = "fetch_logs"
+APPLY_CONFIG_PROFILE: Final = "apply_config_profile"
+
+_SHORT_MS: Final = 120 * SECOND_MS
+_LOW: Final = Kind(Delivery.EDGE, _SHORT_MS, risk=Risk.LOW)
+_MEDIUM: Final = Kind(Delivery.EDGE, _SHORT_MS, risk=Risk.MEDIUM)
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
-        START: Kind(Delivery.EDGE, 120 * SECOND_MS),
-        STOP: Kind(Delivery.LEVEL, HOUR_MS, frozenset({START, STOP, "discharge"})),
+        START: Kind(Delivery.EDGE, _SHORT_MS),
+        STOP: Kind(Delivery.LEVEL, HOUR_MS, frozenset({START, STOP, DISCHARGE})),
+        DISCHARGE: Kind(Delivery.EDGE, _SHORT_MS),
+        SET_POWER_LIMIT: Kind(Delivery.LEVEL, 900 * SECOND_MS, frozenset({SET_POWER_LIMIT})),
+        SET_SCHEDULE: Kind(Delivery.LEVEL, 7 * DAY_MS, frozenset({SET_SCHEDULE})),
+        # A charger may be at work for long before it answers; each contact after that counts.
+        FIRMWARE_UPGRADE: Kind(
+            Delivery.EDGE, 7 * DAY_MS, frozenset({FIRMWARE_UPGRADE}), lease_ms=HOUR_MS
+        ),
+        APPLY_CONFIG_PROFILE: Kind(Delivery.LEVEL, 7 * DAY_MS, frozenset({APPLY_CONFIG_PROFILE})),
+        "reboot": _LOW,
+        "soft_reset": _LOW,
+        "force_reconnect": _LOW,
+        FETCH_LOGS: Kind(Delivery.EDGE, HOUR_MS, risk=Risk.LOW),
+        "reset_contactor_counter": _LOW,
+        "reset_fan_counter": _LOW,
+        "trigger_message": _LOW,
+        "clear_cache": _LOW,
+        "run_self_test": _MEDIUM,
+        "calibrate_sensor": _MEDIUM,
+        "reset_power_module": _MEDIUM,
+        "unlock_connector": _MEDIUM,
+        "reset_connector": _MEDIUM,
     }
 )
+"""Every command that a charger may be given."""
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,13 +175,47 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def status(self) -> Status:
         """Return the published state."""
-        return _STATUS[self.phase]
+        return STATUS_OF[self.phase]
 
     @property
     def delivery(self) -> Delivery:
         """Return how it is delivered; what this release does not know comes three times at most."""
         kind = KINDS.get(self.command)
         return kind.delivery if kind is not None else Delivery.EDGE
+
+    @property
+    def lease_ms(self) -> int:
+        """Return how long a delivery may stay unanswered before the next one."""
+        kind = KINDS.get(self.command)
+        return kind.lease_ms if kind is not None else LEASE_MS
+
+
+class RequestKey(NamedTuple):
+    """What a client may ask under again: digests of its key and of what it asked for."""
+
+    client_id: str
+    key_digest: str
+    body_digest: str
+
+
+class Terms(NamedTuple):
+    """What else goes with issuing a command.
+
+    ``key`` lets the client repeat the request, ``by`` is named in the audit log; None for neither.
+    ``along`` gets the transaction and a new command before that is stored: it refuses by raising,
+    else it stores what belongs to the command. It is not asked about a repeat.
+    """
+
+    key: RequestKey | None = None
+    by: Actor | None = None
+    along: Callable[[Any, Any], None] | None = None
+
+
+class Issued(NamedTuple):
+    """A stored command, and whether its device was online when it was issued."""
+
+    command: Command
+    device_online: bool
 
 
 class Report(NamedTuple):
@@ -169,3 +250,15 @@ class Moments(NamedTuple):
 
     due_ms: Mapping[int, int]
     lapse_ms: int
+
+
+class CommandFilter(NamedTuple):
+    """Which commands of an operator are asked for; times of issue in ``[from_ms, to_ms)``."""
+
+    operator_id: str
+    device_no: int | None = None
+    connector_id: int | None = None
+    status: Status | None = None
+    command: str | None = None
+    from_ms: int | None = None
+    to_ms: int | None = None

@@ -1,14 +1,29 @@
 """Commands as operators issue and follow them."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tellus.commands.model import START, STOP, Command, Report, Status
+from tellus.commands.model import (
+    DISCHARGE,
+    START,
+    STOP,
+    Command,
+    CommandFilter,
+    Issued,
+    Report,
+    Status,
+    Terms,
+)
+from tellus.commands.repeats import make_key
 from tellus.commands.service import CommandService
+from tellus.fleet.model import ConnectorId
 from tellus.kernel.call import Call, Nothing
-from tellus.kernel.units import to_text
+from tellus.kernel.errors import InvalidParameter
+from tellus.kernel.paging import Page, PageQuery
+from tellus.kernel.units import to_ms, to_text
 
 DurationS = Annotated[int, Meta(ge=0, le=31_536_000)]
 
@@ -29,6 +44,25 @@ class RemoteStopRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Why, such as ``user_request``, ``time_limit`` or ``fault``."""
 
     reason: Annotated[str, Meta(max_length=255)] | UnsetType = UNSET
+
+
+class RemoteDischargeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """How much to take out of the vehicle (kW), how long (s), and where to end (percent)."""
+
+    discharge_power: Annotated[float, Meta(ge=0, le=1e6)]
+    duration: DurationS | UnsetType = UNSET
+    min_soc: Annotated[int, Meta(ge=0, le=100)] | UnsetType = UNSET
+
+
+class CommandsQuery(PageQuery, frozen=True, kw_only=True):
+    """Which commands: times bound when they were issued, ``[start_time, end_time)``."""
+
+    device_id: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    connector_id: ConnectorId | UnsetType = UNSET
+    status: Status | UnsetType = UNSET
+    command: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    start_time: datetime | UnsetType = UNSET
+    end_time: datetime | UnsetType = UNSET
 
 
 class CommandQueuedResponse(msgspec.Struct, frozen=True):
@@ -55,12 +89,12 @@ class CommandReportItem(msgspec.Struct, frozen=True, kw_only=True):
     details: dict[str, Any] | UnsetType = UNSET
 
 
-class CommandStatusResponse(msgspec.Struct, frozen=True, kw_only=True):
-    """A command: where it stands, what came of it, and how it went.
+class CommandItem(msgspec.Struct, frozen=True, kw_only=True):
+    """A command: where it stands and what came of it.
 
     ``result.reason`` says why it failed where the charger did not: ``expired``, ``no_response``,
-    ``superseded``; or that the charger ``rejected`` it. ``contradicted`` is there when the charger
-    said different things; the first stands.
+    ``superseded``, ``cancelled``; or that the charger ``rejected`` it. ``contradicted`` is there
+    when the charger said different things; the first stands. ``connector_id`` 0 is the device.
     """
 
     command_id: str
@@ -76,6 +110,11 @@ class CommandStatusResponse(msgspec.Struct, frozen=True, kw_only=True):
     delivered_at: str | UnsetType = UNSET
     deliveries: int
     contradicted: bool | UnsetType = UNSET
+
+
+class CommandStatusResponse(CommandItem, frozen=True, kw_only=True):
+    """A command as in the list, with all that its charger said of it."""
+
     reports: list[CommandReportItem]
 
 
@@ -91,6 +130,34 @@ async def stop_charging(
 ) -> CommandQueuedResponse:
     """Ask a connector to stop."""
     return await _issue(commands, call, STOP)
+
+
+async def discharge(
+    commands: CommandService, call: Call[RemoteDischargeRequest, Nothing]
+) -> CommandQueuedResponse:
+    """Ask a connector to take energy out of the vehicle."""
+    return await _issue(commands, call, DISCHARGE)
+
+
+async def list_commands(
+    commands: CommandService, call: Call[Nothing, CommandsQuery]
+) -> Page[CommandItem]:
+    """Return a page of the operator's commands, newest first."""
+    query = call.query
+    wanted = await _to_filter(commands, call)
+    total, found = await commands.list_commands(wanted, query.offset, query.size, call.now_ms)
+    items = [CommandItem(**_to_fields(command)) for command in found]
+    return Page(total, query.page, query.size, items)
+
+
+async def cancel_command(
+    commands: CommandService, call: Call[Nothing, Nothing]
+) -> CommandStatusResponse:
+    """Give up a command that its charger has not answered yet."""
+    command, reports = await commands.cancel_command(
+        call.path["command_id"], call.principal.operator_id, call.now_ms
+    )
+    return _to_response(command, reports)
 
 
 async def get_command(
@@ -111,6 +178,7 @@ async def _issue(
         for field in call.body.__struct_fields__
         if (value := getattr(call.body, field)) is not UNSET
     }
+    key = make_key(call.principal.principal_id, call.idempotency_key, name, call.path, call.body)
     issued = await commands.issue_command(
         name,
         call.path["device_id"],
@@ -118,30 +186,60 @@ async def _issue(
         params,
         (call.principal.principal_id, call.principal.operator_id),
         call.now_ms,
+        Terms(key),
     )
-    expires_at = to_text(issued.command.expires_ms)
-    return CommandQueuedResponse(
-        issued.command.command_id, "queued", expires_at, issued.device_online
+    return to_queued(issued)
+
+
+def to_queued(issued: Issued) -> CommandQueuedResponse:
+    """Return the answer for a command that was issued, now or by the same request before."""
+    command = issued.command
+    expires_at = to_text(command.expires_ms)
+    return CommandQueuedResponse(command.command_id, "queued", expires_at, issued.device_online)
+
+
+async def _to_filter(commands: CommandService, call: Call[Nothing, CommandsQuery]) -> CommandFilter:
+    query, operator_id = call.query, call.principal.operator_id
+    from_ms = None if query.start_time is UNSET else to_ms(query.start_time)
+    until_ms = None if query.end_time is UNSET else to_ms(query.end_time)
+    if from_ms is not None and until_ms is not None and until_ms < from_ms:
+        message = "Parameter 'end_time' must not be before 'start_time'"
+        raise InvalidParameter(message, "end_time", to_text(until_ms))
+    device_no = None
+    if query.device_id is not UNSET:
+        device_no = await commands.find_device_no(query.device_id, operator_id)
+    return CommandFilter(
+        operator_id,
+        device_no,
+        None if query.connector_id is UNSET else query.connector_id,
+        None if query.status is UNSET else query.status,
+        None if query.command is UNSET else query.command,
+        from_ms,
+        until_ms,
     )
 
 
 def _to_response(command: Command, reports: list[Report]) -> CommandStatusResponse:
-    return CommandStatusResponse(
-        command_id=command.command_id,
-        status=command.status,
-        created_at=to_text(command.created_ms),
-        updated_at=to_text(command.updated_ms),
-        result=UNSET if command.result is None else command.result,
-        device_id=command.device_id,
-        connector_id=command.connector_id,
-        command=command.command,
-        params=msgspec.json.decode(command.params),
-        expires_at=to_text(command.expires_ms),
-        delivered_at=UNSET if command.delivered_ms is None else to_text(command.delivered_ms),
-        deliveries=command.deliveries,
-        contradicted=True if command.contradicted else UNSET,
-        reports=[_to_report(report) for report in reports],
-    )
+    said = [_to_report(report) for report in reports]
+    return CommandStatusResponse(**_to_fields(command), reports=said)
+
+
+def _to_fields(command: Command) -> dict[str, Any]:
+    return {
+        "command_id": command.command_id,
+        "status": command.status,
+        "created_at": to_text(command.created_ms),
+        "updated_at": to_text(command.updated_ms),
+        "result": UNSET if command.result is None else command.result,
+        "device_id": command.device_id,
+        "connector_id": command.connector_id,
+        "command": command.command,
+        "params": msgspec.json.decode(command.params),
+        "expires_at": to_text(command.expires_ms),
+        "delivered_at": UNSET if command.delivered_ms is None else to_text(command.delivered_ms),
+        "deliveries": command.deliveries,
+        "contradicted": True if command.contradicted else UNSET,
+    }
 
 
 def _to_report(report: Report) -> CommandReportItem:

@@ -2,23 +2,26 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from tellus.commands.model import (
+    DISCHARGE,
     KINDS,
+    SET_SCHEDULE,
+    START,
     Command,
     Delivery,
     Effect,
     Moments,
     Phase,
     Report,
+    Risk,
     Signal,
 )
-from tellus.kernel.units import SECOND_MS
 
-LEASE_MS: Final = 30 * SECOND_MS
 EDGE_DELIVERIES: Final = 3
 PENDING_LARGEST: Final = 50
 
@@ -55,6 +58,22 @@ AGREEING: Final = frozenset(
     }
 )
 """Reports that change nothing because they say what is known, or come after what followed them."""
+
+
+class _Obstacle(NamedTuple):
+    """The states of a connector and the accepted commands beside which another cannot begin."""
+
+    states: frozenset[str]
+    commands: frozenset[str]
+
+
+_IN_SESSION: Final = frozenset({"charging", "discharging"})
+_OBSTACLES: Final[Mapping[str, _Obstacle]] = MappingProxyType(
+    {
+        START: _Obstacle(_IN_SESSION, frozenset({START, DISCHARGE})),
+        DISCHARGE: _Obstacle(frozenset({"discharging"}), frozenset({DISCHARGE})),
+    }
+)
 
 
 def lapse_of(command: Command) -> tuple[int, Signal]:
@@ -124,8 +143,41 @@ def hand_out(command: Command, now_ms: int) -> Command:
         command,
         deliveries=command.deliveries + 1,
         delivered_ms=now_ms if command.delivered_ms is None else command.delivered_ms,
-        lease_until_ms=now_ms + LEASE_MS,
+        lease_until_ms=now_ms + command.lease_ms,
     )
+
+
+def find_conflict(
+    newer: Command, states: Mapping[int, str], accepted: Iterable[Command]
+) -> str | None:
+    """Return why a session stands in the way of ``newer``, in words; None where none does.
+
+    ``states`` are those of the device's connectors as last heard, ``accepted`` the starts and
+    discharges of the device that were accepted and not stopped since.
+    """
+    begun = [command for command in accepted if is_open(command, newer.created_ms)]
+    if KINDS[newer.command].risk is Risk.MEDIUM:
+        if any(state in _IN_SESSION for state in states.values()) or begun:
+            return "A session is active on this device"
+        return None
+    obstacle = _OBSTACLES.get(newer.command)
+    if obstacle is None:
+        return None
+    state = states.get(newer.connector_id, "")
+    if state in obstacle.states:
+        return f"The connector is {state}"
+    here = [command.command for command in begun if command.connector_id == newer.connector_id]
+    if any(name in obstacle.commands for name in here):
+        return "A session of this connector is about to begin"
+    return None
+
+
+def is_open(command: Command, now_ms: int) -> bool:
+    """Tell whether an accepted start or discharge may still become a session that is not seen yet.
+
+    As long as it might have waited for its charger: after that the connector's state says it all.
+    """
+    return now_ms < command.updated_ms + (command.expires_ms - command.created_ms)
 
 
 def supersede(queued: Sequence[Command], newer: Command) -> list[Command]:
@@ -140,8 +192,20 @@ def supersede(queued: Sequence[Command], newer: Command) -> list[Command]:
         if command.lease_until_ms is None or command.lease_until_ms <= newer.created_ms
         else replace(command, superseded_by=newer.command_id)
         for command in queued
-        if command.connector_id == newer.connector_id and command.command in obsolete
+        if command.connector_id == newer.connector_id
+        and command.command in obsolete
+        and subject_of(command) == subject_of(newer)
     ]
+
+
+def subject_of(command: Command) -> str | None:
+    """Return the schedule that a command is about; of other commands none has a subject.
+
+    A connector has several schedules, and a newer one says nothing of those under other ids.
+    """
+    if command.command != SET_SCHEDULE:
+        return None
+    return str(msgspec.json.decode(command.params)["schedule_id"])
 
 
 def apply_report(command: Command, report: Report) -> tuple[Command, Effect]:

@@ -1,8 +1,9 @@
 """Use cases of commands: issue, deliver, report, read."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -10,28 +11,42 @@ import structlog
 from tellus.bus.port import COMMAND_PENDING, Bus, Keys
 from tellus.commands import desk, rules, store
 from tellus.commands.desk import Desk, Operation
-from tellus.commands.model import FIRMWARE_SUCCESS, KINDS, Command, Effect, FirmwareReport, Report
+from tellus.commands.model import (
+    DEVICE_LEVEL,
+    DISCHARGE,
+    FIRMWARE_SUCCESS,
+    KINDS,
+    Command,
+    CommandFilter,
+    Effect,
+    FirmwareReport,
+    Issued,
+    Report,
+    Terms,
+)
 from tellus.commands.pending import Pending
 from tellus.commands.waiting import SLOT_S, Left, Parked, Poll, watch
+from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.service import FleetService
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import ApiError, NotFound
+from tellus.kernel.errors import ApiError, Conflict, NotFound
 from tellus.kernel.ids import new_id
 from tellus.storage.database import Database, Tx
 from tellus.storage.settling import Settling
 
 _SWEPT_AT_ONCE: Final = 200
+_PLAIN: Final = Terms()
 
 log = structlog.get_logger(__name__)
 
 
-class Issued(NamedTuple):
-    """A stored command, and whether its device was online when it was issued."""
+class NotBidirectional(Conflict):
+    """4001: the device's hardware cannot discharge a vehicle."""
 
-    command: Command
-    device_online: bool
+    def __init__(self, model: str) -> None:
+        super().__init__("This device cannot discharge", reason="not_v2g_capable", model=model)
 
 
 class CommandService:
@@ -47,6 +62,7 @@ class CommandService:
         directory: Directory,
         fleet: FleetService,
         presence: PresenceWatch,
+        catalogue: Catalogue,
         bus: Bus,
         clock: Clock,
         expires_after_ms: Mapping[str, int] | None = None,
@@ -55,6 +71,7 @@ class CommandService:
         self._directory = directory
         self._fleet = fleet
         self._presence = presence
+        self._catalogue = catalogue
         self._clock = clock
         self._expires_after_ms = {name: kind.expires_after_ms for name, kind in KINDS.items()}
         self._expires_after_ms |= expires_after_ms or {}
@@ -74,21 +91,26 @@ class CommandService:
         params: Mapping[str, Any],
         issuer: tuple[str, str],
         now_ms: int,
+        terms: Terms = _PLAIN,
     ) -> Issued:
-        """Queue a command for a connector; ``issuer`` is the client and its operator.
+        """Queue a command for a connector (0: the device); ``issuer`` is client and operator.
 
-        ``params`` go out with ``connector_id`` before them. A ``transaction_id`` among them makes a
-        repeat within 24 hours return the first command.
+        ``params`` go out with ``connector_id`` before them. A ``transaction_id`` among them, or the
+        key of ``terms``, makes a repeat within 24 hours return the first command.
 
         Raises:
             NotFound: the device or connector is absent or another operator's.
-            TransactionReused: the transaction stands for another command.
+            NotBidirectional: a discharge, and the hardware cannot.
+            KeyReused, TransactionReused: the key or transaction stands for another command.
+            SessionInTheWay: the command does not go together with a session of the device.
             TooManyRequests: 50 commands of the device are pending.
         """
         client_id, operator_id = issuer
         device = self._directory.owned(device_id, operator_id)
-        if device is None or connector_id not in device.connectors:
+        if device is None or connector_id not in {DEVICE_LEVEL, *device.connectors}:
             raise NotFound
+        if name == DISCHARGE and not self._catalogue.is_v2g(device):
+            raise NotBidirectional(device.model)
         command = Command(
             command_id=new_id("cmd"),
             device_no=device.device_no,
@@ -103,8 +125,10 @@ class CommandService:
             updated_ms=now_ms,
             expires_ms=now_ms + self._expires_after_ms[name],
         )
-        stored: Command = await self._do(desk.issue(command))
-        return Issued(stored, self._presence.is_online(device, now_ms))
+        states = {number: one.state for number, one in device.connectors.items()}
+        online = self._presence.is_online(device, now_ms)
+        issued: Issued = await self._do(desk.issue(desk.Order(command, states, online, terms)))
+        return issued
 
     async def read_command(
         self, command_id: str, operator_id: str, now_ms: int
@@ -118,6 +142,44 @@ class CommandService:
         if command is None or command.operator_id != operator_id:
             raise NotFound
         return rules.settle(command, now_ms), reports
+
+    async def list_commands(
+        self, wanted: CommandFilter, offset: int, size: int, now_ms: int
+    ) -> tuple[int, list[Command]]:
+        """Return how many commands match and one page of them as they stand now, newest first."""
+        # A filter by status is answered by the store, which may be up to a second behind. Where it
+        # cannot be brought up to date because nothing can be written, it can still be read.
+        with contextlib.suppress(ApiError):
+            await self.sweep()
+        total, commands = await self._database.read(_load_page, wanted, size, offset)
+        return total, [rules.settle(command, now_ms) for command in commands]
+
+    async def find_device_no(self, device_id: str, operator_id: str) -> int:
+        """Return the number of a device that is the operator's, or was when it got commands.
+
+        Raises:
+            NotFound: it never was, or does not exist.
+        """
+        device = self._directory.by_id(device_id)
+        if device is not None and (
+            device.operator_id == operator_id
+            or await self._database.read(store.has_commands, operator_id, device.device_no)
+        ):
+            return device.device_no
+        raise NotFound
+
+    async def cancel_command(
+        self, command_id: str, operator_id: str, now_ms: int
+    ) -> tuple[Command, list[Report]]:
+        """Give up a queued command; return it with all that its charger said of it.
+
+        Raises:
+            NotFound: it is absent or another operator's.
+            NotQueued: it was accepted or has ended.
+        """
+        command, reports = await self.read_command(command_id, operator_id, now_ms)
+        cancelled: Command = await self._do(desk.cancel(command.device_no, command_id, now_ms))
+        return cancelled, reports
 
     # -------------------------------------------------------------------- devices
 
@@ -288,3 +350,7 @@ class CommandService:
 def _load(tx: Tx, command_id: str) -> tuple[Command | None, list[Report]]:
     command = store.find_command(tx, command_id)
     return command, store.list_reports(tx, command_id) if command is not None else []
+
+
+def _load_page(tx: Tx, wanted: CommandFilter, size: int, offset: int) -> tuple[int, list[Command]]:
+    return store.count_commands(tx, wanted), store.list_commands(tx, wanted, size, offset)

@@ -4,7 +4,19 @@ from typing import Any
 
 import msgspec
 
-from tellus.commands.model import Command, Effect, FirmwareReport, Phase, Report, Signal
+from tellus.commands.model import (
+    DISCHARGE,
+    START,
+    STATUS_OF,
+    STOP,
+    Command,
+    CommandFilter,
+    Effect,
+    FirmwareReport,
+    Phase,
+    Report,
+    Signal,
+)
 from tellus.storage.database import Row, Tx
 
 _COLUMNS = (
@@ -75,6 +87,49 @@ def list_all_queued(tx: Tx) -> list[Command]:
     return [_from_row(row) for row in rows]
 
 
+def list_begun(tx: Tx, device_no: int) -> list[Command]:
+    """Return the starts and discharges that a device accepted and was not told to stop since."""
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM commands AS begun WHERE device_no = $1 AND phase = 'accepted'"
+        " AND command IN ($2, $3) AND NOT EXISTS (SELECT 1 FROM commands AS stop"
+        " WHERE stop.device_no = begun.device_no AND stop.command_no > begun.command_no"
+        " AND stop.connector_id = begun.connector_id AND stop.command = $4)"
+        " ORDER BY command_no",
+        device_no,
+        START,
+        DISCHARGE,
+        STOP,
+    )
+    return [_from_row(row) for row in rows]
+
+
+def count_commands(tx: Tx, wanted: CommandFilter) -> int:
+    """Return how many commands match."""
+    where, parameters = _where(wanted)
+    row = tx.row(f"SELECT count(*) FROM commands WHERE {where}", *parameters)
+    return int(row[0]) if row else 0
+
+
+def list_commands(tx: Tx, wanted: CommandFilter, limit: int, offset: int) -> list[Command]:
+    """Return up to ``limit`` matching commands after skipping ``offset``, newest first."""
+    where, parameters = _where(wanted)
+    last = len(parameters)
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM commands WHERE {where}"
+        f" ORDER BY command_no DESC LIMIT ${last + 1} OFFSET ${last + 2}",
+        *parameters,
+        limit,
+        offset,
+    )
+    return [_from_row(row) for row in rows]
+
+
+def has_commands(tx: Tx, operator_id: str, device_no: int) -> bool:
+    """Tell whether the operator issued commands to a device, perhaps before it moved on."""
+    sql = "SELECT 1 FROM commands WHERE device_no = $1 AND operator_id = $2 LIMIT 1"
+    return tx.row(sql, device_no, operator_id) is not None
+
+
 def append_report(tx: Tx, report: Report) -> None:
     """Append a report whose key is not in the store."""
     tx.execute(
@@ -120,6 +175,25 @@ def find_newest_firmware_report(tx: Tx, device_no: int) -> FirmwareReport | None
         device_no,
     )
     return None if row is None else FirmwareReport(*row)
+
+
+def _where(wanted: CommandFilter) -> tuple[str, list[object]]:
+    conditions = ["operator_id = $1"]
+    values: list[object] = [wanted.operator_id]
+    for condition, value in (
+        ("device_no = $", wanted.device_no),
+        ("connector_id = $", wanted.connector_id),
+        ("command = $", wanted.command),
+        ("created_ms >= $", wanted.from_ms),
+        ("created_ms < $", wanted.to_ms),
+    ):
+        if value is not None:
+            values.append(value)
+            conditions.append(f"{condition}{len(values)}")
+    if wanted.status is not None:
+        phases = [phase for phase, status in STATUS_OF.items() if status == wanted.status]
+        conditions.append("phase IN ({})".format(", ".join(f"'{phase}'" for phase in phases)))
+    return " AND ".join(conditions), values
 
 
 def _to_row(command: Command) -> Row:

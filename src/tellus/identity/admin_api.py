@@ -13,6 +13,7 @@ from tellus.identity.model import (
     ClientSettings,
     IssuedClientSecret,
     Operator,
+    SigningPolicy,
     VinMode,
 )
 from tellus.identity.service import IdentityService
@@ -80,6 +81,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     allowed_networks: Texts = []
     cors_origins: Texts = []
     vin_mode: VinMode = VinMode.FULL
+    signing: SigningPolicy = SigningPolicy.OFF
 
 
 class ClientChangeRequest(msgspec.Struct, frozen=True):
@@ -91,6 +93,7 @@ class ClientChangeRequest(msgspec.Struct, frozen=True):
     allowed_networks: Texts | msgspec.UnsetType = msgspec.UNSET
     cors_origins: Texts | msgspec.UnsetType = msgspec.UNSET
     vin_mode: VinMode | msgspec.UnsetType = msgspec.UNSET
+    signing: SigningPolicy | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClientQuery(PageQuery, frozen=True):
@@ -100,10 +103,14 @@ class ClientQuery(PageQuery, frozen=True):
 
 
 class SecretItem(msgspec.Struct, frozen=True):
-    """One secret of a client; the text itself is never shown again."""
+    """One secret of a client; the text itself is never shown again.
+
+    ``signs``: requests can be signed with it, since it was issued while the client might sign.
+    """
 
     secret_id: str
     created_at: str
+    signs: bool
     first_used_at: str | msgspec.UnsetType = msgspec.UNSET
     retires_at: str | msgspec.UnsetType = msgspec.UNSET
 
@@ -119,6 +126,7 @@ class ClientItem(msgspec.Struct, frozen=True):
     allowed_networks: list[str]
     cors_origins: list[str]
     vin_mode: str
+    signing: str
     created_at: str
     secrets: list[SecretItem]
     revoked_at: str | msgspec.UnsetType = msgspec.UNSET
@@ -134,9 +142,13 @@ class ClientSecretResponse(msgspec.Struct, frozen=True):
 
 
 class OverlapRequest(msgspec.Struct, frozen=True):
-    """How long (s) the secret in use goes on working beside the new one."""
+    """How long (s) the secret in use goes on working beside the new one.
+
+    ``signing`` sets at the same time whether the client signs; left out, that stays as it is.
+    """
 
     overlap_s: OverlapS = SWAP_OVERLAP_S
+    signing: SigningPolicy | msgspec.UnsetType = msgspec.UNSET
 
 
 async def create_client(
@@ -151,6 +163,7 @@ async def create_client(
         allowed_networks=tuple(body.allowed_networks),
         cors_origins=tuple(body.cors_origins),
         vin_mode=body.vin_mode,
+        signing=body.signing,
     )
     return _issued(await identity.create_client(body.operator_id, settings, actor_of(call)))
 
@@ -191,9 +204,10 @@ async def rotate_client_secret(
     identity: IdentityService, call: Call[OverlapRequest, Nothing]
 ) -> ClientSecretResponse:
     """Issue another secret; the one in use works for the overlap (a day by default) longer."""
+    body = call.body
     return _issued(
         await identity.rotate_client_secret(
-            call.path["client_id"], actor_of(call), call.body.overlap_s
+            call.path["client_id"], actor_of(call), body.overlap_s, body.signing or None
         )
     )
 
@@ -229,11 +243,13 @@ def _client(client: Client) -> ClientItem:
         allowed_networks=list(settings.allowed_networks),
         cors_origins=list(settings.cors_origins),
         vin_mode=settings.vin_mode.value,
+        signing=settings.signing.value,
         created_at=to_text(client.created_ms),
         secrets=[
             SecretItem(
                 secret.secret_id,
                 to_text(secret.created_ms),
+                secret.sealed is not None,
                 optional_time(secret.first_used_ms),
                 optional_time(secret.retires_ms),
             )

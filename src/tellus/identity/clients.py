@@ -5,7 +5,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from tellus.audit.model import Actor
-from tellus.identity import rules, store
+from tellus.identity import rules, signing, store
 from tellus.identity.model import (
     SWAP_OVERLAP_S,
     Client,
@@ -14,6 +14,7 @@ from tellus.identity.model import (
     ClientSettings,
     IssuedClientSecret,
     Operator,
+    SigningPolicy,
     VinMode,
 )
 from tellus.identity.state import IdentityState
@@ -102,22 +103,29 @@ class ClientUseCases:
         Raises:
             NotFound: there is no such client, or it is revoked.
             InvalidParameter: a setting is not sound.
+            RotationNeeded: it shall sign, and no live secret was issued for that.
         """
         return await self._state.settle(
             self._state.directory.remember_client, self._update_client, client_id, change, by
         )
 
     async def rotate_client_secret(
-        self, client_id: str, by: Actor, overlap_s: int = SWAP_OVERLAP_S
+        self,
+        client_id: str,
+        by: Actor,
+        overlap_s: int = SWAP_OVERLAP_S,
+        policy: SigningPolicy | None = None,
     ) -> IssuedClientSecret:
         """Issue another secret; the one in use works for ``overlap_s`` longer.
+
+        ``policy`` sets at the same time whether the client signs; None leaves that as it is.
 
         Raises:
             NotFound: there is no such client, or it is revoked.
             SwapUnderWay: two secrets are live and in use.
         """
         return await self._state.settle(
-            self._remember_issued, self._rotate_secret, client_id, overlap_s, by
+            self._remember_issued, self._rotate_secret, client_id, overlap_s, policy, by
         )
 
     async def revoke_client_secret(self, client_id: str, secret_id: str, by: Actor) -> Client:
@@ -147,7 +155,7 @@ class ClientUseCases:
             raise NotFound("Operator not found")
         now_ms = self._state.clock.now_ms()
         client_id = new_id("cli")
-        secret, text = self._new_secret(client_id, now_ms)
+        secret, text = self._new_secret(client_id, now_ms, settings.signing)
         client = Client(client_id, operator_id, settings, 1, None, now_ms)
         store.append_client(tx, client)
         store.save_client_secrets(tx, client_id, (), (secret,))
@@ -166,20 +174,27 @@ class ClientUseCases:
             for name in settings.__struct_fields__
             if getattr(settings, name) != getattr(client.settings, name)
         ]
+        after = signing.secrets_under(settings.signing, client.secrets, self._state.clock.now_ms())
         store.update_client(tx, replace(client, settings=settings))
+        store.save_client_secrets(tx, client_id, client.secrets, after)
         self._audit(tx, by, "client.updated", client, changed=changed)
         return self._read(tx, client_id)
 
     def _rotate_secret(
-        self, tx: Tx, client_id: str, overlap_s: int, by: Actor
+        self, tx: Tx, client_id: str, overlap_s: int, policy: SigningPolicy | None, by: Actor
     ) -> IssuedClientSecret:
         client = self._living(tx, client_id)
+        settings = replace(client.settings, signing=policy or client.settings.signing)
         now_ms = self._state.clock.now_ms()
         created_ms = rules.next_ms(now_ms, (secret.created_ms for secret in client.secrets))
-        secret, text = self._new_secret(client_id, created_ms)
-        after = rules.secrets_after_swap(client.secrets, secret, now_ms, overlap_s)
+        secret, text = self._new_secret(client_id, created_ms, settings.signing)
+        swapped = rules.secrets_after_swap(client.secrets, secret, now_ms, overlap_s)
+        after = signing.secrets_under(settings.signing, swapped, now_ms)
+        store.update_client(tx, replace(client, settings=settings))
         store.save_client_secrets(tx, client_id, client.secrets, after)
-        details = {"secret_id": secret.secret_id, "overlap_s": overlap_s}
+        details: dict[str, object] = {"secret_id": secret.secret_id, "overlap_s": overlap_s}
+        if settings != client.settings:
+            details["signing"] = settings.signing.value
         self._audit(tx, by, "client.secret_rotated", client, **details)
         return self._issued(tx, client_id, secret, text)
 
@@ -214,10 +229,15 @@ class ClientUseCases:
             raise NotFound("Client is revoked")
         return client
 
-    def _new_secret(self, client_id: str, created_ms: int) -> tuple[ClientSecret, str]:
-        text = new_secret("cs")
+    def _new_secret(
+        self, client_id: str, created_ms: int, policy: SigningPolicy
+    ) -> tuple[ClientSecret, str]:
+        text, secret_id = new_secret("cs"), new_id("sid")
         verifier = self._state.keys.verifier("client", client_id, text)
-        return ClientSecret(new_id("sid"), verifier, created_ms), text
+        sealed = None
+        if policy is not SigningPolicy.OFF:
+            sealed = self._state.keys.seal(text.encode(), signing.sealing_context(secret_id))
+        return ClientSecret(secret_id, verifier, created_ms, sealed=sealed), text
 
     def _issued(
         self, tx: Tx, client_id: str, secret: ClientSecret, text: str
@@ -246,7 +266,7 @@ def check_settings(settings: ClientSettings) -> None:
         raise InvalidParameter("A client has at least one scope", "scopes")
     for scope in settings.scopes:
         if scope not in list(ClientScope):
-            raise InvalidParameter("Scopes are read and write", "scopes", scope)
+            raise InvalidParameter("Scopes are read, write and diagnostics", "scopes", scope)
     if settings.vin_mode not in list(VinMode):
         raise InvalidParameter("VIN modes are full, masked, none", "vin_mode", settings.vin_mode)
     rules.check_limits(settings.limits)

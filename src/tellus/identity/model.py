@@ -10,10 +10,14 @@ DEVICE_SECRET_LIFE_S = 365 * 86_400
 
 
 class ClientScope(enum.StrEnum):
-    """What a client of an operator may do."""
+    """What a client of an operator may do.
+
+    ``DIAGNOSTICS`` adds to ``WRITE`` the commands that take a charger out of service for a while.
+    """
 
     READ = "read"
     WRITE = "write"
+    DIAGNOSTICS = "diagnostics"
 
 
 class VinMode(enum.StrEnum):
@@ -22,6 +26,18 @@ class VinMode(enum.StrEnum):
     FULL = "full"
     MASKED = "masked"
     NONE = "none"
+
+
+class SigningPolicy(enum.StrEnum):
+    """Whether a client signs its requests (rule R7).
+
+    ``OFF``: signatures are not looked at, and no secret is kept that could check one.
+    ``OPTIONAL``: a signature that comes is checked. ``REQUIRED``: control calls come with one.
+    """
+
+    OFF = "off"
+    OPTIONAL = "optional"
+    REQUIRED = "required"
 
 
 class AdminScope(enum.StrEnum):
@@ -64,16 +80,21 @@ class ClientSettings(msgspec.Struct, frozen=True):
     allowed_networks: tuple[str, ...] = ()
     cors_origins: tuple[str, ...] = ()
     vin_mode: VinMode = VinMode.FULL
+    signing: SigningPolicy = SigningPolicy.OFF
 
 
 class ClientSecret(msgspec.Struct, frozen=True):
-    """One secret of a client; it works until ``retires_ms``, or on and on without one."""
+    """One secret of a client; it works until ``retires_ms``, or on and on without one.
+
+    ``sealed`` is its text under the instance key, there only where the client may sign.
+    """
 
     secret_id: str
     verifier: bytes
     created_ms: int
     first_used_ms: int | None = None
     retires_ms: int | None = None
+    sealed: bytes | None = None
 
 
 class Client(msgspec.Struct, frozen=True):

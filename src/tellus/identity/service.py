@@ -18,6 +18,7 @@ from tellus.identity.model import (
     ServiceAccount,
     SigningKey,
 )
+from tellus.identity.signatures import SignatureUseCases
 from tellus.identity.state import IdentityState
 from tellus.identity.vault import Vault
 from tellus.kernel.clock import Clock
@@ -53,6 +54,7 @@ class IdentityService:
         self._offer_administration(ClientUseCases(state, region), self._accounts)
         self._offer_devices(self._devices)
         self._offer_tokens(TokenUseCases(state, self._devices))
+        self._offer_signatures(SignatureUseCases(state))
 
     def _offer_administration(self, clients: ClientUseCases, accounts: AccountUseCases) -> None:
         self.create_operator = clients.create_operator
@@ -85,6 +87,11 @@ class IdentityService:
         self.issue_admin_token = issuance.issue_admin_token
         self.issue_device_token = issuance.issue_device_token
         self.authenticate = self._state.tokens.authenticate
+
+    def _offer_signatures(self, signatures: SignatureUseCases) -> None:
+        self.verify_signature = signatures.verify
+        self.answer_once = signatures.answer_once
+        self.prune_signed_answers = signatures.prune
 
     async def start(self) -> None:
         """Load all principals and keys; make the first signing key where there is none.

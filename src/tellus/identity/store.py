@@ -16,6 +16,7 @@ from tellus.identity.model import (
     DeviceSecret,
     Operator,
     ServiceAccount,
+    SigningPolicy,
     VinMode,
 )
 from tellus.kernel.errors import NotFound
@@ -59,15 +60,16 @@ def list_operators(tx: Tx, offset: int, size: int) -> tuple[int, list[Operator]]
 
 _CLIENT = (
     "client_id, operator_id, name, scopes, vin_mode, limits, allowed_networks, cors_origins,"
-    " generation, revoked_ms, created_ms"
+    " signing, generation, revoked_ms, created_ms"
 )
-_OF_CLIENT = "secret_id, verifier, created_ms, first_used_ms, retires_ms"
+_OF_CLIENT = "secret_id, verifier, created_ms, first_used_ms, retires_ms, sealed"
 
 
 def append_client(tx: Tx, client: Client) -> None:
     """Insert a new client without its secrets."""
     tx.execute(
-        f"INSERT INTO clients ({_CLIENT}) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        f"INSERT INTO clients ({_CLIENT})"
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         client.client_id,
         client.operator_id,
         *_setting_values(client.settings),
@@ -81,8 +83,8 @@ def update_client(tx: Tx, client: Client) -> None:
     """Write a client's settings, generation and revocation."""
     tx.execute(
         "UPDATE clients SET name = $1, scopes = $2, vin_mode = $3, limits = $4,"
-        " allowed_networks = $5, cors_origins = $6, generation = $7, revoked_ms = $8"
-        " WHERE client_id = $9",
+        " allowed_networks = $5, cors_origins = $6, signing = $7, generation = $8,"
+        " revoked_ms = $9 WHERE client_id = $10",
         *_setting_values(client.settings),
         client.generation,
         client.revoked_ms,
@@ -101,16 +103,12 @@ def save_client_secrets(
     for secret in after:
         if known.get(secret.secret_id) != secret:
             tx.execute(
-                "INSERT INTO client_secrets (client_id, secret_id, verifier, created_ms,"
-                " first_used_ms, retires_ms) VALUES ($1, $2, $3, $4, $5, $6)"
-                " ON CONFLICT (secret_id) DO UPDATE SET"
-                " first_used_ms = excluded.first_used_ms, retires_ms = excluded.retires_ms",
+                f"INSERT INTO client_secrets (client_id, {_OF_CLIENT})"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7)"
+                " ON CONFLICT (secret_id) DO UPDATE SET first_used_ms = excluded.first_used_ms,"
+                " retires_ms = excluded.retires_ms, sealed = excluded.sealed",
                 client_id,
-                secret.secret_id,
-                secret.verifier,
-                secret.created_ms,
-                secret.first_used_ms,
-                secret.retires_ms,
+                *msgspec.structs.astuple(secret),
             )
 
 
@@ -170,7 +168,8 @@ def list_all_clients(tx: Tx) -> list[Client]:
 
 
 def _client(row: Row, secrets: Iterable[Row], revision: int) -> Client:
-    client_id, operator_id, name, scopes, vin_mode, limits, networks, origins, *rest = row
+    client_id, operator_id, name, scopes, vin_mode, limits, networks, origins, *more = row
+    signing, *rest = more
     settings = ClientSettings(
         name=name,
         scopes=frozenset(ClientScope(scope) for scope in scopes.split()),
@@ -178,6 +177,7 @@ def _client(row: Row, secrets: Iterable[Row], revision: int) -> Client:
         allowed_networks=tuple(networks.split()),
         cors_origins=tuple(origins.split()),
         vin_mode=VinMode(vin_mode),
+        signing=SigningPolicy(signing),
     )
     held = tuple(ClientSecret(*secret) for secret in secrets)
     return Client(*[client_id, operator_id, settings, *rest, held, revision])
@@ -191,6 +191,7 @@ def _setting_values(settings: ClientSettings) -> tuple[str, ...]:
         msgspec.json.encode(settings.limits).decode(),
         " ".join(settings.allowed_networks),
         " ".join(settings.cors_origins),
+        settings.signing.value,
     )
 
 

@@ -25,7 +25,7 @@ class Principal:
     One living object per principal: revoking or changing it bites at its next use. ``windows``
     holds its rate-limit windows by class name and is touched by the pipeline alone. A ``lenient``
     device may deviate from the contract in the ways rule P7 lists; ``deviations`` counts how often
-    it did.
+    it did. ``signing`` is the policy of a client: ``off``, ``optional`` or ``required``.
     """
 
     __slots__ = (
@@ -42,6 +42,7 @@ class Principal:
         "principal_id",
         "revoked",
         "scopes",
+        "signing",
         "vin_mode",
         "windows",
     )
@@ -63,6 +64,7 @@ class Principal:
         self.device_no = device_no
         self.revoked = False
         self.vin_mode = "full"
+        self.signing = "off"
         self.lenient = False
         self.deviations = 0
         self.limits: dict[str, int] = {}
@@ -81,8 +83,8 @@ class Call(Generic[Body, Query]):
     ``path`` holds the path parameters by name, ``raw`` the body's bytes as sent (empty without
     one), ``address`` the caller's network address, ``authorization`` the header of that name where
     a route reads it itself (Basic), ``enrolment`` the token of a charger that registers, from its
-    base URL or as bearer. ``left`` is there for handlers that wait: awaiting what it returns ends
-    when the caller leaves.
+    base URL or as bearer, ``idempotency_key`` what a control call may be repeated under. ``left``
+    is there for handlers that wait: awaiting what it returns ends when the caller leaves.
     """
 
     __slots__ = (
@@ -90,6 +92,7 @@ class Call(Generic[Body, Query]):
         "authorization",
         "body",
         "enrolment",
+        "idempotency_key",
         "left",
         "now_ms",
         "path",
@@ -117,6 +120,7 @@ class Call(Generic[Body, Query]):
         self.address = ""
         self.authorization = ""
         self.enrolment = ""
+        self.idempotency_key = ""
         self.request_id = ""
         self.left: Callable[[], Awaitable[Any]] | None = None
 

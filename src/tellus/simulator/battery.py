@@ -8,6 +8,7 @@ from tellus.simulator.figures import VehicleClass, default_figures
 
 _FIGURES = default_figures().battery
 _ELECTRICAL = default_figures().electrical
+_BIDIRECTIONAL = default_figures().bidirectional
 
 Curve = tuple[tuple[float, float], ...]
 
@@ -87,6 +88,11 @@ class Battery:
         """Return the power the vehicle asks for at this state of charge."""
         return self.kind.dc_peak_kw * interpolate(self._curve, self.soc_pct)
 
+    @property
+    def discharge_limit_kw(self) -> float:
+        """Return the most the vehicle gives."""
+        return self.kind.dc_peak_kw * _BIDIRECTIONAL.vehicle_share_ratio
+
     def exchange(self, power_kw: float, dt_s: float, efficiency_ratio: float) -> None:
         """Apply power at the connector for ``dt_s``; discharge uses its own efficiency."""
         energy_kwh = power_kw * dt_s / 3600.0
@@ -101,3 +107,8 @@ class Battery:
         """Return what the connector must deliver until ``target_pct``; 0 when already there."""
         missing_pct = max(0.0, target_pct - self.soc_pct)
         return missing_pct * self.capacity_kwh / (100.0 * efficiency_ratio)
+
+    def energy_above_kwh(self, floor_pct: float) -> float:
+        """Return what the connector can take out until ``floor_pct``; 0 when already there."""
+        spare_pct = max(0.0, self.soc_pct - floor_pct)
+        return spare_pct * self.capacity_kwh * _FIGURES.discharge_efficiency_ratio / 100.0

@@ -1,6 +1,7 @@
 """The twin of one connector: the order of a visit, and what it says on the way.
 
-available > plugged > handshake stages > charging (> full) > stopping > finishing > available.
+available > plugged > handshake stages > charging (> full) > stopping > finishing > available;
+a discharge negotiates and synchronises after the handshake and is discharging instead.
 Time is epoch milliseconds and always a parameter. A connector never acts before ``due_ms``, so
 that an idle one costs nothing.
 """
@@ -10,41 +11,46 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from tellus.simulator.agenda import NEVER_MS
+from tellus.simulator.bounds import Bounds
 from tellus.simulator.chance import seeded, uniform_ms
+from tellus.simulator.discharge import is_too_empty, refuse_discharge
 from tellus.simulator.figures import default_figures
 from tellus.simulator.frames import build_sample
-from tellus.simulator.messages import (
-    CommandStatusReport,
-    event_message,
-    record_message,
-    status_message,
-    telemetry_message,
-    utc_text,
-)
+from tellus.simulator.messages import record_message, telemetry_message
 from tellus.simulator.metering import Registers, reading_kwh
+from tellus.simulator.planning import follow_plan
 from tellus.simulator.power import PowerPath
-from tellus.simulator.session import Session, StartOrder, close_session
+from tellus.simulator.session import (
+    Session,
+    StartOrder,
+    close_session,
+    completion_details,
+    departure_ms,
+    goals_kwh,
+)
 from tellus.simulator.stages import (
+    DISCHARGE,
     ENERGISED,
+    FLOWING,
     HANDSHAKING,
     PREPARING,
     Installation,
     Stage,
     handshake_after,
 )
+from tellus.simulator.voice import Voice
 
 if TYPE_CHECKING:
     from tellus.simulator.scenario import Visit, Visits
 
 _TIMING = default_figures().timing
-NEVER_MS = 1 << 62
 _GOAL_KWH = 1e-7
 _REMOTE_STAY_MS = 3_600_000
 _REMOTE_AUTHORISE_S = (0.1, 1.0)
-_SHORTEST_LINGER_MS = 5_000
 
 
-class ConnectorTwin:
+class ConnectorTwin(Voice):
     """One connector; ``power`` is its physics, ``stage`` where the visit stands."""
 
     def __init__(
@@ -55,12 +61,15 @@ class ConnectorTwin:
         registers: Registers,
         now_ms: int,
     ) -> None:
-        self.connector_id = connector_id
-        self.home = home
+        super().__init__(connector_id, home)
         self.visits = visits
+        self.bounds = Bounds()
         self.power = PowerPath(home, registers, now_ms)
         self.stage = Stage.AVAILABLE
         self.contactor_cycles = 0
+        self.discharge_cycles = 0
+        self.is_out_of_service = False
+        self.cached_authorisations = 0
         self.visit: Visit | None = visits.next_after(now_ms)
         self.session: Session | None = None
         self.order: StartOrder | None = None
@@ -75,27 +84,35 @@ class ConnectorTwin:
 
     def due_ms(self) -> int:
         """Return the earliest time at which something happens here by itself."""
-        due = min(self._stage_due_ms, self._frame_due_ms, self._depart_ms, self._limit_due_ms())
+        if self.is_out_of_service:
+            return self._frame_due_ms
+        due = min(
+            self._stage_due_ms, self._frame_due_ms, self._depart_ms, self._limit_due_ms(),
+            self.bounds.due_ms,
+        )  # fmt: skip
         if self.stage is Stage.AVAILABLE and self.visit is not None:
             return min(due, self.visit.arrive_ms)
         return due
 
     def _limit_due_ms(self) -> int:
         """Return when to begin stopping, so that the power is down when the time is over."""
-        if self.stage is not Stage.CHARGING or self.session is None:
+        if self.stage not in FLOWING or self.session is None:
             return NEVER_MS
         end_ms = self.session.end_limit_ms
         return NEVER_MS if end_ms is None else end_ms - self.power.ramp_ms()
 
     def fire(self, now_ms: int) -> None:
         """Do everything that is due: changes of stage first, the telemetry frame last."""
-        while self._change_stage(now_ms):
+        while not self.is_out_of_service and self._change_stage(now_ms):
             pass
         if self._frame_due_ms <= now_ms:
             self._send_frame(now_ms)
 
     def _change_stage(self, now_ms: int) -> bool:
-        if self.stage is Stage.AVAILABLE:
+        if self.bounds.due_ms <= now_ms:
+            self.bounds.refresh(now_ms)
+            follow_plan(self, now_ms)
+        elif self.stage is Stage.AVAILABLE:
             if self.visit is None or self.visit.arrive_ms > now_ms:
                 return False
             self._plug_in(now_ms, self.visit)
@@ -114,8 +131,11 @@ class ConnectorTwin:
     def _end_stage(self, now_ms: int) -> None:
         if self.stage is Stage.PLUGGED:
             method = "rfid" if self.order is None else "remote"
-            self._event("auth_ok", now_ms, {"method": method})
+            self.cached_authorisations += self.order is None
+            self.tell("auth_ok", now_ms, {"method": method})
             self._next_handshake(now_ms)
+        elif self.stage is Stage.NEGOTIATION and is_too_empty(self):
+            refuse_discharge(self, now_ms)
         elif self.stage in HANDSHAKING:
             self._next_handshake(now_ms)
         elif self.stage is Stage.FULL:
@@ -135,13 +155,15 @@ class ConnectorTwin:
         self.stage = Stage.PLUGGED
         self.power.connect(visit)
         self._depart_ms = visit.depart_ms
-        self._event("plug_in", now_ms, {"vehicle_connected": True})
+        self.tell("plug_in", now_ms, {"vehicle_connected": True})
         if self.home.scenario.local_authorisation or self.order is not None:
             self._stage_due_ms = now_ms + uniform_ms(visit.rng, _TIMING.authorise_s)
         self._show_step(now_ms)
+        follow_plan(self, now_ms)
 
     def _next_handshake(self, now_ms: int) -> None:
-        step = handshake_after(self.home.model.kind, self.stage)
+        kind = DISCHARGE if self.is_discharging else self.home.model.kind
+        step = handshake_after(kind, self.stage)
         if step is None:
             self._close_contactor(now_ms)
             return
@@ -150,13 +172,16 @@ class ConnectorTwin:
 
     def _close_contactor(self, now_ms: int) -> None:
         net_kwh = self.power.meter.net_kwh
-        self.stage = Stage.CHARGING
+        self.stage = Stage.DISCHARGING if self.is_discharging else Stage.CHARGING
         self.contactor_cycles += 1
+        self.discharge_cycles += self.is_discharging
         soc_pct = self.power.battery.soc_pct
         self.session = Session(self._present, now_ms, net_kwh, soc_pct, self.order)
-        reason = "user_request" if self.order is None else "remote"
+        reason = "user_request"
+        if self.order is not None:
+            reason = "remote" if self.order.command_id else "schedule"
         data = {"reason": reason, "meter_start": reading_kwh(net_kwh)}
-        self._event("start", now_ms, self._with_transaction(data))
+        self.tell("start", now_ms, self._with_transaction(data))
         self._frame_due_ms = now_ms + self.home.cadence.first_ms
 
     def _with_transaction(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -185,36 +210,24 @@ class ConnectorTwin:
         self.stage = Stage.FINISHING
         record = close_session(session, self, now_ms)
         data = {"reason": session.stop_reason, "meter_end": record.meter_end}
-        self._event("stop", now_ms, self._with_transaction(data))
+        self.tell("stop", now_ms, self._with_transaction(data))
         self.home.emit(record_message(record, now_ms))
         self._settle_left = self.home.cadence.settle_frames
         self._frame_due_ms = now_ms
         self._complete_commands(session, record.energy, now_ms)
-        self._plan_departure(session, now_ms)
+        self._depart_ms = departure_ms(session, self.home.usage, now_ms)
+        follow_plan(self, now_ms)
 
     def _complete_commands(self, session: Session, energy_kwh: float, now_ms: int) -> None:
-        details = {
-            "energy_delivered": energy_kwh,
-            "duration": round((now_ms - session.start_ms) / 1000),
-            "stop_reason": session.stop_reason,
-        }
+        details = completion_details(session, energy_kwh, now_ms)
         if self.order is not None:
-            self.report(self.order.command_id, "completed", now_ms, "Charging finished", details)
+            self.report(self.order.command_id, "completed", now_ms, "Session finished", details)
             self.order = None
         for command_id in session.stop_command_ids:
-            self.report(command_id, "completed", now_ms, "Charging stopped", details)
-
-    def _plan_departure(self, session: Session, now_ms: int) -> None:
-        rng = session.visit.rng
-        planned_ms = max(session.visit.depart_ms, now_ms + uniform_ms(rng, _TIMING.unplug_s))
-        linger_s = self.home.usage.leaves_when_done_s
-        if linger_s is not None and session.stop_reason != "remote":
-            linger_ms = _SHORTEST_LINGER_MS + round(1000 * rng.expovariate(1.0 / linger_s))
-            planned_ms = min(planned_ms, now_ms + linger_ms)
-        self._depart_ms = planned_ms
+            self.report(command_id, "completed", now_ms, "Session stopped", details)
 
     def _leave(self, now_ms: int) -> None:
-        if self.stage in {Stage.CHARGING, Stage.FULL}:
+        if self.stage in FLOWING or self.stage is Stage.FULL:
             self.begin_stop(now_ms, "user_request")
         elif self.stage is not Stage.STOPPING:
             self._plug_out(now_ms)
@@ -224,16 +237,16 @@ class ConnectorTwin:
         self.stage = Stage.AVAILABLE
         self.power.disconnect()
         self._stage_due_ms = self._depart_ms = NEVER_MS
-        self._event("plug_out", now_ms, {"vehicle_connected": False})
+        self.tell("plug_out", now_ms, {"vehicle_connected": False})
         self.visit = self.visits.next_after(now_ms)
         self._show_step(now_ms)
 
     # --------------------------------------------------------------- control
 
-    def abandon_order(self, now_ms: int, why: str) -> None:
+    def abandon_order(self, now_ms: int, why: str, details: dict[str, Any] | None = None) -> None:
         """Fail a remote start that has not led to a session."""
         if self.order is not None:
-            self.report(self.order.command_id, "failed", now_ms, why)
+            self.report(self.order.command_id, "failed", now_ms, why, details)
             self.order = None
 
     def expect(self, visit: Visit) -> None:
@@ -243,12 +256,19 @@ class ConnectorTwin:
     def authorise_remotely(self, order: StartOrder, now_ms: int) -> None:
         """Bind a remote start to the vehicle that is, or will be, plugged in."""
         self.order = order
-        waiting = self.stage is Stage.PLUGGED and self._stage_due_ms == NEVER_MS
-        if waiting or self.stage is Stage.FINISHING:
+        if self.is_waiting:
             self.stage = Stage.PLUGGED
             self._stage_due_ms = now_ms + uniform_ms(self._present.rng, _REMOTE_AUTHORISE_S)
             self._depart_ms = max(self._present.depart_ms, now_ms + _REMOTE_STAY_MS)
             self._show_step(now_ms)
+
+    def send_away(self, now_ms: int) -> None:
+        """Let the vehicle leave as soon as nothing flows any more."""
+        if self.visit is not None and self.stage is not Stage.AVAILABLE:
+            self.visit = self.visit._replace(depart_ms=now_ms)
+            self._depart_ms = now_ms
+            if self.session is not None:
+                self.session.visit = self.visit
 
     def cancel_start(self, now_ms: int) -> None:
         """End a handshake or an expected arrival without a session."""
@@ -260,17 +280,30 @@ class ConnectorTwin:
         self._stage_due_ms = NEVER_MS
         self._show_step(now_ms)
 
+    def cut(self, now_ms: int, reason: str, why: str) -> None:
+        """Open at once: a session ends as ``reason``, a start under way fails for ``why``."""
+        now_ms = max(now_ms, self._last_frame_ms + 1)
+        if self.session is not None:
+            self.begin_stop(now_ms, reason)
+            self.session.stop_reason = reason
+            self._stage_due_ms = NEVER_MS
+            self._open_contactor(now_ms)
+        elif self.stage in PREPARING:
+            self.stage = Stage.FINISHING
+            self._stage_due_ms = NEVER_MS
+        self.abandon_order(now_ms, why)
+
     def finish_now(self, now_ms: int) -> None:
         """End whatever goes on at once: the run is over and everybody leaves."""
         now_ms = max(now_ms, self._last_frame_ms + 1)
-        if self.session is not None:
-            self.begin_stop(now_ms, "user_request")
-            self._stage_due_ms = NEVER_MS
-            self._open_contactor(now_ms)
+        self.cut(now_ms, "user_request", "the charger shut down")
         if self.stage is not Stage.AVAILABLE:
             self._plug_out(now_ms)
-        self.abandon_order(now_ms, "the charger shut down")
         self._send_frame(now_ms)
+
+    def show(self, now_ms: int) -> None:
+        """Send a frame now."""
+        self._frame_due_ms = now_ms
 
     # --------------------------------------------------------------- physics
 
@@ -280,16 +313,33 @@ class ConnectorTwin:
         return self.stage in ENERGISED
 
     @property
+    def is_busy(self) -> bool:
+        """Return whether a session runs or is about to begin."""
+        return self.is_energised or self.order is not None or self.stage in HANDSHAKING
+
+    @property
+    def is_discharging(self) -> bool:
+        """Return whether energy flows out of the vehicle, or is about to."""
+        order = self.order if self.session is None else self.session.order
+        return order is not None and order.is_discharge
+
+    @property
+    def is_waiting(self) -> bool:
+        """Return whether a vehicle stands there that nobody has authorised, or that is done."""
+        is_idle = self.stage is Stage.PLUGGED and self._stage_due_ms == NEVER_MS
+        return is_idle or self.stage is Stage.FINISHING
+
+    @property
     def limit_kw(self) -> float:
-        """Return the power limit in force, infinite without one."""
+        """Return the power limit in force either way, infinite without one."""
         if self.session is None or self.session.order is None:
-            return math.inf
-        limit_kw = self.session.order.charge_power_kw
-        return math.inf if limit_kw is None else limit_kw
+            return self.bounds.limit_kw
+        limit_kw = self.session.order.power_kw
+        return self.bounds.limit_kw if limit_kw is None else min(limit_kw, self.bounds.limit_kw)
 
     def demand_kw(self, dt_s: float) -> float:
         """Return what this connector asks of a shared cabinet for the coming step."""
-        return self.power.demand_kw(dt_s, self.limit_kw)
+        return self.power.demand_kw(dt_s, self.limit_kw, is_discharge=self.is_discharging)
 
     def settle_flow(self, now_ms: int, dt_s: float, share_kw: float) -> None:
         """Set what flows during the coming ``dt_s``."""
@@ -298,36 +348,23 @@ class ConnectorTwin:
         elif self.stage is Stage.CHARGING:
             self.power.set_ac_flow(self.limit_kw)
 
-    def _goals_kwh(self) -> list[tuple[float, str]]:
-        session, battery = self.session, self.power.battery
-        if session is None:
-            return []
-        efficiency = self.power.efficiency_ratio
-        goals = [(battery.energy_to_kwh(100.0, efficiency), "ev_full")]
-        if session.order is None:
-            left_kwh = session.visit.demand_kwh - session.energy_kwh(self.power.meter)
-            goals.append((left_kwh, "user_request"))
-        elif session.order.target_soc_pct is not None and battery.kind.reports_soc:
-            left_kwh = battery.energy_to_kwh(session.order.target_soc_pct, efficiency)
-            goals.append((left_kwh, "target_soc"))
-        return goals
-
     def seconds_to_goal(self) -> float:
         """Return how long the present power takes to the nearest goal."""
-        power_kw = self.power.flow.power_kw
-        if self.stage is not Stage.CHARGING or power_kw <= 0.0:
+        power_kw = abs(self.power.flow.power_kw)
+        if self.session is None or self.stage not in FLOWING or power_kw == 0.0:
             return math.inf
-        nearest_kwh = min(left_kwh for left_kwh, _ in self._goals_kwh())
+        nearest_kwh = min(left_kwh for left_kwh, _ in goals_kwh(self.session, self.power))
         return max(0.0, nearest_kwh) * 3600.0 / power_kw
 
     def apply(self, end_ms: int, dt_s: float) -> None:
         """Let the flow run for ``dt_s``, then see whether it is enough."""
         self.power.run(end_ms, dt_s)
-        if self.session is not None:
-            self.session.note_power(self.power.flow.power_kw)
-        if self.stage is not Stage.CHARGING:
+        if self.session is None:
             return
-        for left_kwh, reason in self._goals_kwh():
+        self.session.note_power(self.power.flow.power_kw)
+        if self.stage not in FLOWING:
+            return
+        for left_kwh, reason in goals_kwh(self.session, self.power):
             if left_kwh <= _GOAL_KWH:
                 self.begin_stop(end_ms, reason)
                 return
@@ -336,24 +373,7 @@ class ConnectorTwin:
             self.power.cut()
             self._stage_due_ms = end_ms + uniform_ms(self._present.rng, _TIMING.full_wait_s)
 
-    # -------------------------------------------------------------- messages
-
-    def report(
-        self,
-        command_id: str,
-        status: str,
-        now_ms: int,
-        text: str,
-        details: dict[str, Any] | None = None,
-    ) -> None:
-        """Tell the platform how a command fares."""
-        body = CommandStatusReport(command_id, status, utc_text(now_ms), text)
-        if details is not None:
-            body.details = details
-        self.home.emit(status_message(body, self.connector_id, now_ms))
-
-    def _event(self, event_type: str, now_ms: int, data: dict[str, Any]) -> None:
-        self.home.emit(event_message(event_type, self.connector_id, now_ms, data))
+    # ---------------------------------------------------------------- frames
 
     def _show_step(self, now_ms: int) -> None:
         if self.home.cadence.show_steps:

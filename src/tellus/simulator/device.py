@@ -7,15 +7,19 @@ that the same seed and start give the same messages however late the wake-up com
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+from tellus.simulator.agenda import Agenda
 from tellus.simulator.chance import seeded, uniform_ms
 from tellus.simulator.commands import CommandDesk
 from tellus.simulator.connector import ConnectorTwin
+from tellus.simulator.downtime import PowerState
 from tellus.simulator.electrics import Supply, split_equally_kw
+from tellus.simulator.faults import FaultDice
 from tellus.simulator.figures import Scenario, default_figures
 from tellus.simulator.messages import Kind, Message, PendingCommand
 from tellus.simulator.metering import Registers
@@ -87,26 +91,44 @@ class ChargerTwin:
         self.scenario = scenario
         self.time_ms = start_ms
         self.outbox: list[Message] = []
+        self.agenda = Agenda()
+        self.power_state = PowerState(self)
+        self.faults = FaultDice(self, scenario.command_faults, seeded(seed, spec.sn, "faults"))
+        self.failing_firmware = set(scenario.command_faults.failing_firmware)
+        self.firmware_version = spec.firmware
+        self.is_upgrading = False
+        self.config_profile_id: str | None = None
+        self.config: dict[str, Any] = {}
+        self.fan_since_ms = start_ms
         self.desk = CommandDesk(self)
         self.rng = seeded(seed, spec.sn)
         self._step_ms = step_ms
+        self.home = self._build_home(cadence)
+        self.connectors = [
+            self._build_connector(seed, number + 1) for number in range(spec.connector_count)
+        ]
+        # So far ahead nothing is due: a fleet asks this every time it looks at the charger.
+        self.due_ms = self._next_due_ms()
+
+    def _build_home(self, cadence: Cadence) -> Installation:
+        spec = self.spec
         zone = ZoneInfo(spec.timezone)
-        offset = datetime.fromtimestamp(start_ms / 1000, UTC).astimezone(zone).utcoffset()
-        self.home = Installation(
+        offset = datetime.fromtimestamp(self.time_ms / 1000, UTC).astimezone(zone).utcoffset()
+        return Installation(
             sn=spec.sn,
             model=self.model,
-            scenario=scenario,
-            usage=spec.usage(scenario),
+            scenario=self.scenario,
+            usage=spec.usage(self.scenario),
             cadence=cadence,
             utc_offset_ms=0 if offset is None else round(1000 * offset.total_seconds()),
             supply=Supply(self.rng),
             emit=self._emit,
         )
-        self.connectors = [
-            self._build_connector(seed, number + 1) for number in range(spec.connector_count)
-        ]
-        # So far ahead nothing is due: a fleet asks this every time it looks at the charger.
-        self.due_ms = min(connector.due_ms() for connector in self.connectors)
+
+    def _next_due_ms(self) -> int:
+        if self.power_state.back_ms is not None:
+            return self.power_state.back_ms
+        return min(self.agenda.due_ms, *(connector.due_ms() for connector in self.connectors))
 
     def _build_connector(self, seed: int, connector_id: int) -> ConnectorTwin:
         spec, home = self.spec, self.home
@@ -126,6 +148,8 @@ class ChargerTwin:
     def _emit(self, message: Message) -> None:
         if message.kind is Kind.COMMAND_STATUS:
             self.desk.remember_status(message)
+            self.faults.pass_on(message, self.time_ms)
+            return
         self.outbox.append(message)
 
     def take(self) -> list[Message]:
@@ -136,12 +160,21 @@ class ChargerTwin:
     def advance(self, now_ms: int) -> None:
         """Move on to ``now_ms``, doing everything that is due on the way."""
         while True:
-            for connector in self.connectors:
-                connector.fire(self.time_ms)
-            self.due_ms = min(connector.due_ms() for connector in self.connectors)
+            self._fire()
             if self.time_ms >= now_ms:
                 return
             self._step(min(now_ms, max(self.due_ms, self.time_ms + 1)))
+
+    def _fire(self) -> None:
+        """Do everything that is due now, in the order boot, duties, connectors."""
+        self.power_state.boot_if_due(self.time_ms)
+        if not self.power_state.is_frozen:
+            self.agenda.run_due(self.time_ms)
+        # A duty may just have turned the charger off.
+        if not self.power_state.is_frozen:
+            for connector in self.connectors:
+                connector.fire(self.time_ms)
+        self.due_ms = self._next_due_ms()
 
     def _step(self, horizon_ms: int) -> None:
         live = [connector for connector in self.connectors if connector.is_energised]
@@ -170,14 +203,20 @@ class ChargerTwin:
         if self.model.kind == "ac":
             return [self.model.rated_kw] * len(live)
         demands_kw = [connector.demand_kw(dt_s) for connector in live]
-        return split_equally_kw(self.model.rated_kw, demands_kw)
+        shares_kw = split_equally_kw(self.model.rated_kw, [abs(one) for one in demands_kw])
+        return [
+            math.copysign(share, demand)
+            for share, demand in zip(shares_kw, demands_kw, strict=True)
+        ]
 
     def execute(self, command: PendingCommand, polled_connector_id: int, wall_ms: int) -> None:
         """Obey or refuse a command at the twin's present time; ``wall_ms`` judges its expiry."""
         self.desk.receive(command, polled_connector_id, self.time_ms, wall_ms)
-        for connector in self.connectors:
-            connector.fire(self.time_ms)
-        self.due_ms = min(connector.due_ms() for connector in self.connectors)
+        self._fire()
+
+    def settle(self) -> None:
+        """Do what has fallen due by something that was done to the charger from outside."""
+        self._fire()
 
     def shut_down(self) -> None:
         """End every session at the twin's present time; everybody leaves."""

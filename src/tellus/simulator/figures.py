@@ -70,6 +70,48 @@ class Timing(_Figures, frozen=True):
     occupied_within_s: float
 
 
+class BidirectionalFigures(_Figures, frozen=True):
+    """Discharging after ISO 15118-20: limits, and uniform spans of its steps in seconds."""
+
+    minimum_kw: float
+    vehicle_share_ratio: float
+    floor_soc_pct: float
+    arrival_soc_pct: Span
+    negotiation_s: Span
+    synchronise_s: Span
+
+
+class DowntimeFigures(_Figures, frozen=True):
+    """How long a charger takes for itself, in seconds, and how fast it downloads."""
+
+    settle_s: float
+    reboot_s: float
+    soft_reset_s: float
+    reconnect_s: float
+    self_test_s: float
+    reset_s: float
+    calibration_s: float
+    install_s: float
+    download_mb_per_s: float
+
+
+class CommandFaults(_Figures, frozen=True):
+    """What goes wrong with commands, as shares (0 to 1) of them or of their reports.
+
+    ``failing_firmware`` are versions that do not install.
+    """
+
+    reject_ratio: float = 0.0
+    slow_ratio: float = 0.0
+    slow_s: Span = (5.0, 20.0)
+    lost_report_ratio: float = 0.0
+    repeat_after_s: float = 10.0
+    duplicate_report_ratio: float = 0.0
+    power_cut_ratio: float = 0.0
+    power_cut_after_s: Span = (1.0, 10.0)
+    failing_firmware: tuple[str, ...] = ()
+
+
 class Tariff(_Figures, frozen=True):
     """What a kilowatt-hour costs at the connector."""
 
@@ -150,6 +192,7 @@ class Scenario(_Figures, frozen=True):
     occupied_at_start_ratio: float = 0.0
     arrive_on_remote_start: bool = False
     local_authorisation: bool = True
+    command_faults: CommandFaults = CommandFaults()
 
 
 class Figures(_Figures, frozen=True):
@@ -159,6 +202,8 @@ class Figures(_Figures, frozen=True):
     battery: BatteryFigures
     thermal: ThermalFigures
     timing: Timing
+    bidirectional: BidirectionalFigures
+    downtime: DowntimeFigures
     tariff: Tariff
     models: tuple[ChargerModel, ...]
     vehicles: tuple[VehicleClass, ...]

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from tellus.simulator.chance import seeded
 from tellus.simulator.clock import SimClock
+from tellus.simulator.control import ControlRefused, ControlRequest, ControlSocket
 from tellus.simulator.credentials import CredentialStore
 from tellus.simulator.device import ChargerSpec, ChargerTwin
 from tellus.simulator.figures import default_figures
@@ -27,6 +29,7 @@ from tellus.simulator.report import FleetReport, Ledger, Recorder
 from tellus.simulator.roster import build_roster
 from tellus.simulator.scheduler import Scheduler
 from tellus.simulator.terms import LinkTerms
+from tellus.simulator.triggers import describe, obey_trigger
 from tellus.simulator.wire import Wire
 
 _HEARTBEAT_S = 30.0
@@ -47,6 +50,7 @@ class FleetConfig:
     a second and device. ``start_rate_per_s`` spreads the registrations. ``duration_s`` None runs
     until stopped; ``credentials`` wins over ``state_file``. ``head_start_s`` is how long a charger
     has lived already when it first speaks; what it would have said comes as a backlog.
+    ``control_path`` is the unix socket on which the running fleet can be told what to do.
     """
 
     base_url: str
@@ -66,6 +70,7 @@ class FleetConfig:
     poll_wait_s: int = _POLL_WAIT_S
     shutdown_s: float = _SHUTDOWN_S
     head_start_s: float = 0.0
+    control_path: Path | None = None
     credentials: CredentialStore | None = field(default=None, repr=False)
 
     def roster(self) -> list[ChargerSpec]:
@@ -160,7 +165,8 @@ class Fleet:
     def _beat(self, member: _Member, now_s: float) -> None:
         if member.link.is_refused:
             return
-        member.link.beat()
+        if not member.link.is_dark:
+            member.link.beat()
         self._scheduler.at(now_s + self._config.heartbeat_s, partial(self._beat, member))
 
     def _plan_physics(self, member: _Member) -> None:
@@ -177,7 +183,16 @@ class Fleet:
         # To due times exactly, never to the clock: late wake-ups must not change the physics.
         while twin.due_ms <= now_ms:
             twin.advance(twin.due_ms)
-        member.link.push(twin.take())
+        self._speak(member)
+
+    def _speak(self, member: _Member) -> None:
+        """Hand over what a twin has said, and plan when it is next woken."""
+        power = member.twin.power_state
+        member.link.push(member.twin.take())
+        member.link.set_dark(is_dark=power.is_dark)
+        if power.needs_heartbeat and not power.is_dark:
+            power.needs_heartbeat = False
+            member.link.beat()
         self._plan_physics(member)
 
     def _obey(self, member: _Member, command: PendingCommand, connector_id: int) -> None:
@@ -185,8 +200,22 @@ class Fleet:
         real_s = time.time()
         twin.advance(max(twin.time_ms, self._clock.sim_ms(real_s)))
         twin.execute(command, connector_id, int(1000 * real_s))
-        member.link.push(twin.take())
-        self._plan_physics(member)
+        self._speak(member)
+
+    # --------------------------------------------------------------- control
+
+    def answer(self, request: ControlRequest) -> Any:
+        """Do what was asked over the control socket; ControlRefused says why not."""
+        if request.action == "list":
+            return [describe(one.twin, is_online=one.link.is_online) for one in self._members]
+        member = next((one for one in self._members if one.twin.spec.sn == request.sn), None)
+        if member is None:
+            raise ControlRefused(f"there is no charger {request.sn}")
+        twin = member.twin
+        twin.advance(max(twin.time_ms, self._clock.sim_ms(time.time())))
+        done = obey_trigger(twin, request)
+        self._speak(member)
+        return done
 
     # ------------------------------------------------------------------ life
 
@@ -228,6 +257,11 @@ class Fleet:
         report.wall_s = round(wall_s, 3)
         report.chargers_online = sum(member.link.is_online for member in self._members)
         report.commands = self._count_commands()
+        report.effects = {
+            command_id: count
+            for member in self._members
+            for command_id, count in member.twin.desk.effects_by_id.items()
+        }
         if progress is not None:
             progress(report)
 
@@ -266,6 +300,7 @@ class Fleet:
         while member.twin.due_ms <= now_ms:
             member.twin.advance(member.twin.due_ms)
         member.twin.shut_down()
+        member.link.set_dark(is_dark=False)
         member.link.push(member.twin.take())
         member.link.beat("offline")
 
@@ -290,7 +325,8 @@ async def run_fleet(
 
     After ``stop`` it ends within 5 s: sessions are closed and their records sent, then an
     ``offline`` heartbeat. ``progress`` is called every two seconds with the report so far.
-    Raises ValueError or KeyError for a configuration that cannot run.
+    Raises ValueError or KeyError for a configuration that cannot run, ControlRefused where the
+    control socket cannot be opened.
     """
     config.check()
     roster = config.roster()
@@ -306,7 +342,9 @@ async def run_fleet(
     began_cpu_s = time.process_time()
     try:
         async with Wire(config.base_url) as wire:
-            await Fleet(config, wire, recorder).run(stop, progress)
+            fleet = Fleet(config, wire, recorder)
+            async with ControlSocket(config.control_path, fleet.answer):
+                await fleet.run(stop, progress)
     finally:
         recorder.ledger.close()
     report.cpu_s = round(time.process_time() - began_cpu_s, 3)

@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING
 
 from tellus.simulator.battery import rounded_soc_pct
 from tellus.simulator.electrics import Phase, cabinet_loss_kw
-from tellus.simulator.messages import PhaseItem, PhasesItem, TelemetryUpload, utc_text
+from tellus.simulator.messages import (
+    ComponentHealth,
+    PhaseItem,
+    PhasesItem,
+    TelemetryUpload,
+    utc_text,
+)
 from tellus.simulator.metering import reading_kwh
-from tellus.simulator.stages import PREPARING, Stage
+from tellus.simulator.stages import FLOWING, PREPARING, Stage
 
 if TYPE_CHECKING:
     from tellus.simulator.connector import ConnectorTwin
@@ -16,14 +22,32 @@ if TYPE_CHECKING:
 
 def detail_state(connector: ConnectorTwin) -> str | None:
     """Return the finer state that the published enum has no word for, or None."""
+    if connector.is_out_of_service:
+        return None
     if connector.stage in PREPARING:
         return "preparing"
     if connector.stage is Stage.FINISHING:
         return "finishing"
     is_limited = connector.limit_kw < connector.home.model.rated_kw
-    if connector.stage is Stage.CHARGING and is_limited and connector.power.flow.power_kw == 0.0:
+    if connector.stage in FLOWING and is_limited and connector.power.flow.power_kw == 0.0:
         return "paused"
     return None
+
+
+def state_of(connector: ConnectorTwin) -> str:
+    """Return the published state."""
+    if connector.is_out_of_service:
+        return "unavailable"
+    if not connector.is_energised:
+        return "idle"
+    return "discharging" if connector.is_discharging else "charging"
+
+
+def inverter_state(connector: ConnectorTwin) -> str:
+    """Return how the inverter stands to the grid."""
+    if connector.stage is Stage.SYNCING:
+        return "syncing"
+    return "synced" if connector.is_energised and connector.is_discharging else "unsynced"
 
 
 def supply_phases(connector: ConnectorTwin) -> tuple[Phase, ...]:
@@ -52,7 +76,7 @@ def build_sample(connector: ConnectorTwin, now_ms: int) -> TelemetryUpload:
     sample = TelemetryUpload(
         timestamp=utc_text(now_ms),
         connector_id=connector.connector_id,
-        state="charging" if connector.is_energised else "idle",
+        state=state_of(connector),
         voltage=round(flow.voltage_v, 1),
         current=round(flow.current_a, 2),
         power=round(flow.power_kw, 3),
@@ -66,6 +90,13 @@ def build_sample(connector: ConnectorTwin, now_ms: int) -> TelemetryUpload:
         and connector.stage is not (Stage.PLUGGED)
     ):
         sample.soc = rounded_soc_pct(power.battery.soc_pct)
+    if connector.home.model.v2g:
+        sample.component_health = ComponentHealth(
+            contactor_cycles=connector.contactor_cycles,
+            inverter_sync_status=inverter_state(connector),
+            bidirectional_inverter_cycles=connector.discharge_cycles,
+            discharge_contactor_cycles=connector.discharge_cycles,
+        )
     detail = detail_state(connector)
     if detail is not None:
         sample.detail_state = detail

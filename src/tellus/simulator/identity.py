@@ -82,6 +82,10 @@ class Identity:
         if token is not None and token.text == stale:
             del self._store.tokens[self._spec.sn]
 
+    def forget_token(self) -> None:
+        """Forget the present token, as a charger does that starts up or reconnects."""
+        self._store.tokens.pop(self._spec.sn, None)
+
     async def _obtain(self) -> str:
         credentials = self._store.find(self._spec.sn)
         is_fresh = credentials is None

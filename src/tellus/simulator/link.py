@@ -73,6 +73,7 @@ class ChargerLink:
         self.buffer = OfflineBuffer()
         self.is_refused = False
         self.is_online = False
+        self.is_dark = False
         self._wire = wire
         self._identity = identity
         self._recorder = recorder
@@ -109,10 +110,25 @@ class ChargerLink:
 
     def kick(self) -> None:
         """Start the worker unless it runs."""
-        if self.is_refused or not self.has_work:
+        if self.is_refused or self.is_dark or not self.has_work:
             return
         if self._worker is None or self._worker.done():
             self._worker = asyncio.get_running_loop().create_task(self._work())
+
+    def set_dark(self, *, is_dark: bool) -> None:
+        """Fall silent with everything kept, or come back with a new token and send it."""
+        if is_dark == self.is_dark:
+            return
+        self.is_dark = is_dark
+        if is_dark:
+            self.is_online = False
+            for poll in self._polls:
+                poll.cancel()
+            self._polls = []
+            self._heartbeat = None
+            self._identity.forget_token()
+        else:
+            self.kick()
 
     @property
     def has_work(self) -> bool:
@@ -132,7 +148,7 @@ class ChargerLink:
     # ----------------------------------------------------------------- sending
 
     async def _work(self) -> None:
-        while self.has_work and not self.is_refused:
+        while self.has_work and not (self.is_refused or self.is_dark):
             try:
                 wait_s = await self._send_next()
             except LinkDown as error:
@@ -161,6 +177,8 @@ class ChargerLink:
     async def _send_next(self) -> float:
         """Send one thing and return how long to wait before the next."""
         token = await self._identity.token()
+        if self.is_dark:
+            return 0.0
         if self._heartbeat is not None and not self._must_go_last:
             return await self._send_heartbeat(token)
         now_s = time.monotonic()
@@ -276,6 +294,9 @@ class ChargerLink:
     def _note_success(self) -> None:
         self._failures = 0
         self.is_online = True
+        if self.is_dark:
+            self.is_online = False
+            return
         if not self._polls and self._terms.poll_wait_s > 0 and not self._closing.is_set():
             self._start_polls()
         if self._is_replaying and len(self.buffer) == 0:

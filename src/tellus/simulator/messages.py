@@ -17,7 +17,8 @@ class Kind(IntEnum):
     RECORD = 0
     EVENT = 1
     COMMAND_STATUS = 2
-    TELEMETRY = 3
+    FIRMWARE_STATUS = 3
+    TELEMETRY = 4
 
 
 class Message(msgspec.Struct):
@@ -50,6 +51,15 @@ class PhasesItem(msgspec.Struct):
     phase_c: PhaseItem
 
 
+class ComponentHealth(msgspec.Struct):
+    """State and wear of the parts that discharging uses."""
+
+    contactor_cycles: int
+    inverter_sync_status: str
+    bidirectional_inverter_cycles: int
+    discharge_contactor_cycles: int
+
+
 class TelemetryUpload(msgspec.Struct, omit_defaults=True):
     """One telemetry sample: V, A, kW, kWh of the session, °C. Names are the contract's."""
 
@@ -64,6 +74,7 @@ class TelemetryUpload(msgspec.Struct, omit_defaults=True):
     temperature: float | msgspec.UnsetType = msgspec.UNSET
     phase_details: PhasesItem | msgspec.UnsetType = msgspec.UNSET
     detail_state: str | msgspec.UnsetType = msgspec.UNSET
+    component_health: ComponentHealth | msgspec.UnsetType = msgspec.UNSET
 
 
 class EventReport(msgspec.Struct):
@@ -113,6 +124,15 @@ class CommandStatusReport(msgspec.Struct, omit_defaults=True):
     details: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
 
 
+class FirmwareStatusReport(msgspec.Struct, omit_defaults=True):
+    """Progress of a firmware upgrade; ``progress`` is 0 to 100."""
+
+    firmware_version: str
+    status: str
+    progress: int | msgspec.UnsetType = msgspec.UNSET
+    message: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class PendingCommand(msgspec.Struct):
     """A command as the platform hands it out."""
 
@@ -151,6 +171,12 @@ def status_message(report: CommandStatusReport, connector_id: int, time_ms: int)
     """Wrap one command status report."""
     body = _ENCODER.encode(report)
     return Message(Kind.COMMAND_STATUS, time_ms, connector_id, body, ref=report.command_id)
+
+
+def firmware_message(report: FirmwareStatusReport, time_ms: int) -> Message:
+    """Wrap one report of a firmware upgrade."""
+    body = _ENCODER.encode(report)
+    return Message(Kind.FIRMWARE_STATUS, time_ms, 0, body, ref=report.firmware_version)
 
 
 def batch_body(messages: list[Message]) -> bytes:

@@ -5,6 +5,7 @@ One integrator feeds meter and battery, so the registers are the integral of the
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from tellus.simulator.battery import Battery, ac_efficiency, constant_voltage_ratio
@@ -95,19 +96,24 @@ class PowerPath:
         self.flow = NO_FLOW
         self._ramp_end_ms = None
 
-    def demand_kw(self, dt_s: float, limit_kw: float) -> float:
+    def demand_kw(self, dt_s: float, limit_kw: float, *, is_discharge: bool = False) -> float:
         """Return the DC power wanted for the coming step, within limits and ramps."""
         if self._ramp_end_ms is not None:
-            return max(0.0, self._ramp_from_kw)
-        wanted_kw = min(self.battery.dc_limit_kw, self._home.model.rated_kw, limit_kw)
-        return max(0.0, ramped_kw(self.flow.power_kw, wanted_kw, dt_s))
+            return self._ramp_from_kw
+        battery, sign = self.battery, -1.0 if is_discharge else 1.0
+        vehicle_kw = battery.discharge_limit_kw if is_discharge else battery.dc_limit_kw
+        wanted_kw = min(vehicle_kw, self._home.model.rated_kw, limit_kw)
+        if is_discharge and wanted_kw < _FIGURES.bidirectional.minimum_kw:
+            wanted_kw = 0.0
+        return sign * max(0.0, ramped_kw(sign * self.flow.power_kw, wanted_kw, dt_s))
 
     def set_dc_flow(self, now_ms: int, dt_s: float, share_kw: float) -> None:
         """Set the flow of the coming step to this connector's share of the cabinet."""
         if self._ramp_end_ms is not None:
             left_s = (self._ramp_end_ms - now_ms) / 1000.0
             mean_kw = _ELECTRICAL.ramp_down_kw_per_s * (left_s - dt_s / 2.0)
-            share_kw = min(max(0.0, mean_kw), self._ramp_from_kw)
+            size_kw = min(max(0.0, mean_kw), abs(self._ramp_from_kw))
+            share_kw = math.copysign(size_kw, self._ramp_from_kw)
         battery = self.battery
         self.flow = dc_flow(
             share_kw, battery.open_circuit_v, battery.kind.resistance_ohm,

@@ -57,13 +57,19 @@ KIND_NAMES = {
     Kind.RECORD: "charging_record",
     Kind.EVENT: "event",
     Kind.COMMAND_STATUS: "command_status",
+    Kind.FIRMWARE_STATUS: "firmware_status",
     Kind.TELEMETRY: "telemetry",
 }
+_UNLEDGERED = frozenset({Kind.COMMAND_STATUS, Kind.FIRMWARE_STATUS})
 _ALL_NAMES = ("register", "token", "heartbeat", "command_poll", *KIND_NAMES.values())
 
 
 class FleetReport(msgspec.Struct):
-    """The sum of a run. Energies in kWh, times in seconds."""
+    """The sum of a run. Energies in kWh, times in seconds.
+
+    ``commands`` counts by name, and what was received and refused; ``effects`` counts by command
+    id how often one took effect, of the newest 10,000: more than 1 would be a broken promise.
+    """
 
     seed: int
     chargers: int
@@ -82,6 +88,7 @@ class FleetReport(msgspec.Struct):
     energy_kwh: float = 0.0
     records: list[RecordLine] = []
     commands: dict[str, int] = {}
+    effects: dict[str, int] = {}
     devices: list[DeviceTally] = []
     errors: list[str] = []
 
@@ -107,7 +114,7 @@ class Ledger:
 
     def note(self, sn: str, device_id: str, message: Message) -> None:
         """Write down one acknowledged message; the body stands as it was sent."""
-        if self._file is None or message.kind is Kind.COMMAND_STATUS:
+        if self._file is None or message.kind in _UNLEDGERED:
             return
         now_ms = int(1000 * time.time())
         head = (

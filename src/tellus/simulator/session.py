@@ -6,27 +6,45 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tellus.simulator.battery import rounded_soc_pct
+from tellus.simulator.chance import uniform_ms
 from tellus.simulator.figures import default_figures
 from tellus.simulator.messages import ChargingRecordUpload, VehicleInfo, utc_text
 from tellus.simulator.metering import reading_kwh
 
 if TYPE_CHECKING:
     from tellus.simulator.connector import ConnectorTwin
+    from tellus.simulator.figures import Usage
     from tellus.simulator.metering import Meter
+    from tellus.simulator.power import PowerPath
     from tellus.simulator.scenario import Visit
 
 _TARIFF = default_figures().tariff
+_BIDIRECTIONAL = default_figures().bidirectional
+_TIMING = default_figures().timing
+_SHORTEST_LINGER_MS = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class StartOrder:
-    """What a remote start asks for; None = no such limit."""
+    """What a start asks for; None = no such limit.
+
+    ``power_kw`` is the most that may flow, either way. ``command_id`` is empty where a stored plan
+    asks; ``end_ms`` is then when its window ends.
+    """
 
     command_id: str
-    charge_power_kw: float | None = None
+    power_kw: float | None = None
     duration_s: int | None = None
     target_soc_pct: int | None = None
     transaction_id: str | None = None
+    is_discharge: bool = False
+    min_soc_pct: int | None = None
+    end_ms: int | None = None
+
+    @property
+    def floor_soc_pct(self) -> float:
+        """Return the charge below which nothing is taken out."""
+        return max(_BIDIRECTIONAL.floor_soc_pct, float(self.min_soc_pct or 0))
 
 
 @dataclass(slots=True)
@@ -46,10 +64,17 @@ class Session:
 
     @property
     def end_limit_ms(self) -> int | None:
-        """Return when a remote start's duration is over, if it set one."""
-        if self.order is None or self.order.duration_s is None:
+        """Return when the time that was ordered is over, if an end was set."""
+        if self.order is None:
             return None
+        if self.order.duration_s is None:
+            return self.order.end_ms
         return self.start_ms + 1000 * self.order.duration_s
+
+    @property
+    def is_discharge(self) -> bool:
+        """Return whether energy is to flow out of the vehicle."""
+        return self.order is not None and self.order.is_discharge
 
     def note_power(self, power_kw: float) -> None:
         """Keep the peaks of both directions."""
@@ -59,6 +84,41 @@ class Session:
     def energy_kwh(self, meter: Meter) -> float:
         """Return the net energy so far."""
         return meter.net_kwh - self.meter_start_kwh
+
+
+def goals_kwh(session: Session, power: PowerPath) -> list[tuple[float, str]]:
+    """Return what still has to flow, as magnitudes, and why the session would end then."""
+    battery, efficiency = power.battery, power.efficiency_ratio
+    order = session.order
+    if order is not None and order.is_discharge:
+        return [(battery.energy_above_kwh(order.floor_soc_pct), "target_soc")]
+    goals = [(battery.energy_to_kwh(100.0, efficiency), "ev_full")]
+    if order is None:
+        left_kwh = session.visit.demand_kwh - session.energy_kwh(power.meter)
+        goals.append((left_kwh, "user_request"))
+    elif order.target_soc_pct is not None and battery.kind.reports_soc:
+        goals.append((battery.energy_to_kwh(order.target_soc_pct, efficiency), "target_soc"))
+    return goals
+
+
+def completion_details(session: Session, energy_kwh: float, now_ms: int) -> dict[str, Any]:
+    """Return what a command is told about the session that it began or ended."""
+    return {
+        "energy_delivered": energy_kwh,
+        "duration": round((now_ms - session.start_ms) / 1000),
+        "stop_reason": session.stop_reason,
+    }
+
+
+def departure_ms(session: Session, usage: Usage, now_ms: int) -> int:
+    """Return when the vehicle leaves, now that its session is over."""
+    rng = session.visit.rng
+    planned_ms = max(session.visit.depart_ms, now_ms + uniform_ms(rng, _TIMING.unplug_s))
+    linger_s = usage.leaves_when_done_s
+    if linger_s is not None and session.stop_reason != "remote":
+        linger_ms = _SHORTEST_LINGER_MS + round(1000 * rng.expovariate(1.0 / linger_s))
+        planned_ms = min(planned_ms, now_ms + linger_ms)
+    return planned_ms
 
 
 def close_session(session: Session, connector: ConnectorTwin, end_ms: int) -> ChargingRecordUpload:

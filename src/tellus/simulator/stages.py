@@ -11,6 +11,7 @@ from tellus.simulator.figures import ChargerModel, Scenario, Span, Usage, defaul
 from tellus.simulator.messages import Message
 
 _TIMING = default_figures().timing
+_BIDIRECTIONAL = default_figures().bidirectional
 
 
 class Stage(StrEnum):
@@ -23,22 +24,33 @@ class Stage(StrEnum):
     CABLE_CHECK = "cable_check"
     PRECHARGE = "precharge"
     CONTACTOR = "contactor"
+    NEGOTIATION = "bpt_negotiation"
+    SYNCING = "syncing"
     CHARGING = "charging"
+    DISCHARGING = "discharging"
     FULL = "full"
     STOPPING = "stopping"
     FINISHING = "finishing"
 
 
+_DC_STEPS = (
+    (Stage.SLAC, _TIMING.slac_s),
+    (Stage.SESSION_SETUP, _TIMING.session_setup_s),
+    (Stage.CABLE_CHECK, _TIMING.cable_check_s),
+    (Stage.PRECHARGE, _TIMING.precharge_s),
+)
+DISCHARGE = "discharge"
 HANDSHAKE: dict[str, tuple[tuple[Stage, Span], ...]] = {
     "ac": ((Stage.CONTACTOR, _TIMING.contactor_s),),
-    "dc": (
-        (Stage.SLAC, _TIMING.slac_s),
-        (Stage.SESSION_SETUP, _TIMING.session_setup_s),
-        (Stage.CABLE_CHECK, _TIMING.cable_check_s),
-        (Stage.PRECHARGE, _TIMING.precharge_s),
+    "dc": _DC_STEPS,
+    DISCHARGE: (
+        *_DC_STEPS,
+        (Stage.NEGOTIATION, _BIDIRECTIONAL.negotiation_s),
+        (Stage.SYNCING, _BIDIRECTIONAL.synchronise_s),
     ),
 }
-ENERGISED = frozenset({Stage.CHARGING, Stage.FULL, Stage.STOPPING})
+FLOWING = frozenset({Stage.CHARGING, Stage.DISCHARGING})
+ENERGISED = FLOWING | {Stage.FULL, Stage.STOPPING}
 HANDSHAKING = frozenset(stage for steps in HANDSHAKE.values() for stage, _ in steps)
 PREPARING = HANDSHAKING | {Stage.PLUGGED}
 

@@ -22,6 +22,7 @@ PATHS = {
     Kind.EVENT: "/v1/device/events",
     Kind.RECORD: "/v1/device/charging-records",
     Kind.COMMAND_STATUS: "/v1/device/command-status",
+    Kind.FIRMWARE_STATUS: "/v1/device/firmware/status",
 }
 BATCH_PATHS = {kind: f"{PATHS[kind]}/batch" for kind in (Kind.TELEMETRY, Kind.EVENT, Kind.RECORD)}
 

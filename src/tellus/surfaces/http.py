@@ -1,13 +1,13 @@
 """The pipeline: one order of checks for every endpoint of ``/v1``.
 
-Address limit, authentication (401), scope (403), principal limit (429), shape of path, query and
-body (400), then the handler: ownership (404) and values against the resource (400, 409). The only
-``except Exception`` of the platform is here.
+Address limit, authentication and signature (401), scope (403), principal limit (429), shape of
+path, query and body (400), then the handler: ownership (404) and values against the resource (400,
+409). The only ``except Exception`` of the platform is here.
 """
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from itertools import count
 from time import perf_counter
@@ -39,9 +39,11 @@ from tellus.surfaces.envelope import (
 from tellus.surfaces.guard.connections import CONNECTION_KEY
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
+from tellus.surfaces.idempotency import read_key
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routes import Answer, LimitClass
 from tellus.surfaces.routing import Router, check_path
+from tellus.surfaces.signing import Signatures, Signed, check_signed
 
 ENROLMENT_PREFIX = "/e/"
 
@@ -50,7 +52,7 @@ Receive = Callable[[], Any]
 Send = Callable[[dict[str, Any]], Any]
 
 
-class Authenticator(Protocol):
+class Authenticator(Signatures, Protocol):
     """What the pipeline asks of identity."""
 
     def authenticate(self, token: str, audience: Audience) -> Principal:
@@ -110,6 +112,7 @@ class Pipeline:
     ) -> None:
         self._router = router
         self._authenticate = authenticator.authenticate
+        self._signatures = authenticator
         self._limiter = limiter
         self._clock = clock
         self._drain = drain
@@ -132,8 +135,7 @@ class Pipeline:
             await cors.answer_preflight(send, origin, self.origins(), exchange.headers[1:])
             return
         try:
-            result = await self._run(exchange, scope, receive, origin)
-            status, body = 200, encode_success(result, exchange.answer)
+            status, body = 200, await self._run(exchange, scope, receive, origin)
         except ApiError as error:
             status, body = error.http_status, encode_failure(error, exchange.answer)
             exchange.headers += failure_headers(error)
@@ -161,21 +163,30 @@ class Pipeline:
 
     async def _run(
         self, exchange: "Exchange", scope: Scope, receive: Receive, origin: str | None
-    ) -> Any:
-        """Return what the handler returns, after all checks in their order."""
+    ) -> bytes:
+        """Return the body of the answer, after all checks in their order."""
         path, enrolment = _split_enrolment(scope["path"])
         endpoint, parameters = self._find(scope["method"], path, exchange.address)
         exchange.enter(endpoint)
         authorization = read_authorization(scope)
-        principal = self._admit(endpoint, scope, authorization, exchange.address)
+        principal = self._identify(endpoint, authorization, exchange.address)
+        signed = None
+        if principal.signing != "off":
+            signed = await self._check_signed(endpoint, scope, receive, principal, exchange.address)
+        self._admit(endpoint, scope, principal, exchange.address)
         if origin is not None and origin in principal.cors_origins:
             exchange.headers += cors.allow(origin)
-        call = await self._shape(endpoint, scope, receive, principal, parameters)
+        read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
+        call = await self._shape(endpoint, scope, (receive, read), principal, parameters)
+        call.idempotency_key = read_key(endpoint.route, scope)
         call.address = exchange.address
         call.request_id = exchange.request_id
         call.authorization = authorization
         call.enrolment = enrolment or authorization.removeprefix("Bearer ")
-        return await endpoint.handle(call)
+        answer = partial(_answer, endpoint, call, exchange.answer)
+        if signed is not None and endpoint.route.is_control:
+            return await self._signatures.answer_once(principal, signed.signature, answer)
+        return await answer()
 
     def _find(self, method: str, path: str, address: str) -> tuple[Endpoint, dict[str, Any]]:
         try:
@@ -184,16 +195,11 @@ class Pipeline:
             self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
             raise
 
-    def _admit(
-        self, endpoint: Endpoint, scope: Scope, authorization: str, address: str
-    ) -> Principal:
-        """Return who calls, after authentication, scope and limits."""
-        now_s = self._clock.monotonic_s()
+    def _admit(self, endpoint: Endpoint, scope: Scope, principal: Principal, address: str) -> None:
+        """Check scope and limits of who calls."""
         if endpoint.audience is Audience.PUBLIC:
-            self._limiter.check_unauthenticated(address, now_s)
             self._check_draining()
-            return ANYONE
-        principal = self._identify(endpoint, authorization, address, now_s)
+            return
         if principal.allowed_networks:
             check_network(principal, address)
         if endpoint.scope is not None and endpoint.scope not in principal.scopes:
@@ -205,18 +211,31 @@ class Pipeline:
             if connection is not None and not connection.claim_device(principal.principal_id):
                 raise TooManyRequests(1, "This device holds too many connections")
         if endpoint.limit is not LimitClass.NONE:
-            self._limiter.check_principal(principal, endpoint.limit, now_s)
-        return principal
+            self._limiter.check_principal(principal, endpoint.limit, self._clock.monotonic_s())
 
-    def _identify(
-        self, endpoint: Endpoint, authorization: str, address: str, now_s: float
-    ) -> Principal:
+    def _identify(self, endpoint: Endpoint, authorization: str, address: str) -> Principal:
+        """Return who calls."""
+        if endpoint.audience is Audience.PUBLIC:
+            self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
+            return ANYONE
         try:
             if authorization[:7].lower() != "bearer ":
                 raise Unauthenticated
             return self._authenticate(authorization[7:].strip(), endpoint.audience)
         except ApiError:
-            self._limiter.check_unauthenticated(address, now_s)
+            self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
+            raise
+
+    async def _check_signed(
+        self, endpoint: Endpoint, scope: Scope, receive: Receive, principal: Principal, address: str
+    ) -> Signed | None:
+        """Return the signature of a client that may or must sign; a wrong one counts as none."""
+        caller = (principal, endpoint.route.is_control, self._clock.now_ms())
+        read = partial(read_body, receive, scope, endpoint.body_bytes)
+        try:
+            return await check_signed(self._signatures, scope, caller, read)
+        except Unauthenticated:
+            self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
             raise
 
     def _check_draining(self) -> None:
@@ -227,18 +246,19 @@ class Pipeline:
         self,
         endpoint: Endpoint,
         scope: Scope,
-        receive: Receive,
+        source: tuple[Receive, Callable[[], Awaitable[bytes]]],
         principal: Principal,
         parameters: dict[str, Any],
     ) -> Call[Any, Any]:
         """Return the call with path, query and body in their types."""
+        receive, read = source
         path = check_path(parameters) if parameters else parameters
         query = endpoint.decode_query(scope["query_string"])
         raw = b""
         body: Any = NOTHING
         if endpoint.reads_body:
             form = not endpoint.route.optional_body and _check_media(scope, endpoint)
-            raw = await read_body(receive, scope, endpoint.body_bytes)
+            raw = await read()
             if raw and endpoint.route.optional_body:
                 form = _check_media(scope, endpoint)
             body = self._decode(endpoint, principal, raw, form=form)
@@ -303,6 +323,17 @@ async def read_body(receive: Receive, scope: Scope, limit_bytes: int) -> bytes:
     body = b"".join(parts)
     _check_whole(message, body, limit_bytes)
     return body
+
+
+async def _body_of(
+    signed: Signed | None, receive: Receive, scope: Scope, limit_bytes: int
+) -> bytes:
+    """Return the body; where a signature was checked it has been read."""
+    return signed.body if signed is not None else await read_body(receive, scope, limit_bytes)
+
+
+async def _answer(endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
+    return encode_success(await endpoint.handle(call), answer)
 
 
 async def _until_left(receive: Receive) -> None:

@@ -3,7 +3,9 @@
 from functools import partial
 from typing import Final
 
+from tellus.commands import diagnostics_api as diagnostics
 from tellus.commands import operator_api as commands
+from tellus.commands import operator_api_schedules as schedules
 from tellus.fleet import operator_api as fleet
 from tellus.identity import operator_api as identity
 from tellus.identity.credentials import AccessTokenResponse
@@ -23,14 +25,13 @@ _COMMANDS: Final = "Operator: commands"
 _STREAM: Final = "Operator: live telemetry"
 
 _query = partial(Route, "GET", audience=Audience.OPERATOR, scope="read", limit=LimitClass.QUERIES)
-_control = partial(
+_write = partial(
     Route,
-    "POST",
     audience=Audience.OPERATOR,
     scope="write",
     limit=LimitClass.CONTROL,
-    tag=_CONTROL,
 )
+_control = partial(_write, "POST", tag=_CONTROL)
 
 OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
     Route(
@@ -94,6 +95,56 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         optional_body=True,
         summary="Stop charging",
         description="Queues a stop. A start that was not delivered yet is superseded.",
+    ),
+    _control(
+        "/v1/operator/devices/{device_id}/connectors/{connector_id}/discharge", "startDischarging",
+        commands.discharge,
+        request=commands.RemoteDischargeRequest, response=commands.CommandQueuedResponse,
+        summary="Discharge the vehicle",
+        description="Queues a discharge. Hardware that cannot is 409 with `details.reason`"
+        " `not_v2g_capable`.",
+    ),
+    _control(
+        "/v1/operator/devices/{device_id}/commands", "issueDiagnosticCommand",
+        diagnostics.issue_diagnostic_command,
+        request=diagnostics.DiagnosticCommandRequest, response=commands.CommandQueuedResponse,
+        summary="Issue a diagnostic command",
+        description="`run_self_test`, `calibrate_sensor`, `reset_power_module`, `unlock_connector`"
+        " and `reset_connector` take the charger out of service for a while: they need the scope"
+        " `diagnostics` and `confirm`, are refused during a session, and go to the audit log.",
+    ),
+    _query(
+        "/v1/operator/commands", "listCommands", commands.list_commands,
+        query=commands.CommandsQuery, response=Page[commands.CommandItem],
+        summary="List commands", tag=_COMMANDS, description="Newest first.",
+    ),
+    _write(
+        "DELETE", "/v1/operator/commands/{command_id}", "cancelCommand", commands.cancel_command,
+        response=commands.CommandStatusResponse,
+        summary="Cancel a command", tag=_COMMANDS,
+        description="A queued command fails with the reason `cancelled` and is not delivered any"
+        " more; one that was accepted or has ended is 409.",
+    ),
+    _control(
+        "/v1/operator/devices/{device_id}/connectors/{connector_id}/schedule", "setSchedule",
+        schedules.set_schedule,
+        request=schedules.ScheduleRequest, response=schedules.ScheduleQueuedResponse,
+        summary="Set a schedule",
+        description="Stores a plan under the operator's own `schedule_id`, in place of any of the"
+        " same id, and queues it for the charger, which runs it by itself.",
+    ),
+    _query(
+        "/v1/operator/devices/{device_id}/connectors/{connector_id}/schedule", "listSchedules",
+        schedules.list_schedules, response=schedules.ScheduleListResponse,
+        summary="List a connector's schedules", tag=_CONTROL,
+        description="What is planned, whether the charger has it, and the next slots as moments.",
+    ),
+    _write(
+        "DELETE", "/v1/operator/devices/{device_id}/connectors/{connector_id}/schedule",
+        "deleteSchedule", schedules.delete_schedule,
+        query=schedules.ScheduleQuery, response=schedules.ScheduleQueuedResponse,
+        summary="Remove a schedule", tag=_CONTROL,
+        description="Forgets the plan and queues its disabling for the charger.",
     ),
     _query(
         "/v1/operator/commands/{command_id}", "getCommand", commands.get_command,

@@ -69,3 +69,8 @@ class Route:
     lenient: Callable[[bytes], Any] | None = None
     waits: bool = False
     secret: bool = False
+
+    @property
+    def is_control(self) -> bool:
+        """Tell whether this changes something for an operator: where signing can be demanded."""
+        return self.audience is Audience.OPERATOR and self.method != "GET"

@@ -9,11 +9,12 @@ import msgspec
 import pytest
 
 from tellus.bus.memory import MemoryBus
-from tellus.commands import device_api, operator_api
+from tellus.commands import device_api, diagnostics_api, operator_api
 from tellus.commands.service import CommandService
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Connector, Device, Directory
 from tellus.fleet.events import EventKind
+from tellus.fleet.model import ConnectorState, Reading
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.service import FleetService
 from tellus.identity.keys import KeyRing
@@ -51,7 +52,15 @@ class CommandBench:
         # Identity is asked only when the fleet is read back.
         identity = cast("IdentityService", None)
         fleet = FleetService(self.database, self.directory, identity, presence)
-        return CommandService(self.database, self.directory, fleet, presence, self.bus, self.clock)
+        return CommandService(
+            self.database,
+            self.directory,
+            fleet,
+            presence,
+            Catalogue.load(),
+            self.bus,
+            self.clock,
+        )
 
     async def restart(self) -> None:
         self.service.stop()
@@ -75,10 +84,12 @@ class CommandBench:
         connector_id: int = 1,
         device_id: str = "dvc_1",
         client: tuple[str, str] = (CLIENT, OPERATOR),
+        key: str = "",
         **body: Any,
     ) -> operator_api.CommandQueuedResponse:
         request = _decode(operator_api.RemoteStartRequest, body)
         call = self._operator_call(request, client, device_id, connector_id)
+        call.idempotency_key = key
         return await operator_api.start_charging(self.service, call)
 
     async def stop(
@@ -87,6 +98,51 @@ class CommandBench:
         request = _decode(operator_api.RemoteStopRequest, body)
         call = self._operator_call(request, (CLIENT, OPERATOR), device_id, connector_id)
         return await operator_api.stop_charging(self.service, call)
+
+    async def discharge(
+        self, connector_id: int = 1, device_id: str = "dvc_1", key: str = "", **body: Any
+    ) -> operator_api.CommandQueuedResponse:
+        request = _decode(operator_api.RemoteDischargeRequest, {"discharge_power": 5} | body)
+        call = self._operator_call(request, (CLIENT, OPERATOR), device_id, connector_id)
+        call.idempotency_key = key
+        return await operator_api.discharge(self.service, call)
+
+    async def diagnose(
+        self,
+        command: str,
+        device_id: str = "dvc_1",
+        scopes: str = "write",
+        key: str = "",
+        **body: Any,
+    ) -> operator_api.CommandQueuedResponse:
+        request = _decode(diagnostics_api.DiagnosticCommandRequest, {"command": command} | body)
+        principal = Principal(Audience.OPERATOR, CLIENT, OPERATOR, frozenset(scopes.split()))
+        path = {"device_id": device_id}
+        call: Call[Any, Any] = Call(principal, request, NOTHING, self.clock.now_ms(), path)
+        call.idempotency_key = key
+        call.request_id = "req_1"
+        return await diagnostics_api.issue_diagnostic_command(self.service, call)
+
+    async def list_page(self, operator_id: str = OPERATOR, **query: Any) -> dict[str, Any]:
+        texts = {name: str(value) for name, value in query.items()}
+        principal = Principal(Audience.OPERATOR, CLIENT, operator_id)
+        wanted = convert_query(texts, operator_api.CommandsQuery)
+        call: Call[Any, Any] = Call(principal, NOTHING, wanted, self.clock.now_ms())
+        return _encode(await operator_api.list_commands(self.service, call))
+
+    async def cancel(self, command_id: str, operator_id: str = OPERATOR) -> dict[str, Any]:
+        principal = Principal(Audience.OPERATOR, CLIENT, operator_id)
+        path = {"command_id": command_id}
+        call: Call[Any, Any] = Call(principal, NOTHING, NOTHING, self.clock.now_ms(), path)
+        return _encode(await operator_api.cancel_command(self.service, call))
+
+    def set_state(self, state: str, connector_id: int = 1, device_no: int = 1) -> None:
+        """Let a connector have been heard of in that state."""
+        device = self.directory.by_no(device_no)
+        assert device is not None
+        device.connectors[connector_id].reading = Reading(
+            ConnectorState(state).value, 400.0, 10.0, 4.0, 1.0
+        )
 
     async def read(self, command_id: str, operator_id: str = OPERATOR) -> dict[str, Any]:
         principal = Principal(Audience.OPERATOR, CLIENT, operator_id)

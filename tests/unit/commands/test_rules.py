@@ -6,7 +6,19 @@ import pytest
 from msgspec.structs import replace
 
 from tellus.commands import rules
-from tellus.commands.model import START, STOP, Command, Effect, Phase, Report, Signal
+from tellus.commands.model import (
+    FIRMWARE_UPGRADE,
+    KINDS,
+    SET_POWER_LIMIT,
+    START,
+    STOP,
+    Command,
+    Delivery,
+    Effect,
+    Phase,
+    Report,
+    Signal,
+)
 
 NOW_MS = 1_742_031_000_000
 REPORTS = (Signal.ACCEPTED, Signal.REJECTED, Signal.COMPLETED, Signal.FAILED)
@@ -15,7 +27,7 @@ TERMINAL = (Phase.COMPLETED, Phase.FAILED)
 
 def make_command(name: str = START, **changes: Any) -> Command:
     """Return a command as it is right after it was issued."""
-    lifetime_ms = {START: 120_000, STOP: 3_600_000}[name]
+    lifetime_ms = KINDS[name].expires_after_ms
     values = {
         "command_id": f"cmd_{name}",
         "device_no": 1,
@@ -50,7 +62,7 @@ def make_report(status: Signal, **changes: Any) -> Report:
 def hand_out(command: Command, times: int) -> Command:
     """Return the command after that many leases, each when the last had run out."""
     for k in range(times):
-        command = rules.hand_out(command, NOW_MS + k * rules.LEASE_MS)
+        command = rules.hand_out(command, NOW_MS + k * command.lease_ms)
     return command
 
 
@@ -182,3 +194,33 @@ def test_supersede__stop__ends_what_never_left_and_holds_back_what_did() -> None
     assert (changed["b"].phase, changed["b"].superseded_by) == (Phase.QUEUED, "cmd_stop_charging")
     assert rules.due_of(changed["b"]) is None
     assert rules.supersede([waiting, leased], make_command(created_ms=NOW_MS + 10)) == []
+
+
+@pytest.mark.parametrize("name", [SET_POWER_LIMIT, FIRMWARE_UPGRADE, STOP])
+def test_supersede__newer_of_the_same__ends_the_older(name: str) -> None:
+    """Of what describes a state to reach only the newest counts."""
+    older = make_command(name, command_id="a")
+    (changed,) = rules.supersede([older], make_command(name, created_ms=NOW_MS + 10))
+    assert (changed.phase, changed.result) == (Phase.LAPSED, {"reason": "superseded"})
+
+
+def test_firmware_upgrade__unanswered__comes_hourly_and_three_times() -> None:
+    """A charger at work is not asked every half minute; its third silent hour ends the attempt."""
+    upgrade = make_command(FIRMWARE_UPGRADE)
+    assert upgrade.delivery is Delivery.EDGE
+    for k in range(3):
+        now_ms = NOW_MS + k * 3_600_000
+        assert rules.choose([upgrade], None, now_ms - 1) == [] or k == 0
+        assert rules.choose([upgrade], None, now_ms) == [upgrade]
+        upgrade = rules.hand_out(upgrade, now_ms)
+    assert rules.lapse_of(upgrade) == (NOW_MS + 3 * 3_600_000, Signal.NO_RESPONSE)
+    assert rules.choose([upgrade], None, NOW_MS + 9 * 3_600_000) == []
+
+
+def test_firmware_upgrade__charger_away_for_days__is_counted_by_contact() -> None:
+    """Time without a contact uses up no delivery; only seven days do."""
+    upgrade = rules.hand_out(make_command(FIRMWARE_UPGRADE), NOW_MS)
+    days_ms = 5 * 86_400_000
+    assert rules.settle(upgrade, NOW_MS + days_ms) is upgrade
+    assert rules.choose([upgrade], None, NOW_MS + days_ms) == [upgrade]
+    assert rules.lapse_of(upgrade) == (NOW_MS + 7 * 86_400_000, Signal.EXPIRED)

@@ -197,8 +197,15 @@ def test_update_client__some_fields__changes_those_alone(run_bench: RunBench) ->
             "allowed_networks": [],
             "cors_origins": ["https://a.example"],
             "vin_mode": "full",
+            "signing": "off",
             "created_at": "2025-03-15T09:30:00Z",
-            "secrets": [{"secret_id": made.secret_id, "created_at": "2025-03-15T09:30:00Z"}],
+            "secrets": [
+                {
+                    "secret_id": made.secret_id,
+                    "created_at": "2025-03-15T09:30:00Z",
+                    "signs": False,
+                }
+            ],
         }
         with pytest.raises(NotFound):
             await admin_api.get_client(bench.service, call(client_id="cli_unknown"))
@@ -222,7 +229,7 @@ def test_client__secrets_swapped__shows_both_and_when_the_old_one_ends(
         assert old["first_used_at"] == "2025-03-15T09:30:00Z"
         assert old["retires_at"] == "2025-03-15T09:31:00Z"
         assert new["secret_id"] == rotated.secret_id
-        assert set(new) == {"secret_id", "created_at"}
+        assert set(new) == {"secret_id", "created_at", "signs"}
         await admin_api.revoke_client_secret(
             bench.service, call(client_id=made.client_id, secret_id=made.secret_id)
         )

@@ -100,7 +100,7 @@ def test_client__after_restart__is_as_it_was_made(run_bench: RunBench) -> None:
         token = await bench.client_token(issued)
         await bench.restart()
         principal = bench.service.authenticate(token, Audience.OPERATOR)
-        assert principal.scopes == {"read", "write"}
+        assert principal.scopes == {"read", "write", "diagnostics"}
         assert principal.limits == {"queries": 600}
         assert principal.vin_mode == "full"
         assert principal.cors_origins == ("https://app.example.com", "http://localhost:3000")

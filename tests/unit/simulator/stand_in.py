@@ -16,6 +16,7 @@ _PATH_KINDS = {
     "events": "event",
     "charging-records": "charging_record",
     "command-status": "command_status",
+    "firmware/status": "firmware_status",
     "heartbeat": "heartbeat",
 }
 
@@ -142,7 +143,7 @@ class StandIn:
         app.router.add_post("/v1/device/token", self.token)
         app.router.add_get("/v1/device/commands", self.poll)
         app.router.add_post("/v1/device/{kind}/batch", self.batch)
-        app.router.add_post("/v1/device/{kind}", self.upload)
+        app.router.add_post("/v1/device/{kind:[a-z-]+|firmware/status}", self.upload)
         return app
 
 

@@ -82,8 +82,8 @@ def test_document__all_routes__is_openapi_3_1_in_structure(document: dict[str, A
         assert all("description" in one or "$ref" in one for one in operation["responses"].values())
         for parameter in operation.get("parameters", ()):
             assert {"name", "in", "schema"} <= parameter.keys()
-            assert parameter["in"] in {"path", "query"}
-            assert parameter["in"] == "query" or parameter["required"]
+            assert parameter["in"] in {"path", "query", "header"}
+            assert parameter["in"] != "path" or parameter["required"]
         names = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "path"}
         assert names == {part[1:-1] for part in path.split("/") if part.startswith("{")}
 

@@ -331,3 +331,16 @@ CREATE TABLE firmware_reports (
     received_ms BIGINT NOT NULL
 );
 CREATE INDEX firmware_reports_device ON firmware_reports (device_no, report_no);
+
+-- owner: commands
+CREATE TABLE schedules (
+    device_no BIGINT NOT NULL,
+    connector_id BIGINT NOT NULL,
+    schedule_id TEXT NOT NULL,
+    operator_id TEXT NOT NULL,
+    plan TEXT NOT NULL,
+    command_id TEXT NOT NULL,
+    created_ms BIGINT NOT NULL,
+    updated_ms BIGINT NOT NULL,
+    PRIMARY KEY (device_no, connector_id, schedule_id)
+);

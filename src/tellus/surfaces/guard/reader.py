@@ -19,6 +19,9 @@ from tellus.surfaces.guard.phases import Pace, Reading
 from tellus.surfaces.guard.refusals import RefusedError
 from tellus.surfaces.guard.state import Guard
 
+TARGET_KEY = "target"
+"""Where the request's state holds its target as it was sent, to the byte."""
+
 _WATCHED = frozenset(
     (b"expect", b"transfer-encoding", b"content-length", b"host", b"upgrade", b"connection")
 )
@@ -145,7 +148,7 @@ class RequestReader(HttpToolsProtocol):
             "raw_path": raw_path,
             "query_string": target.query or b"",
             "headers": self.headers,
-            "state": self.app_state.copy(),
+            "state": {**self.app_state, TARGET_KEY: self.url},
             "extensions": self.extensions,
         }
         keep_alive = version == "1.1" and self.parser.should_keep_alive()

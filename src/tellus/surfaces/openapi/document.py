@@ -6,9 +6,11 @@ from typing import Any, Final
 
 import msgspec
 
+from tellus.identity.signing import SIGNATURE, TIMESTAMP
 from tellus.kernel.call import Audience, Nothing
 from tellus.kernel.limits import RATES
 from tellus.surfaces.frames import TelemetryFrame
+from tellus.surfaces.idempotency import HEADER, KEY_CHARACTERS, takes_key
 from tellus.surfaces.openapi.answers import (
     ERROR_CODES,
     error_answers,
@@ -32,6 +34,18 @@ _IDENTIFIER: Final[Schema] = {
     "maxLength": 64,
     "pattern": "^[A-Za-z0-9][A-Za-z0-9._:\\-]{0,63}$",
 }
+_KEY_PARAMETER: Final[dict[str, Any]] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string", "minLength": 1, "maxLength": KEY_CHARACTERS},
+    "description": "Repeating the request under the same key within 24 hours returns the first"
+    " answer; another request under it is 409.",
+}
+_SIGNED_HEADERS: Final[tuple[tuple[str, Schema], ...]] = (
+    (TIMESTAMP, {"type": "string", "pattern": "^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}Z$"}),
+    (SIGNATURE, {"type": "string", "pattern": "^[0-9a-f]{64}$"}),
+)
 _TITLE: Final = "Tellus Open Platform API"
 _ABOUT: Final = """\
 The cloud side of a fleet of EV chargers, as served by this installation of `tellus`.
@@ -48,6 +62,7 @@ _SANDBOX: Final = "\n\n**This is a sandbox: its chargers are simulated.**"
 _OPERATOR_SCOPES: Final = {
     "read": "Read sites, devices, records, telemetry and energy.",
     "write": "Start, stop and otherwise control chargers.",
+    "diagnostics": "Beside `write`: commands that take a charger out of service for a while.",
 }
 _TOKEN_PATHS: Final = {
     Audience.OPERATOR: "/v1/operator/oauth/token",
@@ -143,6 +158,10 @@ def _operation(route: Route, book: SchemaBook) -> dict[str, Any]:
     parameters = [_path_parameter(name) for name in _PARAMETER.findall(route.path)]
     if route.query is not Nothing:
         parameters += [_query_parameter(*field) for field in book.fields(route.query)]
+    if takes_key(route):
+        parameters.append(dict(_KEY_PARAMETER))
+    if route.is_control:
+        parameters += [_header_parameter(*header) for header in _SIGNED_HEADERS]
     if parameters:
         operation["parameters"] = parameters
     if route.request is not Nothing:
@@ -171,6 +190,11 @@ def _query_parameter(name: str, schema: Schema, needed: bool) -> dict[str, Any]:
     words = schema.pop("description", None)
     parameter = {"name": name, "in": "query", "required": needed, "schema": schema}
     return parameter | ({"description": words} if words else {})
+
+
+def _header_parameter(name: str, schema: Schema) -> dict[str, Any]:
+    parameter = {"name": name, "in": "header", "required": False, "schema": dict(schema)}
+    return parameter | {"description": FIELD_WORDS[name]}
 
 
 def _request_body(route: Route, book: SchemaBook) -> dict[str, Any]:

@@ -64,11 +64,36 @@ _CREDENTIALS: Final = {
     "client_secret": "the secret that was shown once",
     "grant_type": "client_credentials",
 }
+_PLAN: Final = {
+    "schedule_id": "weeknights",
+    "enabled": True,
+    "type": "weekly",
+    "time_slots": [
+        {
+            "day_of_week": ["mon", "tue", "wed", "thu", "fri"],
+            "start": "22:00",
+            "end": "06:00",
+            "power_limit": 11.0,
+            "action": "charge",
+        }
+    ],
+    "target_soc": 90,
+    "effective_until": "2026-09-30T22:00:00Z",
+    "timezone": "Europe/Berlin",
+}
 
 _REQUESTS: Final[dict[str, Any]] = {
     "POST /v1/operator/oauth/token": _CREDENTIALS,
     f"POST {_CONTROL}/start": {"charge_power": 50.0, "duration": 5400, "target_soc": 80},
     f"POST {_CONTROL}/stop": {"reason": "user_request"},
+    f"POST {_CONTROL}/schedule": _PLAN,
+    f"POST {_CONTROL}/discharge": {"discharge_power": 30.0, "duration": 7200, "min_soc": 40},
+    "POST /v1/operator/devices/{device_id}/commands": {
+        "command": "calibrate_sensor",
+        "params": {"sensor": "temperature"},
+        "connector_id": 2,
+        "confirm": True,
+    },
     "POST /v1/device/register": {
         "sn": "TP60-2026-004217",
         "model": "TP-DC60",
@@ -106,6 +131,13 @@ _QUEUED: Final = {
     "expires_at": "2026-03-02T06:14:05Z",
     "device_online": True,
 }
+_PLAN_QUEUED: Final = {
+    "schedule_id": "weeknights",
+    "command_id": _COMMAND,
+    "status": "queued",
+    "expires_at": "2026-03-09T06:12:05Z",
+    "device_online": True,
+}
 _ANSWERS: Final[dict[str, Any]] = {
     "GET /v1/operator/sites": {"total": 1, "page": 1, "size": 20, "items": [_SITE_ITEM]},
     "GET /v1/operator/sites/{site_id}": _SITE_ITEM,
@@ -137,6 +169,29 @@ _ANSWERS: Final[dict[str, Any]] = {
     },
     f"POST {_CONTROL}/start": _QUEUED,
     f"POST {_CONTROL}/stop": _QUEUED,
+    f"POST {_CONTROL}/discharge": _QUEUED,
+    "POST /v1/operator/devices/{device_id}/commands": _QUEUED,
+    f"POST {_CONTROL}/schedule": _PLAN_QUEUED,
+    f"DELETE {_CONTROL}/schedule": _PLAN_QUEUED,
+    f"GET {_CONTROL}/schedule": {
+        "items": [
+            {
+                **_PLAN,
+                "command_id": _COMMAND,
+                "command_status": "completed",
+                "created_at": "2026-03-02T06:12:05Z",
+                "updated_at": "2026-03-02T06:12:05Z",
+                "next_slots": [
+                    {
+                        "start_at": "2026-03-02T21:00:00Z",
+                        "end_at": "2026-03-03T05:00:00Z",
+                        "action": "charge",
+                        "power_limit": 11.0,
+                    }
+                ],
+            }
+        ]
+    },
     "GET /v1/operator/commands/{command_id}": {
         "command_id": _COMMAND,
         "status": "completed",

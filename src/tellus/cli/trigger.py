@@ -1,0 +1,59 @@
+"""``tellus trigger``: tell a running simulated fleet what happens to its chargers."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from tellus.cli.client import CommandFailed, ExitCode
+from tellus.cli.output import json_option, print_json, show_list
+from tellus.simulator.control import ControlRefused, ControlRequest, ask_fleet
+from tellus.simulator.triggers import TRIGGERS
+
+_SANDBOX_SOCKET: Final = Path("var/sandbox/fleet.sock")
+_COLUMNS: Final = ("sn", "model", "firmware_version", "online", "connector_id", "stage", "power_kw")
+
+
+@click.command()
+@click.option(
+    "--control",
+    default=_SANDBOX_SOCKET,
+    show_default=True,
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The socket of the fleet, as given to simulate --control.",
+)
+@json_option
+@click.argument("action", type=click.Choice(["list", *TRIGGERS]))
+@click.argument("sn", required=False)
+@click.argument("connector", default=1, type=click.IntRange(1))
+@click.option(
+    "--value", help="State of charge in % (plug-in), seconds (offline), version (fail-firmware)."
+)
+def trigger(
+    *, control: Path, as_json: bool, action: str, sn: str | None, connector: int, value: str | None
+) -> None:
+    """Tell a running fleet what happens to the charger SN, at CONNECTOR where that matters.
+
+    plug-in, plug-out, start and stop are what a driver does; offline (for good, or for --value
+    seconds), online and power-cut are what happens to the charger; reject, lose-report,
+    duplicate-report and power-cut-next spoil its next command or report, fail-firmware an upgrade
+    to the version --value. list shows the chargers.
+    """
+    if action != "list" and sn is None:
+        raise click.UsageError(f"{action} needs the serial number of a charger")
+    request = ControlRequest(action, sn or "", connector, value)
+    try:
+        answer = ask_fleet(control, request)
+    except ControlRefused as refusal:
+        raise CommandFailed(str(refusal), ExitCode.CHARGER_REFUSED) from refusal
+    except OSError as error:
+        message = f"No fleet listens on {control} ({error.strerror or error})"
+        raise CommandFailed(message, ExitCode.NOT_FOUND) from error
+    if as_json:
+        print_json(answer)
+        return
+    show_list(_rows(answer if action == "list" else [answer]), _COLUMNS, as_json=False)
+
+
+def _rows(chargers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**charger, **connector} for charger in chargers for connector in charger["connectors"]]
