@@ -104,17 +104,26 @@ async def _measure(folder: Path, devices: int, per_device: int, reads: int) -> l
             measured = numbers[position * _MEASURED : (position + 1) * _MEASURED]
             await store_sessions(platform, measured, end_ms, packed_until_ms)
             times_ms, spent_ms = await read_times_ms(platform, measured, end_ms, reads)
-            figures += _report(f"{name} ({what})", times_ms, spent_ms)
+            # The log holds half an hour at most: a session all in it shows the cost of look-ups.
+            goal_ms = _GOAL_MS if packed_until_ms else None
+            figures += _report(f"{name} ({what})", times_ms, spent_ms, goal_ms)
     finally:
         await platform.stop()
     return figures
 
 
-def _report(what: str, times_ms: Sequence[float], spent_ms: Sequence[float]) -> list[Figure]:
+def _report(
+    what: str, times_ms: Sequence[float], spent_ms: Sequence[float], goal_ms: float | None
+) -> list[Figure]:
+    halves = {"p50": percentile(times_ms, 0.5), "processor, p50": percentile(spent_ms, 0.5)}
     return [
-        at_most(RUNNER, f"{what}, p50", percentile(times_ms, 0.5), "ms", _GOAL_MS),
+        *(
+            Figure(RUNNER, f"{what}, {name}", value, "ms")
+            if goal_ms is None
+            else at_most(RUNNER, f"{what}, {name}", value, "ms", goal_ms)
+            for name, value in halves.items()
+        ),
         Figure(RUNNER, f"{what}, p99", percentile(times_ms, 0.99), "ms"),
-        at_most(RUNNER, f"{what}, processor, p50", percentile(spent_ms, 0.5), "ms", _GOAL_MS),
     ]
 
 
