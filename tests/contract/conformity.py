@@ -86,6 +86,8 @@ def violations_of(shape: Shape, value: Any, where: str) -> Iterator[str]:
 def _of_object(shape: Shape, value: dict[str, Any], where: str) -> Iterator[str]:
     for field in shape.fields:
         yield from _of_field(field, value, where)
+    if shape.keeps_unknown:
+        return
     for name in value.keys() - {field.name for field in shape.fields}:
         yield from _of_extra(name, value[name], f"{where}.{name}")
 

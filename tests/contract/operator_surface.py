@@ -91,7 +91,7 @@ DEVICE_DETAIL = obj(
     opt("site_id", STR),
 )
 
-VEHICLE = obj(opt("vin", STR), opt("soc_start", PERCENT), opt("soc_end", PERCENT))
+VEHICLE = obj(opt("vin", STR), opt("soc_start", PERCENT), opt("soc_end", PERCENT)).with_unknown()
 
 CHARGING_RECORD = obj(
     req("record_id", STR),
@@ -106,7 +106,7 @@ CHARGING_RECORD = obj(
     opt("meter_start", NUM),
     opt("meter_end", NUM),
     opt("vehicle_info", VEHICLE),
-)
+).with_unknown()
 
 ENERGY = obj(
     opt("granularity", GRANULARITY),

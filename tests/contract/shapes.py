@@ -29,6 +29,7 @@ class Shape:
 
     `lo` and `hi` bound numbers (both inclusive), `longest` a string's characters, `fewest` and
     `most` an array's items. An object without `fields` is opaque: whatever stands in it is fine.
+    `keeps_unknown` marks one whose further members come back as a charger sent them.
     """
 
     kind: Kind
@@ -41,6 +42,7 @@ class Shape:
     items: "Shape | None" = None
     fields: tuple["Field", ...] = ()
     nullable: bool = False
+    keeps_unknown: bool = False
 
     def between(self, lo: float, hi: float) -> "Shape":
         """The same shape, bounded on both sides."""
@@ -57,6 +59,10 @@ class Shape:
     def or_null(self) -> "Shape":
         """The same shape, where the contract also names null."""
         return replace(self, nullable=True)
+
+    def with_unknown(self) -> "Shape":
+        """The same object, whose further members come back as a charger sent them."""
+        return replace(self, keeps_unknown=True)
 
     def field(self, name: str) -> "Field | None":
         """The field of this object with that name, if the contract names one."""
