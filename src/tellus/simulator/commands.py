@@ -121,7 +121,10 @@ class CommandDesk:
         return handler
 
     def _find_connector(self, command: PendingCommand, polled_connector_id: int) -> ConnectorTwin:
+        """Return the connector that is meant; 0 means the charger, for which its first one acts."""
         wanted = command.params.get("connector_id", polled_connector_id)
+        if wanted == 0:
+            return self._charger.connectors[0]
         for connector in self._charger.connectors:
             if connector.connector_id == wanted:
                 return connector

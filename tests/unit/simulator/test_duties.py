@@ -180,6 +180,7 @@ def test_duty__in_a_session__is_rejected(name: str, params: dict[str, Any]) -> N
         ("trigger_message", {"message": "MeterValues"}, {"message": "MeterValues"}),
         ("trigger_message", {"message": "Heartbeat"}, {"message": "Heartbeat"}),
         ("clear_cache", {}, {"entries": 0}),
+        ("clear_cache", {"connector_id": 0}, {"entries": 0}),
         ("reset_fan_counter", {}, {"previous_hours": 0.0}),
         ("reset_contactor_counter", {}, {"previous_cycles": 0}),
         (
