@@ -68,10 +68,12 @@ class _Obstacle(NamedTuple):
 
 
 _IN_SESSION: Final = frozenset({"charging", "discharging"})
+_DISCHARGING: Final = frozenset({"discharging"})
 _OBSTACLES: Final[Mapping[str, _Obstacle]] = MappingProxyType(
     {
-        START: _Obstacle(_IN_SESSION, frozenset({START, DISCHARGE})),
-        DISCHARGE: _Obstacle(frozenset({"discharging"}), frozenset({DISCHARGE})),
+        # A start of what charges already may bring it other limits: its charger knows best.
+        START: _Obstacle(_DISCHARGING, frozenset({START, DISCHARGE})),
+        DISCHARGE: _Obstacle(_DISCHARGING, frozenset({DISCHARGE})),
     }
 )
 

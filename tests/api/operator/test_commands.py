@@ -48,9 +48,11 @@ def test_discharge__what_is_wrong__is_told_in_the_order_of_checks(tenant: Tenant
     assert refused.json["details"] == {"reason": "not_v2g_capable", "model": "TP-DC180"}
 
 
-def test_start__connector_that_charges__is_a_conflict(tenant: Tenant, charger: Charger) -> None:
+def test_start__connector_that_discharges__is_a_conflict(tenant: Tenant, charger: Charger) -> None:
     """What the newest sample says decides; the other connector is free."""
     charger.send("telemetry", sample(state="charging"))
+    tenant.api.post(path_of(charger, "start"), expect=200)
+    charger.send("telemetry", sample(state="discharging", power=-5.0))
     refused = tenant.api.post(path_of(charger, "start"), expect=409, code=4001)
     assert refused.json["details"]["reason"] == "conflicting_session"
     tenant.api.post(path_of(charger, "start", 2), expect=200)

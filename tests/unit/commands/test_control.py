@@ -65,7 +65,7 @@ def test_discharge__value_out_of_bounds__is_refused(
     [
         ("start", "idle", "queued"),
         ("start", "fault", "queued"),
-        ("start", "charging", "refused"),
+        ("start", "charging", "queued"),
         ("start", "discharging", "refused"),
         ("discharge", "charging", "queued"),
         ("discharge", "discharging", "refused"),
@@ -75,7 +75,7 @@ def test_discharge__value_out_of_bounds__is_refused(
 def test_issue__connector_in_session__is_judged_by_its_state(
     run_bench: Run, way: str, state: str, answer: str
 ) -> None:
-    """One session at a time: a second start is 4001, a stop never is."""
+    """Nothing may begin against a discharge; a stop always may; a charge is the charger's matter."""
 
     async def check(bench: CommandBench) -> None:
         make_v2g(bench)
@@ -117,12 +117,12 @@ def test_start__another_one_accepted__waits_for_a_stop_or_its_time(run_bench: Ru
     run_bench(check)
 
 
-def test_start__repeated_while_it_charges__is_still_the_first_answer(run_bench: Run) -> None:
+def test_start__repeated_in_a_session__is_still_the_first_answer(run_bench: Run) -> None:
     """A client that lost the answer learns that its start was taken, not that one is under way."""
 
     async def check(bench: CommandBench) -> None:
         first = await bench.start(transaction_id="t", key="k")
-        bench.set_state("charging")
+        bench.set_state("discharging")
         assert await bench.start(transaction_id="t", key="k") == first
         assert await bench.start(transaction_id="t") == first
 
