@@ -75,7 +75,7 @@ def test_discharge__value_out_of_bounds__is_refused(
 def test_issue__connector_in_session__is_judged_by_its_state(
     run_bench: Run, way: str, state: str, answer: str
 ) -> None:
-    """Nothing may begin against a discharge; a stop always may; a charge is the charger's matter."""
+    """Nothing may begin against a discharge; a stop may, and a charge is the charger's matter."""
 
     async def check(bench: CommandBench) -> None:
         make_v2g(bench)
