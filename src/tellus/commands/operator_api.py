@@ -21,9 +21,9 @@ from tellus.commands.repeats import make_key
 from tellus.commands.service import CommandService
 from tellus.fleet.model import ConnectorId
 from tellus.kernel.call import Call, Nothing
-from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.paging import Page, PageQuery
-from tellus.kernel.units import to_ms, to_text
+from tellus.kernel.spans import read_span
+from tellus.kernel.units import to_text
 
 DurationS = Annotated[int, Meta(ge=0, le=31_536_000)]
 
@@ -200,11 +200,7 @@ def to_queued(issued: Issued) -> CommandQueuedResponse:
 
 async def _to_filter(commands: CommandService, call: Call[Nothing, CommandsQuery]) -> CommandFilter:
     query, operator_id = call.query, call.principal.operator_id
-    from_ms = None if query.start_time is UNSET else to_ms(query.start_time)
-    until_ms = None if query.end_time is UNSET else to_ms(query.end_time)
-    if from_ms is not None and until_ms is not None and until_ms < from_ms:
-        message = "Parameter 'end_time' must not be before 'start_time'"
-        raise InvalidParameter(message, "end_time", to_text(until_ms))
+    from_ms, until_ms = read_span(query.start_time, query.end_time)
     device_no = None
     if query.device_id is not UNSET:
         device_no = await commands.find_device_no(query.device_id, operator_id)

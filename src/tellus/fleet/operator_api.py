@@ -13,7 +13,8 @@ from tellus.fleet.queries import DeviceFilter, DeviceView, FleetQueries, SiteSum
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.paging import Page, PageQuery
-from tellus.kernel.units import SECOND_MS, to_ms, to_text
+from tellus.kernel.spans import read_span
+from tellus.kernel.units import SECOND_MS, to_text
 
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -189,11 +190,7 @@ async def list_device_events(
 ) -> Page[EventItem]:
     """List the events of a device of the operator, newest first."""
     query = call.query
-    from_ms = None if query.start_time is UNSET else to_ms(query.start_time)
-    to_time_ms = None if query.end_time is UNSET else to_ms(query.end_time)
-    if from_ms is not None and to_time_ms is not None and to_time_ms < from_ms:
-        message = "Parameter 'end_time' must not lie before 'start_time'"
-        raise InvalidParameter(message, "end_time", to_text(to_time_ms))
+    from_ms, to_time_ms = read_span(query.start_time, query.end_time)
     event_type = None if query.event_type is UNSET else query.event_type.value
     wanted = EventFilter(event_type, query.fault_code or None, from_ms, to_time_ms)
     total, events = await fleet.list_events(
