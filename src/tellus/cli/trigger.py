@@ -27,17 +27,20 @@ _COLUMNS: Final = ("sn", "model", "firmware_version", "online", "connector_id", 
 @click.argument("sn", required=False)
 @click.argument("connector", default=1, type=click.IntRange(1))
 @click.option(
-    "--value", help="State of charge in % (plug-in), seconds (offline), version (fail-firmware)."
+    "--value",
+    help="State of charge in % (plug-in), seconds (offline, slow), fault code (fault), version "
+    "(fail-firmware).",
 )
 def trigger(
     *, control: Path, as_json: bool, action: str, sn: str | None, connector: int, value: str | None
 ) -> None:
-    """Tell a running fleet what happens to the charger SN, at CONNECTOR where that matters.
+    """Tell a running fleet what happens to the charger SN, or to all, at CONNECTOR if it matters.
 
-    plug-in, plug-out, start and stop are what a driver does; offline (for good, or for --value
-    seconds), online and power-cut are what happens to the charger; reject, lose-report,
-    duplicate-report and power-cut-next spoil its next command or report, fail-firmware an upgrade
-    to the version --value. list shows the chargers.
+    plug-in, plug-out, start and stop are what a driver does. offline (for good, or for --value
+    seconds), online, reboot, power-cut, fault and clear-fault are what happens to the charger.
+    reject, slow, lose-command and power-cut-next spoil its next command, lose-report and
+    duplicate-report what it next says of one, fail-firmware an upgrade to the version --value.
+    list shows the chargers.
     """
     if action != "list" and sn is None:
         raise click.UsageError(f"{action} needs the serial number of a charger")
@@ -52,7 +55,7 @@ def trigger(
     if as_json:
         print_json(answer)
         return
-    show_list(_rows(answer if action == "list" else [answer]), _COLUMNS, as_json=False)
+    show_list(_rows(answer if isinstance(answer, list) else [answer]), _COLUMNS, as_json=False)
 
 
 def _rows(chargers: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -43,6 +43,8 @@ class Bounds:
     def store(self, schedule_id: str, plan: Plan | None, now_ms: int) -> None:
         """Keep a plan under its id, replacing an older one; None removes it."""
         self.plans.pop(schedule_id, None)
+        if self._served is not None and self._served[0] == schedule_id and plan is None:
+            self._served = None
         if plan is not None:
             self.plans[schedule_id] = plan
         self.refresh(now_ms)

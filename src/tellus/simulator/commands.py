@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tellus.simulator.chance import uniform_ms
 from tellus.simulator.duties import DUTY_HANDLERS
 from tellus.simulator.firmware import upgrade_firmware
 from tellus.simulator.messages import Message, PendingCommand
@@ -67,6 +66,9 @@ class CommandDesk:
         self, command: PendingCommand, polled_connector_id: int, now_ms: int, wall_ms: int
     ) -> None:
         """Carry out a new command, or repeat the last report of one that is known."""
+        faults = self._charger.faults
+        if faults.loses_command:
+            return
         self.received += 1
         if command.command_id in self._latest:
             self.duplicates += 1
@@ -77,9 +79,8 @@ class CommandDesk:
         self._latest[command.command_id] = None
         while len(self._latest) > _REMEMBERED:
             self._latest.popitem(last=False)
-        faults = self._charger.faults
-        if faults.strikes(faults.figures.slow_ratio):
-            wait_ms = uniform_ms(faults.rng, faults.figures.slow_s)
+        wait_ms = faults.draw_delay_ms()
+        if wait_ms > 0:
 
             def act(then_ms: int) -> None:
                 self._act(command, polled_connector_id, then_ms, wall_ms + then_ms - now_ms)

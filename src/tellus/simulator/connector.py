@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from tellus.simulator.agenda import NEVER_MS
 from tellus.simulator.bounds import Bounds
-from tellus.simulator.chance import seeded, uniform_ms
+from tellus.simulator.chance import uniform_ms
 from tellus.simulator.discharge import is_too_empty, refuse_discharge
+from tellus.simulator.display import Display
 from tellus.simulator.figures import default_figures
-from tellus.simulator.frames import build_sample
-from tellus.simulator.messages import record_message, telemetry_message
+from tellus.simulator.messages import record_message
 from tellus.simulator.metering import Registers, reading_kwh
 from tellus.simulator.planning import follow_plan
 from tellus.simulator.power import PowerPath
@@ -69,25 +69,24 @@ class ConnectorTwin(Voice):
         self.contactor_cycles = 0
         self.discharge_cycles = 0
         self.is_out_of_service = False
+        self.fault_code: int | str | None = None
         self.cached_authorisations = 0
         self.visit: Visit | None = visits.next_after(now_ms)
         self.session: Session | None = None
         self.order: StartOrder | None = None
+        self.following: StartOrder | None = None
         self._stage_due_ms = NEVER_MS
         self._depart_ms = NEVER_MS
-        self._settle_left = 0
-        self._last_frame_ms = -1
-        rng = seeded(home.sn, connector_id, "frames", now_ms)
-        self._frame_due_ms = now_ms + rng.randrange(home.cadence.idle_ms)
+        self._display = Display(connector_id, home, now_ms)
 
     # ------------------------------------------------------------------ time
 
     def due_ms(self) -> int:
         """Return the earliest time at which something happens here by itself."""
-        if self.is_out_of_service:
-            return self._frame_due_ms
+        if self.is_blocked:
+            return min(self._display.due_ms, self._depart_ms)
         due = min(
-            self._stage_due_ms, self._frame_due_ms, self._depart_ms, self._limit_due_ms(),
+            self._stage_due_ms, self._display.due_ms, self._depart_ms, self._limit_due_ms(),
             self.bounds.due_ms,
         )  # fmt: skip
         if self.stage is Stage.AVAILABLE and self.visit is not None:
@@ -103,10 +102,12 @@ class ConnectorTwin(Voice):
 
     def fire(self, now_ms: int) -> None:
         """Do everything that is due: changes of stage first, the telemetry frame last."""
-        while not self.is_out_of_service and self._change_stage(now_ms):
+        while not self.is_blocked and self._change_stage(now_ms):
             pass
-        if self._frame_due_ms <= now_ms:
-            self._send_frame(now_ms)
+        if self.is_blocked and self._depart_ms <= now_ms:
+            self._plug_out(now_ms)
+        if self._display.due_ms <= now_ms:
+            self._display.send(self, now_ms)
 
     def _change_stage(self, now_ms: int) -> bool:
         if self.bounds.due_ms <= now_ms:
@@ -158,7 +159,7 @@ class ConnectorTwin(Voice):
         self.tell("plug_in", now_ms, {"vehicle_connected": True})
         if self.home.scenario.local_authorisation or self.order is not None:
             self._stage_due_ms = now_ms + uniform_ms(visit.rng, _TIMING.authorise_s)
-        self._show_step(now_ms)
+        self._display.show_step(now_ms)
         follow_plan(self, now_ms)
 
     def _next_handshake(self, now_ms: int) -> None:
@@ -182,7 +183,7 @@ class ConnectorTwin(Voice):
             reason = "remote" if self.order.command_id else "schedule"
         data = {"reason": reason, "meter_start": reading_kwh(net_kwh)}
         self.tell("start", now_ms, self._with_transaction(data))
-        self._frame_due_ms = now_ms + self.home.cadence.first_ms
+        self._display.show_begin(now_ms)
 
     def _with_transaction(self, data: dict[str, Any]) -> dict[str, Any]:
         if self.order is not None and self.order.transaction_id is not None:
@@ -198,7 +199,7 @@ class ConnectorTwin(Voice):
         session.stop_details = details or {}
         self.stage = Stage.STOPPING
         # A frame that says "charging" must be older than the stop.
-        self._stage_due_ms = max(now_ms + self.power.ramp_ms(), self._last_frame_ms + 1)
+        self._stage_due_ms = self._display.after_last_ms(now_ms + self.power.ramp_ms())
         self.power.start_ramp_down(self._stage_due_ms)
 
     def _open_contactor(self, now_ms: int) -> None:
@@ -212,8 +213,7 @@ class ConnectorTwin(Voice):
         data = {"reason": session.stop_reason, "meter_end": record.meter_end}
         self.tell("stop", now_ms, self._with_transaction(data))
         self.home.emit(record_message(record, now_ms))
-        self._settle_left = self.home.cadence.settle_frames
-        self._frame_due_ms = now_ms
+        self._display.show_end(now_ms)
         self._complete_commands(session, record.energy, now_ms)
         self._depart_ms = departure_ms(session, self.home.usage, now_ms)
         follow_plan(self, now_ms)
@@ -239,15 +239,22 @@ class ConnectorTwin(Voice):
         self._stage_due_ms = self._depart_ms = NEVER_MS
         self.tell("plug_out", now_ms, {"vehicle_connected": False})
         self.visit = self.visits.next_after(now_ms)
-        self._show_step(now_ms)
+        self._display.show_step(now_ms)
 
     # --------------------------------------------------------------- control
 
     def abandon_order(self, now_ms: int, why: str, details: dict[str, Any] | None = None) -> None:
         """Fail a remote start that has not led to a session."""
+        self.abandon_following(now_ms, why)
         if self.order is not None:
             self.report(self.order.command_id, "failed", now_ms, why, details)
             self.order = None
+
+    def abandon_following(self, now_ms: int, why: str) -> None:
+        """Fail an order that waits for the end of the present session."""
+        if self.following is not None:
+            self.report(self.following.command_id, "failed", now_ms, why)
+            self.following = None
 
     def expect(self, visit: Visit) -> None:
         """Let this vehicle come next instead of the one planned."""
@@ -260,7 +267,7 @@ class ConnectorTwin(Voice):
             self.stage = Stage.PLUGGED
             self._stage_due_ms = now_ms + uniform_ms(self._present.rng, _REMOTE_AUTHORISE_S)
             self._depart_ms = max(self._present.depart_ms, now_ms + _REMOTE_STAY_MS)
-            self._show_step(now_ms)
+            self._display.show_step(now_ms)
 
     def send_away(self, now_ms: int) -> None:
         """Let the vehicle leave as soon as nothing flows any more."""
@@ -278,11 +285,12 @@ class ConnectorTwin(Voice):
             return
         self.stage = Stage.FINISHING
         self._stage_due_ms = NEVER_MS
-        self._show_step(now_ms)
+        self._display.show_step(now_ms)
 
     def cut(self, now_ms: int, reason: str, why: str) -> None:
         """Open at once: a session ends as ``reason``, a start under way fails for ``why``."""
-        now_ms = max(now_ms, self._last_frame_ms + 1)
+        now_ms = self._display.after_last_ms(now_ms)
+        self.abandon_following(now_ms, why)
         if self.session is not None:
             self.begin_stop(now_ms, reason)
             self.session.stop_reason = reason
@@ -295,15 +303,15 @@ class ConnectorTwin(Voice):
 
     def finish_now(self, now_ms: int) -> None:
         """End whatever goes on at once: the run is over and everybody leaves."""
-        now_ms = max(now_ms, self._last_frame_ms + 1)
+        now_ms = self._display.after_last_ms(now_ms)
         self.cut(now_ms, "user_request", "the charger shut down")
         if self.stage is not Stage.AVAILABLE:
             self._plug_out(now_ms)
-        self._send_frame(now_ms)
+        self._display.send(self, now_ms)
 
     def show(self, now_ms: int) -> None:
         """Send a frame now."""
-        self._frame_due_ms = now_ms
+        self._display.show(now_ms)
 
     # --------------------------------------------------------------- physics
 
@@ -311,6 +319,11 @@ class ConnectorTwin(Voice):
     def is_energised(self) -> bool:
         """Return whether the contactor is closed."""
         return self.stage in ENERGISED
+
+    @property
+    def is_blocked(self) -> bool:
+        """Return whether nobody is served: a fault, or out of service."""
+        return self.is_out_of_service or self.fault_code is not None
 
     @property
     def is_busy(self) -> bool:
@@ -372,28 +385,3 @@ class ConnectorTwin(Voice):
             self.stage = Stage.FULL
             self.power.cut()
             self._stage_due_ms = end_ms + uniform_ms(self._present.rng, _TIMING.full_wait_s)
-
-    # ---------------------------------------------------------------- frames
-
-    def _show_step(self, now_ms: int) -> None:
-        if self.home.cadence.show_steps:
-            self._frame_due_ms = now_ms
-
-    def _send_frame(self, now_ms: int) -> None:
-        if now_ms <= self._last_frame_ms:
-            self._frame_due_ms = self._last_frame_ms + 1
-            return
-        self.power.warm(now_ms)
-        self._last_frame_ms = now_ms
-        self._frame_due_ms = now_ms + self._frame_gap_ms()
-        self.home.emit(telemetry_message(build_sample(self, now_ms), now_ms))
-
-    def _frame_gap_ms(self) -> int:
-        cadence = self.home.cadence
-        if self.is_energised or self.stage in PREPARING:
-            return cadence.session_ms
-        if self._settle_left > 1:
-            self._settle_left -= 1
-            return cadence.settle_ms
-        self._settle_left = 0
-        return cadence.idle_ms

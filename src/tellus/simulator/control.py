@@ -1,7 +1,8 @@
 """The control socket of a running fleet: one JSON object per line, in both directions.
 
 A request is ``{"action": …, "sn": …, "connector_id": …, "value": …}``; the answer is
-``{"ok": true, "data": …}`` or ``{"ok": false, "error": …}``. The socket belongs to the user alone.
+``{"ok": true, "data": …}`` or ``{"ok": false, "error": …}``. ``all`` as serial number means every
+charger. The socket belongs to the user alone.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Self
 
 import msgspec
 
+EVERY_CHARGER = "all"
 _LINE_BYTES = 65_536
 _CONNECT_TIMEOUT_S = 5.0
 _ANSWER_TIMEOUT_S = 10.0

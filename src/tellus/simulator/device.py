@@ -21,6 +21,7 @@ from tellus.simulator.downtime import PowerState
 from tellus.simulator.electrics import Supply, split_equally_kw
 from tellus.simulator.faults import FaultDice
 from tellus.simulator.figures import Scenario, default_figures
+from tellus.simulator.firmware import draw_failing_firmware
 from tellus.simulator.messages import Kind, Message, PendingCommand
 from tellus.simulator.metering import Registers
 from tellus.simulator.scenario import Visits
@@ -94,7 +95,7 @@ class ChargerTwin:
         self.agenda = Agenda()
         self.power_state = PowerState(self)
         self.faults = FaultDice(self, scenario.command_faults, seeded(seed, spec.sn, "faults"))
-        self.failing_firmware = set(scenario.command_faults.failing_firmware)
+        self.failing_firmware = draw_failing_firmware(scenario.command_faults, (seed, spec.sn))
         self.firmware_version = spec.firmware
         self.is_upgrading = False
         self.config_profile_id: str | None = None
@@ -210,7 +211,12 @@ class ChargerTwin:
         ]
 
     def execute(self, command: PendingCommand, polled_connector_id: int, wall_ms: int) -> None:
-        """Obey or refuse a command at the twin's present time; ``wall_ms`` judges its expiry."""
+        """Obey or refuse a command at the twin's present time; ``wall_ms`` judges its expiry.
+
+        What comes while nobody listens is lost on the way.
+        """
+        if self.power_state.is_dark:
+            return
         self.desk.receive(command, polled_connector_id, self.time_ms, wall_ms)
         self._fire()
 
@@ -222,6 +228,12 @@ class ChargerTwin:
         """End every session at the twin's present time; everybody leaves."""
         for connector in self.connectors:
             connector.finish_now(self.time_ms)
+
+    @property
+    def fault_code(self) -> int | str:
+        """Return the fault code of the first connector that has one, 0 without."""
+        codes = (one.fault_code for one in self.connectors if one.fault_code is not None)
+        return next(codes, 0)
 
     @property
     def registers(self) -> dict[int, Registers]:

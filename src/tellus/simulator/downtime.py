@@ -54,6 +54,7 @@ class PowerState:
         for connector in charger.connectors:
             connector.cut(now_ms, reason, "the charger restarted")
             connector.is_out_of_service = False
+            connector.fault_code = None
         self._lost = charger.agenda.forget_commands()
         self.back_ms = now_ms + round(1000 * off_s)
 

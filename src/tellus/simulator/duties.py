@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tellus.simulator.breakdown import clear_fault
 from tellus.simulator.figures import default_figures
 from tellus.simulator.metering import reading_kwh
 from tellus.simulator.orders import CommandRefused, Handler, Job
@@ -136,10 +137,15 @@ def reset_power_module(job: Job) -> None:
 
 
 def reset_connector(job: Job) -> None:
-    """Restart the control of one connector."""
+    """Restart the control of one connector, which clears its fault."""
     _refuse_if_busy(job, whole_charger=False)
     job.accept("Reset accepted")
-    job.later(_FIGURES.reset_s, lambda now_ms: job.complete(now_ms, "Connector reset"))
+
+    def done(now_ms: int) -> None:
+        clear_fault(job.charger, job.connector, now_ms)
+        job.complete(now_ms, "Connector reset")
+
+    job.later(_FIGURES.reset_s, done)
 
 
 def trigger_message(job: Job) -> None:

@@ -29,11 +29,29 @@ class FaultDice:
         self.next_lost_reports = 0
         self.next_duplicate_reports = 0
         self.next_power_cuts = 0
+        self.next_lost_commands = 0
+        self.next_delays_s: list[float] = []
         self._charger = charger
 
     def strikes(self, ratio: float) -> bool:
         """Draw once; without a chance nothing is drawn."""
         return ratio > 0.0 and self.rng.random() < ratio
+
+    @property
+    def loses_command(self) -> bool:
+        """Return whether this command never got here, and count it."""
+        if self.next_lost_commands == 0:
+            return False
+        self.next_lost_commands -= 1
+        return True
+
+    def draw_delay_ms(self) -> int:
+        """Return how long this command is left lying."""
+        if self.next_delays_s:
+            return round(1000 * self.next_delays_s.pop(0))
+        if self.strikes(self.figures.slow_ratio):
+            return uniform_ms(self.rng, self.figures.slow_s)
+        return 0
 
     @property
     def refuses(self) -> bool:

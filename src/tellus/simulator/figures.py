@@ -98,7 +98,7 @@ class DowntimeFigures(_Figures, frozen=True):
 class CommandFaults(_Figures, frozen=True):
     """What goes wrong with commands, as shares (0 to 1) of them or of their reports.
 
-    ``failing_firmware`` are versions that do not install.
+    ``failing_firmware`` are versions that do not install, on a share of the chargers.
     """
 
     reject_ratio: float = 0.0
@@ -110,6 +110,7 @@ class CommandFaults(_Figures, frozen=True):
     power_cut_ratio: float = 0.0
     power_cut_after_s: Span = (1.0, 10.0)
     failing_firmware: tuple[str, ...] = ()
+    failing_firmware_ratio: float = 1.0
 
 
 class Tariff(_Figures, frozen=True):

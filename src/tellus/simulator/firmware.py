@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from tellus.simulator.chance import seeded
 from tellus.simulator.figures import default_figures
+from tellus.simulator.image import Image
 from tellus.simulator.messages import FirmwareStatusReport, firmware_message
 from tellus.simulator.orders import CommandRefused, Job
 
 if TYPE_CHECKING:
     from tellus.simulator.device import ChargerTwin
+    from tellus.simulator.figures import CommandFaults
 
 _FIGURES = default_figures().downtime
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -21,6 +24,8 @@ _BYTES_PER_MB = 1_000_000
 
 class _Build(NamedTuple):
     version: str
+    url: str
+    sha256: str
     size_bytes: float
 
 
@@ -36,10 +41,17 @@ def upgrade_firmware(job: Job) -> None:
         job.complete(job.now_ms, "Already installed", {"firmware_version": build.version})
         return
     charger.is_upgrading = True
+    image = Image(build.url, build.sha256, round(build.size_bytes))
     download_s = build.size_bytes / (_FIGURES.download_mb_per_s * _BYTES_PER_MB)
     for step in _STEPS:
         job.later(download_s * step / 100.0, _downloading(charger, build, step))
-    job.later(download_s + 1.0, lambda now_ms: _install(job, build, now_ms))
+    job.later(download_s + 1.0, lambda now_ms: _check_image(job, build, image, now_ms))
+
+
+def draw_failing_firmware(faults: CommandFaults, key: tuple[int, str]) -> set[str]:
+    """Return the versions that a charger cannot install; ``key`` is seed and serial number."""
+    drawn = seeded(*key, "firmware").random()
+    return set(faults.failing_firmware) if drawn < faults.failing_firmware_ratio else set()
 
 
 def _read_build(job: Job) -> _Build:
@@ -54,13 +66,29 @@ def _read_build(job: Job) -> _Build:
     size_bytes = job.number("size")
     if size_bytes is None or size_bytes <= 0.0:
         raise CommandRefused("size is missing or not positive")
-    return _Build(version, size_bytes)
+    return _Build(version, url, sha256, size_bytes)
 
 
 def _downloading(charger: ChargerTwin, build: _Build, progress: int) -> Any:
     return lambda now_ms: tell_progress(
         charger, now_ms, build.version, "downloading", progress=progress
     )
+
+
+def _check_image(job: Job, build: _Build, image: Image, now_ms: int) -> None:
+    charger = job.charger
+    if not image.is_settled:
+        due_ms = now_ms + round(1000 * _LOOK_AGAIN_S)
+        charger.agenda.at(
+            due_ms, lambda at_ms: _check_image(job, build, image, at_ms), job.command.command_id
+        )
+    elif image.problem is None:
+        _install(job, build, now_ms)
+    else:
+        charger.is_upgrading = False
+        tell_progress(charger, now_ms, build.version, "failed", image.problem)
+        details = {"firmware_version": build.version, "reason": "bad_image"}
+        job.fail(now_ms, image.problem, details)
 
 
 def _install(job: Job, build: _Build, now_ms: int) -> None:

@@ -18,7 +18,12 @@ from zoneinfo import ZoneInfo
 
 from tellus.simulator.chance import seeded
 from tellus.simulator.clock import SimClock
-from tellus.simulator.control import ControlRefused, ControlRequest, ControlSocket
+from tellus.simulator.control import (
+    EVERY_CHARGER,
+    ControlRefused,
+    ControlRequest,
+    ControlSocket,
+)
 from tellus.simulator.credentials import CredentialStore
 from tellus.simulator.device import ChargerSpec, ChargerTwin
 from tellus.simulator.figures import default_figures
@@ -190,6 +195,7 @@ class Fleet:
         power = member.twin.power_state
         member.link.push(member.twin.take())
         member.link.set_dark(is_dark=power.is_dark)
+        member.link.fault_code = member.twin.fault_code
         if power.needs_heartbeat and not power.is_dark:
             power.needs_heartbeat = False
             member.link.beat()
@@ -208,9 +214,26 @@ class Fleet:
         """Do what was asked over the control socket; ControlRefused says why not."""
         if request.action == "list":
             return [describe(one.twin, is_online=one.link.is_online) for one in self._members]
+        if request.sn == EVERY_CHARGER:
+            return self._tell_all(request)
         member = next((one for one in self._members if one.twin.spec.sn == request.sn), None)
         if member is None:
             raise ControlRefused(f"there is no charger {request.sn}")
+        return self._tell(member, request)
+
+    def _tell_all(self, request: ControlRequest) -> list[dict[str, Any]]:
+        """Tell every charger; where it makes no sense, that one is passed over."""
+        done, refusal = [], ControlRefused("the fleet is empty")
+        for member in self._members:
+            try:
+                done.append(self._tell(member, request))
+            except ControlRefused as reason:
+                refusal = reason
+        if not done:
+            raise refusal
+        return done
+
+    def _tell(self, member: _Member, request: ControlRequest) -> dict[str, Any]:
         twin = member.twin
         twin.advance(max(twin.time_ms, self._clock.sim_ms(time.time())))
         done = obey_trigger(twin, request)

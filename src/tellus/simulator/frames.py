@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def detail_state(connector: ConnectorTwin) -> str | None:
     """Return the finer state that the published enum has no word for, or None."""
-    if connector.is_out_of_service:
+    if connector.is_blocked:
         return None
     if connector.stage in PREPARING:
         return "preparing"
@@ -35,7 +35,9 @@ def detail_state(connector: ConnectorTwin) -> str | None:
 
 
 def state_of(connector: ConnectorTwin) -> str:
-    """Return the published state."""
+    """Return the state as the platform is told it."""
+    if connector.fault_code is not None:
+        return "fault"
     if connector.is_out_of_service:
         return "unavailable"
     if not connector.is_energised:

@@ -74,6 +74,7 @@ class ChargerLink:
         self.is_refused = False
         self.is_online = False
         self.is_dark = False
+        self.fault_code: int | str = 0
         self._wire = wire
         self._identity = identity
         self._recorder = recorder
@@ -324,9 +325,10 @@ class ChargerLink:
         tally.retried += self._heartbeat_attempts > 0
         self._heartbeat_attempts += 1
         status = self._heartbeat
-        body = json_body(
-            {"timestamp": utc_text(self._terms.device_time_ms()), "status": status, "fault_code": 0}
-        )
+        timestamp = utc_text(self._terms.device_time_ms())
+        if status == "online" and self.fault_code != 0:
+            status = "fault"
+        body = json_body({"timestamp": timestamp, "status": status, "fault_code": self.fault_code})
         answer = await self._wire.post("/v1/device/heartbeat", body, token)
         if answer.verdict is Verdict.TAKEN:
             tally.acknowledged += 1

@@ -12,7 +12,7 @@ from tellus.simulator.chance import uniform_ms
 from tellus.simulator.figures import default_figures
 from tellus.simulator.limits import PowerLimit
 from tellus.simulator.messages import PendingCommand, utc_text
-from tellus.simulator.planning import follow_plan
+from tellus.simulator.planning import follow_plan, leave_plan
 from tellus.simulator.schedule import BadPlan, read_plan
 from tellus.simulator.session import StartOrder
 from tellus.simulator.stages import FLOWING, PREPARING, Stage
@@ -139,8 +139,13 @@ def discharge(job: Job) -> None:
 
 def _begin(job: Job, order: StartOrder, word: str) -> None:
     connector = job.connector
-    if connector.is_out_of_service:
-        raise CommandRefused("the connector is out of service")
+    if connector.is_blocked:
+        has_fault = connector.fault_code is not None
+        word_for_it = "has a fault" if has_fault else "is out of service"
+        raise CommandRefused(f"the connector {word_for_it}")
+    if order.is_discharge and connector.is_energised and not connector.is_discharging:
+        _turn_round(job, order)
+        return
     if connector.is_energised:
         raise CommandRefused("the connector is already in a session")
     if connector.order is not None:
@@ -157,6 +162,15 @@ def _begin(job: Job, order: StartOrder, word: str) -> None:
         raise CommandRefused("the vehicle is full")
     job.accept(text)
     connector.authorise_remotely(order, job.now_ms)
+
+
+def _turn_round(job: Job, order: StartOrder) -> None:
+    """End a charge that runs; the vehicle gives back as soon as nothing flows any more."""
+    if job.connector.following is not None:
+        raise CommandRefused("a discharge is already under way")
+    job.accept("Discharge accepted, the charge ends first")
+    job.connector.following = order
+    job.connector.begin_stop(job.now_ms, "remote")
 
 
 def _await_vehicle(job: Job, order: StartOrder) -> None:
@@ -180,6 +194,7 @@ def stop(job: Job) -> None:
     connector, now_ms = job.connector, job.now_ms
     if connector.session is not None:
         job.accept("Stop accepted")
+        connector.abandon_following(now_ms, "stopped before it began")
         connector.session.stop_command_ids.append(job.command.command_id)
         reason = job.command.params.get("reason")
         details = None if reason is None else {"requested_reason": str(reason)}
@@ -226,7 +241,9 @@ def set_power_limit(job: Job) -> None:
     if connector.stage in FLOWING:
         over_kw = max(0.0, abs(connector.power.flow.power_kw) - limit_kw)
     wait_s = 1.0 + over_kw / _RAMP_KW_PER_S
-    job.later(wait_s, lambda now_ms: job.complete(now_ms, "Limit applied", details))
+    # What is stored holds over a power cut: the answer comes all the same, after the boot.
+    due_ms = job.now_ms + round(1000 * wait_s)
+    job.charger.agenda.at(due_ms, lambda now_ms: job.complete(now_ms, "Limit applied", details))
 
 
 def set_schedule(job: Job) -> None:
@@ -240,6 +257,8 @@ def set_schedule(job: Job) -> None:
         _refuse_discharge_slots([slot.action for slot in plan.slots])
     job.accept("Schedule accepted")
     connector.bounds.store(schedule_id, plan, now_ms)
+    if plan is None:
+        leave_plan(connector, schedule_id, now_ms)
     details: dict[str, Any] = {"schedule_id": schedule_id, "stored": plan is not None}
     if plan is not None and (change_ms := plan.next_change_ms(now_ms)) < NEVER_MS:
         details["next_change"] = utc_text(change_ms)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,11 @@ import msgspec
 from tellus.simulator.agenda import NEVER_MS
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_LOOK_AHEAD_DAYS = 9
+_ONE_DAY = timedelta(days=1)
+# A slot lasts less than a day, and one day of a zone may have been skipped altogether.
+_LOOK_BACK = timedelta(days=2)
+_LAST_DAY = date(9999, 12, 1)
+_LAST_MS = 86_400_000 * (_LAST_DAY - date(1970, 1, 1)).days
 _AS_GOOD_AS_FULL_PCT = 99.5
 
 
@@ -77,45 +82,55 @@ class Plan(NamedTuple):
     @property
     def target_or_full_pct(self) -> float:
         """Return the charge at which there is nothing to start for."""
-        return min(_AS_GOOD_AS_FULL_PCT, float(self.target_soc_pct or 100))
+        target_pct = 100 if self.target_soc_pct is None else self.target_soc_pct
+        return min(_AS_GOOD_AS_FULL_PCT, float(target_pct))
 
     def window_at(self, now_ms: int) -> Window | None:
         """Return the window in which ``now_ms`` lies."""
-        for window in self._windows(now_ms):
-            if window.start_ms <= now_ms < window.end_ms:
-                return window
-        return None
+        first = next(self._windows_after(now_ms), None)
+        return first if first is not None and first.start_ms <= now_ms else None
 
     def next_change_ms(self, now_ms: int) -> int:
         """Return when the next window begins or ends after ``now_ms``."""
-        edges = (edge for window in self._windows(now_ms) for edge in window[:2] if edge > now_ms)
-        return min(edges, default=NEVER_MS)
+        first = next(self._windows_after(now_ms), None)
+        if first is None:
+            return NEVER_MS
+        return first.start_ms if first.start_ms > now_ms else first.end_ms
 
-    def _windows(self, now_ms: int) -> list[Window]:
-        """Return the windows from yesterday to a week ahead, cut to when the plan is in force."""
-        first = self.from_ms if self.is_once else now_ms
-        windows: list[Window] = []
-        for window in sorted(_raw_windows(self, first), key=lambda one: one.start_ms):
-            if self.is_once and (
-                window.start_ms < self.from_ms or any(one.slot == window.slot for one in windows)
-            ):
-                continue
+    def _windows_after(self, now_ms: int) -> Iterator[Window]:
+        """Yield the windows that end after ``now_ms``, in order, cut to when the plan is in force.
+
+        A slot of a plan for once has one: its first that is not over when the plan begins.
+        """
+        if self.is_once:
+            each = [_raw_windows(self.zone, (slot,), self.from_ms) for slot in self.slots]
+            firsts = [window for found in each for window in islice(found, 1)]
+            windows: Iterator[Window] = iter(sorted(firsts, key=lambda one: one.start_ms))
+        else:
+            windows = _raw_windows(self.zone, self.slots, max(now_ms, self.from_ms))
+        for window in windows:
             start_ms = max(window.start_ms, self.from_ms)
             end_ms = min(window.end_ms, self.until_ms)
-            if start_ms < end_ms:
-                windows.append(Window(start_ms, end_ms, window.slot))
-        return windows
+            if start_ms >= self.until_ms:
+                return
+            if end_ms > now_ms:
+                yield Window(start_ms, end_ms, window.slot)
 
 
-def _raw_windows(plan: Plan, around_ms: int) -> Iterator[Window]:
-    today = datetime.fromtimestamp(around_ms / 1000, UTC).astimezone(plan.zone).date()
-    for ahead in range(-1, _LOOK_AHEAD_DAYS):
-        day = today + timedelta(days=ahead)
-        for slot in plan.slots:
+def _raw_windows(zone: ZoneInfo, slots: tuple[Slot, ...], after_ms: int) -> Iterator[Window]:
+    """Yield what the clock makes of the slots from ``after_ms`` on, in order."""
+    in_order = sorted(slots, key=lambda one: one.start)
+    held_s = min(max(0, after_ms), _LAST_MS) / 1000
+    day = datetime.fromtimestamp(held_s, UTC).astimezone(zone).date() - _LOOK_BACK
+    while day < _LAST_DAY:
+        for slot in in_order:
             if day.weekday() in slot.weekdays:
-                last = day if slot.start < slot.end else day + timedelta(days=1)
-                start_ms = wall_ms(day, slot.start, plan.zone)
-                yield Window(start_ms, wall_ms(last, slot.end, plan.zone), slot)
+                last = day if slot.start < slot.end else day + _ONE_DAY
+                start_ms = wall_ms(day, slot.start, zone)
+                window = Window(start_ms, wall_ms(last, slot.end, zone), slot)
+                if start_ms < window.end_ms and window.end_ms > after_ms:
+                    yield window
+        day += _ONE_DAY
 
 
 def wall_ms(day: date, clock: time, zone: ZoneInfo) -> int:

@@ -29,7 +29,7 @@ class StartOrder:
     """What a start asks for; None = no such limit.
 
     ``power_kw`` is the most that may flow, either way. ``command_id`` is empty where a stored plan
-    asks; ``end_ms`` is then when its window ends.
+    asks: ``schedule_id`` names it then, and ``end_ms`` is when its window ends.
     """
 
     command_id: str
@@ -40,6 +40,7 @@ class StartOrder:
     is_discharge: bool = False
     min_soc_pct: int | None = None
     end_ms: int | None = None
+    schedule_id: str = ""
 
     @property
     def floor_soc_pct(self) -> float:

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tellus.simulator.battery import rounded_soc_pct
+from tellus.simulator.breakdown import clear_fault, raise_fault
 from tellus.simulator.control import ControlRefused, ControlRequest
+from tellus.simulator.figures import default_figures
 from tellus.simulator.frames import detail_state, state_of
 from tellus.simulator.session import StartOrder
 from tellus.simulator.stages import Stage
@@ -14,6 +16,10 @@ from tellus.simulator.stages import Stage
 if TYPE_CHECKING:
     from tellus.simulator.connector import ConnectorTwin
     from tellus.simulator.device import ChargerTwin
+
+
+_REBOOT_S = default_figures().downtime.reboot_s
+_USUAL_FAULT = "F-0421"
 
 
 def describe(charger: ChargerTwin, *, is_online: bool) -> dict[str, Any]:
@@ -38,6 +44,8 @@ def _describe_connector(connector: ConnectorTwin) -> dict[str, Any]:
     detail = detail_state(connector)
     if detail is not None:
         shown["detail_state"] = detail
+    if connector.fault_code is not None:
+        shown["fault_code"] = connector.fault_code
     if power.is_occupied:
         shown["soc_pct"] = rounded_soc_pct(power.battery.soc_pct)
     return shown
@@ -103,12 +111,38 @@ def _online(charger: ChargerTwin, _: ConnectorTwin, __: str | None) -> None:
     charger.power_state.restore_link()
 
 
+def _reboot(charger: ChargerTwin, _: ConnectorTwin, __: str | None) -> None:
+    charger.power_state.go_down(charger.time_ms, _REBOOT_S, reason="reboot")
+
+
+def _fault(charger: ChargerTwin, connector: ConnectorTwin, value: str | None) -> None:
+    if connector.fault_code is not None:
+        raise ControlRefused(f"the connector has the fault {connector.fault_code} already")
+    code = value or _USUAL_FAULT
+    raise_fault(charger, connector, int(code) if code.isdecimal() else code, charger.time_ms)
+
+
+def _clear_fault(charger: ChargerTwin, connector: ConnectorTwin, _: str | None) -> None:
+    if connector.fault_code is None:
+        raise ControlRefused("the connector has no fault")
+    clear_fault(charger, connector, charger.time_ms)
+
+
 def _power_cut(charger: ChargerTwin, _: ConnectorTwin, __: str | None) -> None:
     charger.power_state.cut_power(charger.time_ms)
 
 
 def _reject(charger: ChargerTwin, _: ConnectorTwin, __: str | None) -> None:
     charger.faults.next_rejects += 1
+
+
+def _slow(charger: ChargerTwin, _: ConnectorTwin, value: str | None) -> None:
+    delay_s = charger.faults.figures.slow_s[1] if value is None else _read_seconds(value)
+    charger.faults.next_delays_s.append(delay_s)
+
+
+def _lose_command(charger: ChargerTwin, _: ConnectorTwin, __: str | None) -> None:
+    charger.faults.next_lost_commands += 1
 
 
 def _lose_report(charger: ChargerTwin, _: ConnectorTwin, __: str | None) -> None:
@@ -136,8 +170,13 @@ TRIGGERS: dict[str, Callable[[ChargerTwin, ConnectorTwin, str | None], None]] = 
     "stop": _stop,
     "offline": _offline,
     "online": _online,
+    "reboot": _reboot,
     "power-cut": _power_cut,
+    "fault": _fault,
+    "clear-fault": _clear_fault,
     "reject": _reject,
+    "slow": _slow,
+    "lose-command": _lose_command,
     "lose-report": _lose_report,
     "duplicate-report": _duplicate_report,
     "power-cut-next": _power_cut_next,

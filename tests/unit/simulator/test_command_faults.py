@@ -111,6 +111,38 @@ def test_power_cut__in_a_session__closes_the_books_and_a_reboot_still_completes(
     assert statuses(twin) == ["accepted", "completed"]
 
 
+@pytest.mark.parametrize("way", ["reboot", "soft_reset", "power_cut"])
+def test_command__known_before_a_restart__has_no_second_effect_after_it(way: str) -> None:
+    """What was done is remembered over a restart: the command again repeats its last report."""
+    twin = faulty()
+    order = command("clear_cache")
+    twin.execute(order, 1, START_MS)
+    if way == "power_cut":
+        twin.power_state.cut_power(twin.time_ms)
+        twin.settle()
+    else:
+        twin.execute(command(way, "cmd_r"), 1, twin.time_ms)
+    twin.advance(START_MS + 10 * 60_000)
+    assert twin.power_state.boots == 1
+    twin.execute(order, 1, twin.time_ms)
+    assert statuses(twin) == ["accepted", "completed", "completed"]
+    assert twin.desk.effects_by_id["cmd_1"] == 1
+    assert twin.desk.duplicates == 1
+
+
+def test_command__while_the_charger_is_down__is_lost_and_may_come_again() -> None:
+    """A charger that restarts hears nothing: the command has its effect when it comes again."""
+    twin = faulty()
+    twin.power_state.cut_power(twin.time_ms)
+    twin.settle()
+    start(twin)
+    twin.advance(START_MS + 100_000)
+    assert statuses(twin) == []
+    assert twin.desk.received == 0
+    start(twin)
+    assert statuses(twin) == ["accepted"]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_faulty_scenario__everything_at_once__has_no_effect_twice_and_answers_all(
     seed: int,

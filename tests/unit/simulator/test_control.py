@@ -17,8 +17,9 @@ import pytest
 
 from tellus.simulator.control import ControlRefused, ControlRequest, ControlSocket, ask_fleet
 from tellus.simulator.device import ChargerSpec
+from tellus.simulator.messages import Kind
 from tellus.simulator.triggers import obey_trigger
-from tests.unit.simulator.builders import START_MS, build_twin, command
+from tests.unit.simulator.builders import START_MS, bodies, build_twin, command
 from tests.unit.simulator.stand_in import StandIn
 from tests.unit.simulator.test_fleet import drive, until
 
@@ -51,10 +52,8 @@ def run_fleet_with(path: Path, script: Any, stand_in: StandIn | None = None, **m
             stop.set()
 
     settings = {"scenario": "quiet", "time_scale": 1.0, "duration_s": None, **more}
-    spec = ChargerSpec(sn=SN, model="TP-DC180")
-    return asyncio.run(
-        drive(server, act, chargers=[spec], control_path=path, poll_wait_s=1, **settings)
-    )
+    settings.setdefault("chargers", [ChargerSpec(sn=SN, model="TP-DC180")])
+    return asyncio.run(drive(server, act, control_path=path, poll_wait_s=1, **settings))
 
 
 def test_socket__driver_comes_and_goes__the_platform_sees_it(path: Path) -> None:
@@ -75,6 +74,26 @@ def test_socket__driver_comes_and_goes__the_platform_sees_it(path: Path) -> None
     report = run_fleet_with(path, script)
     assert report.is_clean
     assert not path.exists()
+
+
+def test_socket__all__reaches_every_charger_and_passes_over_some(path: Path) -> None:
+    """One word for a whole fleet; it is refused only if no charger at all can obey it."""
+
+    async def script(_: StandIn) -> None:
+        def tell_all(action: str) -> Any:
+            return ask_fleet(path, ControlRequest(action, "all"))
+
+        assert len(await asyncio.to_thread(ask_fleet, path, ControlRequest("list"))) == 3
+        await ask(path, "plug-in")
+        plugged = await asyncio.to_thread(tell_all, "plug-in")
+        assert [one["sn"] for one in plugged] == ["SN-2", "SN-3"]
+        assert all(not one["online"] for one in await asyncio.to_thread(tell_all, "offline"))
+        assert all(one["online"] for one in await asyncio.to_thread(tell_all, "online"))
+        with pytest.raises(ControlRefused, match="no fault"):
+            await asyncio.to_thread(tell_all, "clear-fault")
+
+    specs = [ChargerSpec(sn=f"SN-{number}", model="TP-DC180") for number in (1, 2, 3)]
+    run_fleet_with(path, script, chargers=specs)
 
 
 def test_socket__offline_and_online__nothing_is_said_between(path: Path) -> None:
@@ -190,6 +209,8 @@ def test_socket__where_another_fleet_listens__is_refused_but_a_dead_one_is_repla
         ("plug-in", "full", "no state of charge"),
         ("offline", "-1", "no time"),
         ("fail-firmware", None, "which version"),
+        ("clear-fault", None, "no fault"),
+        ("slow", "soon", "no time"),
         ("dance", None, "known: list, plug-in"),
     ],
 )
@@ -229,6 +250,112 @@ def test_trigger__for_the_next_command__strikes_once(action: str) -> None:
     assert len(sent) == expected[action]
     twin.advance(START_MS + 20_000)
     assert twin.power_state.is_dark == (action == "power-cut-next")
+
+
+def test_trigger__slow__leaves_the_next_command_lying() -> None:
+    """The next command is taken up after so many seconds; the one after that at once."""
+    twin = build_twin("TP-DC180", "quiet")
+    obey_trigger(twin, ControlRequest("slow", SN, 1, "12"))
+    twin.execute(command("clear_cache", "cmd_1"), 1, twin.time_ms)
+    twin.execute(command("clear_cache", "cmd_2"), 1, twin.time_ms)
+    assert [one.ref for one in twin.outbox if one.ref.startswith("cmd")] == ["cmd_2", "cmd_2"]
+    twin.advance(START_MS + 11_999)
+    assert len(twin.desk.effects_by_id) == 1
+    twin.advance(START_MS + 12_000)
+    assert set(twin.desk.effects_by_id) == {"cmd_1", "cmd_2"}
+
+
+def test_trigger__lose_command__the_charger_never_saw_it() -> None:
+    """A command lost on its way is unknown to the charger, and done when it is delivered again."""
+    twin = build_twin("TP-DC180", "quiet")
+    obey_trigger(twin, ControlRequest("lose-command", SN))
+    twin.execute(command("clear_cache"), 1, twin.time_ms)
+    assert (twin.desk.received, twin.desk.known_ids) == (0, [])
+    twin.execute(command("clear_cache"), 1, twin.time_ms)
+    assert twin.desk.effects_by_id == {"cmd_1": 1}
+    assert twin.desk.duplicates == 0
+
+
+def test_trigger__reboot__is_away_for_ninety_seconds() -> None:
+    """The charger restarts as by a command, and its session ends."""
+    twin = build_twin("TP-DC180", "quiet")
+    obey_trigger(twin, ControlRequest("plug-in", SN, 1, "40"))
+    twin.advance(START_MS + 120_000)
+    shown = obey_trigger(twin, ControlRequest("reboot", SN))
+    assert shown["online"] is False
+    with pytest.raises(ControlRefused, match="no power"):
+        obey_trigger(twin, ControlRequest("reboot", SN))
+    twin.advance(START_MS + 209_000)
+    assert twin.power_state.is_dark
+    twin.advance(START_MS + 211_000)
+    assert not twin.power_state.is_dark
+    assert bodies(twin.outbox, Kind.RECORD)[0]["stop_reason"] == "reboot"
+
+
+@pytest.mark.parametrize(("value", "code"), [(None, "F-0421"), ("F-0101", "F-0101"), ("411", 411)])
+def test_trigger__fault__ends_the_session_and_serves_nobody(
+    value: str | None, code: int | str
+) -> None:
+    """The session ends unfinished, state and event say fault, a start is refused until cleared."""
+    twin = build_twin("TP-DC180", "quiet")
+    obey_trigger(twin, ControlRequest("plug-in", SN, 1, "40"))
+    twin.advance(START_MS + 120_000)
+    shown = obey_trigger(twin, ControlRequest("fault", SN, 1, value))
+    assert [one["state"] for one in shown["connectors"]] == ["fault", "idle"]
+    assert (shown["connectors"][0]["fault_code"], twin.fault_code) == (code, code)
+    event = bodies(twin.outbox, Kind.EVENT)[-1]
+    assert (event["event_type"], event["data"]["fault_code"]) == ("fault", code)
+    frame = bodies(twin.outbox, Kind.TELEMETRY)[-1]
+    assert (frame["state"], frame["power"], frame.get("detail_state")) == ("fault", 0.0, None)
+    assert bodies(twin.outbox, Kind.RECORD)[0]["stop_reason"] == "fault"
+    twin.execute(command("start_charging", connector_id=1), 1, twin.time_ms)
+    assert bodies(twin.outbox, Kind.COMMAND_STATUS)[-1]["status"] == "rejected"
+    with pytest.raises(ControlRefused, match="already"):
+        obey_trigger(twin, ControlRequest("fault", SN))
+    shown = obey_trigger(twin, ControlRequest("clear-fault", SN))
+    assert (shown["connectors"][0]["state"], twin.fault_code) == ("idle", 0)
+    twin.execute(command("start_charging", "cmd_2", connector_id=1), 1, twin.time_ms)
+    twin.advance(twin.time_ms + 120_000)
+    assert twin.connectors[0].power.flow.power_kw > 0.0
+
+
+@pytest.mark.parametrize("way", ["reset_connector", "reboot"])
+def test_fault__reset_or_reboot__clears_it(way: str) -> None:
+    """What the runbooks advise helps: the connector serves again."""
+    twin = build_twin("TP-DC180", "quiet")
+    obey_trigger(twin, ControlRequest("fault", SN))
+    twin.execute(command(way, connector_id=1), 1, twin.time_ms)
+    twin.advance(twin.time_ms + 200_000)
+    assert bodies(twin.outbox, Kind.COMMAND_STATUS)[-1]["status"] == "completed"
+    assert twin.fault_code == 0
+
+
+def test_fault__vehicle_plugged_in__may_leave() -> None:
+    """A connector out of order lets its vehicle go, and the next one in once it is cleared."""
+    twin = build_twin("TP-DC180", "quiet")
+    obey_trigger(twin, ControlRequest("plug-in", SN, 1, "40"))
+    obey_trigger(twin, ControlRequest("fault", SN))
+    obey_trigger(twin, ControlRequest("plug-out", SN))
+    assert bodies(twin.outbox, Kind.EVENT)[-1]["event_type"] == "plug_out"
+    assert twin.connectors[0].stage == "available"
+    twin.take()
+    twin.advance(twin.time_ms + 600_000)
+    frames = bodies(twin.outbox, Kind.TELEMETRY)
+    assert {one["state"] for one in frames if one["connector_id"] == 1} == {"fault"}
+
+
+def test_socket__fault__the_heartbeat_says_so_until_it_is_cleared(path: Path) -> None:
+    """The platform hears at once of a fault and of its end."""
+
+    async def script(server: StandIn) -> None:
+        await ask(path, "fault", 2, "F-0203")
+        await until(lambda: server.of("heartbeat")[-1]["status"] == "fault")
+        assert server.of("heartbeat")[-1]["fault_code"] == "F-0203"
+        await ask(path, "clear-fault", 2)
+        await until(lambda: server.of("heartbeat")[-1]["status"] == "online")
+        assert server.of("heartbeat")[-1]["fault_code"] == 0
+
+    assert run_fleet_with(path, script).is_clean
 
 
 def test_trigger_command__no_fleet__says_so_and_exits_three(path: Path) -> None:

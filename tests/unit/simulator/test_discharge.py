@@ -140,6 +140,68 @@ def test_discharge__stopped_remotely__completes_both_commands() -> None:
     assert ended == ["cmd_1", "cmd_2"]
 
 
+def charging_v2g() -> ChargerTwin:
+    """Return a bidirectional charger in the middle of a charge that a remote start began."""
+    twin = build_twin(MODEL, "quiet")
+    twin.execute(command("start_charging", "cmd_s", connector_id=1), 1, START_MS)
+    connector = twin.connectors[0]
+    connector.visit = connector.visit._replace(soc_pct=60.0)
+    twin.advance(START_MS + 180_000)
+    assert connector.stage is Stage.CHARGING
+    twin.take()
+    return twin
+
+
+def said_of(twin: ChargerTwin, command_id: str) -> list[str]:
+    """Return the statuses reported for a command, in order."""
+    found = bodies(twin.outbox, Kind.COMMAND_STATUS)
+    return [one["status"] for one in found if one["command_id"] == command_id]
+
+
+def test_discharge__while_charging__ends_the_charge_and_turns_round() -> None:
+    """The charge ends with its record; then the vehicle negotiates, synchronises and gives back."""
+    twin = charging_v2g()
+    order = command("discharge", connector_id=1, discharge_power=20.0, duration=300)
+    twin.execute(order, 1, twin.time_ms)
+    twin.advance(twin.time_ms + 180_000)
+    assert twin.connectors[0].power.flow.power_kw == pytest.approx(-20.0, abs=0.01)
+    assert said_of(twin, "cmd_s") == ["completed"]
+    twin.advance(twin.time_ms + HOUR_MS)
+    assert said_of(twin, "cmd_1") == ["accepted", "completed"]
+    assert [one["energy"] > 0 for one in bodies(twin.outbox, Kind.RECORD)] == [True, False]
+
+
+@pytest.mark.parametrize("way", ["stop_charging", "power_cut", "reboot"])
+def test_discharge__that_waits_for_the_charge_to_end__is_given_up_by_what_comes_between(
+    way: str,
+) -> None:
+    """A stop or a restart before the turn fails the discharge; nothing flows out afterwards."""
+    twin = charging_v2g()
+    twin.execute(command("discharge", connector_id=1, discharge_power=20.0), 1, twin.time_ms)
+    assert twin.connectors[0].stage is Stage.STOPPING
+    if way == "power_cut":
+        twin.power_state.cut_power(twin.time_ms)
+        twin.settle()
+    elif way == "reboot":
+        twin.power_state.go_down(twin.time_ms, 90.0)
+        twin.settle()
+    else:
+        twin.execute(command(way, "cmd_2", connector_id=1), 1, twin.time_ms)
+    twin.advance(twin.time_ms + HOUR_MS // 2)
+    assert said_of(twin, "cmd_1") == ["accepted", "failed"]
+    assert said_of(twin, "cmd_s") == ["completed"]
+    assert all(one["power"] >= 0.0 for one in shown(twin))
+
+
+def test_discharge__a_second_one_before_the_turn__is_rejected() -> None:
+    """One order at a time waits for the end of a charge."""
+    twin = charging_v2g()
+    for number in (1, 2):
+        order = command("discharge", f"cmd_{number}", connector_id=1, discharge_power=20.0)
+        twin.execute(order, 1, twin.time_ms)
+    assert said_of(twin, "cmd_2") == ["rejected"]
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 10_000),

@@ -123,6 +123,19 @@ def test_firmware__bad_build__fails_and_the_old_version_runs() -> None:
     assert not twin.connectors[0].is_out_of_service
 
 
+def test_firmware__build_that_is_bad_for_some__fails_on_the_same_share_every_time() -> None:
+    """About a quarter of the chargers of that scenario cannot install it, the same in every run."""
+    failing = [
+        [
+            bool(build_twin("TP-DC60", "bad_build", sn=f"SN-{k}").failing_firmware)
+            for k in range(200)
+        ]
+        for _ in range(2)
+    ]
+    assert failing[0] == failing[1]
+    assert 30 <= sum(failing[0]) <= 70
+
+
 def test_firmware__while_charging__waits_for_the_end_of_the_session() -> None:
     """The download may run beside a session; the installation waits."""
     twin = charging()

@@ -94,6 +94,48 @@ def test_limit__before_a_session__holds_from_its_first_second() -> None:
     assert max(one["power"] for one in frames) == pytest.approx(15.0, rel=0.01)
 
 
+def test_limit__charger_offline_at_its_end__is_lifted_all_the_same() -> None:
+    """Each limit ends when it said it would, with nobody there to say so."""
+    twin = charging()
+    limit(twin, (8.0, 120.0), (15.0, 300.0))
+    assert power_after(twin, 10) == pytest.approx(8.0, rel=0.01)
+    twin.power_state.drop_link(twin.time_ms, None)
+    assert power_after(twin, 100) == pytest.approx(8.0, rel=0.01)
+    assert power_after(twin, 40) == pytest.approx(15.0, rel=0.01)
+    assert power_after(twin, 200) > 15.5
+    assert twin.power_state.is_dark
+
+
+@pytest.mark.parametrize("way", ["reboot", "power_cut"])
+def test_limit__charger_restarted_meanwhile__holds_what_still_runs(way: str) -> None:
+    """Over a restart of 90 s the lower limit ends; what is left of the higher holds after it."""
+    twin = charging()
+    limit(twin, (8.0, 60.0), (15.0, 400.0), (12.0, 0.0))
+    assert power_after(twin, 5) == pytest.approx(8.0, rel=0.01)
+    if way == "reboot":
+        twin.execute(command("reboot", "cmd_r"), 1, twin.time_ms)
+    else:
+        twin.power_state.cut_power(twin.time_ms)
+        twin.settle()
+    assert power_after(twin, 60) == 0.0
+    assert power_after(twin, 60) == 0.0
+    twin.execute(command("start_charging", "cmd_2", connector_id=1), 1, twin.time_ms)
+    assert power_after(twin, 60) == pytest.approx(15.0, rel=0.01)
+    assert power_after(twin, 220) > 15.5
+
+
+def test_limit__power_cut_before_it_was_confirmed__is_confirmed_after_the_boot() -> None:
+    """A limit that was accepted is kept over a power cut, and so it completes."""
+    twin = charging()
+    limit(twin, (8.0, 900.0))
+    twin.power_state.cut_power(twin.time_ms)
+    twin.settle()
+    power_after(twin, 100)
+    said = [one for one in bodies(twin.outbox, Kind.COMMAND_STATUS) if one["command_id"] == "cmd_l"]
+    assert [one["status"] for one in said] == ["accepted", "completed"]
+    assert twin.connectors[0].limit_kw == 8.0
+
+
 @pytest.mark.parametrize(
     "limits",
     [

@@ -91,12 +91,47 @@ def test_slot__on_the_days_of_the_change__keeps_its_wall_clock_meaning() -> None
 
 
 def test_once__from_an_effective_time__runs_its_first_window_alone() -> None:
-    """A plan of type once runs each slot once, from effective_from on."""
-    plan = plan_of(type="once", effective_from="2025-03-14T00:00:00Z")
+    """A plan of type once runs each slot once: the first that is not over at effective_from."""
+    plan = plan_of(type="once", effective_from="2025-03-14T08:00:00Z")
     assert span(plan, "2025-03-13T22:00:00Z") is None
     assert span(plan, "2025-03-14T22:00:00Z") == ("14T21:00", "15T07:00")
     assert span(plan, "2025-03-15T22:00:00Z") is None
     assert plan.next_change_ms(at("2025-03-15T08:00:00Z")) == NEVER_MS
+    under_way = plan_of(type="once", effective_from="2025-03-14T00:00:00Z")
+    assert span(under_way, "2025-03-14T06:00:00Z") == ("14T00:00", "14T07:00")
+    assert span(under_way, "2025-03-14T22:00:00Z") is None
+
+
+def test_once__slots_of_different_days__each_runs_on_its_first_such_day() -> None:
+    """Each slot of a plan for once is on its own first day, whatever the order they came in."""
+    plan = plan_of(
+        {"start": "10:00", "end": "11:00", "action": "charge", "day_of_week": ["wed", "mon"]},
+        {"start": "22:00", "end": "08:00", "action": "charge", "day_of_week": ["fri"]},
+        type="once",
+    )
+    assert span(plan, "2025-03-14T21:30:00Z") == ("14T21:00", "15T07:00")
+    assert span(plan, "2025-03-17T09:30:00Z") == ("17T09:00", "17T10:00")
+    assert plan.next_change_ms(at("2025-03-17T10:00:00Z")) == NEVER_MS
+
+
+def test_plan__that_begins_in_a_month__is_not_forgotten_until_then() -> None:
+    """However far ahead a plan begins, the charger knows when it has to look at it again."""
+    plan = plan_of(effective_from="2025-06-01T00:00:00Z")
+    assert plan.next_change_ms(at("2025-03-13T10:00:00Z")) == at("2025-06-01T00:00:00Z")
+
+
+@pytest.mark.parametrize("kind", ["once", "daily"])
+@pytest.mark.parametrize("begin", ["0001-01-01T00:00:00Z", "9999-12-30T00:00:00Z"])
+def test_plan__at_the_edge_of_time__does_no_harm(begin: str, kind: str) -> None:
+    """Dates that calendars can hardly say are stored, and looked at without a mistake."""
+    twin = build_twin("TP-DC180", "quiet")
+    order = command("set_schedule", connector_id=1, **request(type=kind, effective_from=begin))
+    twin.execute(order, 1, START_MS)
+    assert [one["status"] for one in bodies(twin.outbox, Kind.COMMAND_STATUS)] == [
+        "accepted", "completed",
+    ]  # fmt: skip
+    due_ms = plan_of(type=kind, effective_from=begin).next_change_ms(START_MS)
+    assert (due_ms < NEVER_MS) == (begin < "2025" and kind == "daily")
 
 
 def test_effective_span__cuts_the_windows() -> None:
@@ -132,14 +167,14 @@ def test_plan__that_cannot_run__is_refused(more: dict[str, Any]) -> None:
     assert [one["status"] for one in bodies(twin.outbox, Kind.COMMAND_STATUS)] == ["rejected"]
 
 
-def parked(model: str, *slots: dict[str, Any], timezone: str = "UTC") -> ChargerTwin:
+def parked(model: str, *slots: dict[str, Any], timezone: str = "UTC", **more: Any) -> ChargerTwin:
     """Return a charger with a vehicle that stays for 20 h, and a stored schedule."""
     twin = build_twin(model, "depot", 3)
     connector = twin.connectors[0]
     visit = connector.visits.visit_at(START_MS + 1000)
     connector.expect(visit._replace(soc_pct=50.0, depart_ms=START_MS + 20 * HOUR_MS))
     twin.advance(START_MS + 5000)
-    plan = request(*slots, timezone=timezone)
+    plan = request(*slots, timezone=timezone, **more)
     twin.execute(command("set_schedule", connector_id=1, **plan), 1, twin.time_ms)
     return twin
 
@@ -220,3 +255,49 @@ def test_schedule__disabled__is_removed() -> None:
     assert details == {"schedule_id": "sch_1", "stored": False}
     assert flows(twin, 1.5) == 0.0
     assert bodies(twin.outbox, Kind.RECORD) == []
+
+
+@pytest.mark.parametrize("target_soc", [0, 50])
+def test_schedule__vehicle_that_has_its_target_already__is_not_started(target_soc: int) -> None:
+    """At or above the target there is nothing to start for."""
+    twin = parked("TP-DC180", target_soc=target_soc)
+    assert flows(twin, 12.5) == 0.0
+    assert bodies(twin.outbox, Kind.RECORD) == []
+
+
+def test_schedule__charger_offline__runs_and_is_told_of_afterwards() -> None:
+    """Without any connection the slot begins and ends on time; its record is kept for later."""
+    twin = parked("TP-DC180", {"start": "11:00", "end": "11:30", "action": "charge"})
+    twin.power_state.drop_link(twin.time_ms, None)
+    twin.take()
+    assert flows(twin, 0.9) == 0.0
+    assert flows(twin, 1.1) > 5.0
+    assert flows(twin, 1.6) == 0.0
+    assert twin.power_state.is_dark
+    record = bodies(twin.outbox, Kind.RECORD)[0]
+    assert record["end_time"].startswith("2025-03-13T11:30:00")
+
+
+@pytest.mark.parametrize("hours", [1.0028, 1.2])
+def test_schedule__disabled_in_its_slot__ends_what_it_began(hours: float) -> None:
+    """A plan that holds no longer leaves no session behind, nor one that is about to begin."""
+    twin = parked("TP-DC180", {"start": "11:00", "end": "12:00", "action": "charge"})
+    flows(twin, hours)
+    assert twin.connectors[0].is_busy
+    off = request(enabled=False)
+    twin.execute(command("set_schedule", "cmd_2", connector_id=1, **off), 1, twin.time_ms)
+    assert flows(twin, hours + 0.01) == 0.0
+    assert not twin.connectors[0].is_busy
+    again = request({"start": "11:00", "end": "12:00", "action": "charge"}, timezone="UTC")
+    twin.execute(command("set_schedule", "cmd_3", connector_id=1, **again), 1, twin.time_ms)
+    assert flows(twin, hours + 0.1) > 5.0
+
+
+def test_schedule__disabled_beside_a_session_of_another_order__leaves_it_alone() -> None:
+    """A plan takes away only what it began."""
+    twin = parked("TP-DC180", {"start": "18:00", "end": "19:00", "action": "charge"})
+    twin.execute(command("start_charging", "cmd_s", connector_id=1), 1, twin.time_ms)
+    assert flows(twin, 0.1) > 5.0
+    off = request(enabled=False)
+    twin.execute(command("set_schedule", "cmd_2", connector_id=1, **off), 1, twin.time_ms)
+    assert flows(twin, 0.12) > 5.0
