@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    command_delivery,
     hot_path,
     idle_connections,
     session_read,
@@ -42,6 +43,7 @@ RUNNERS: dict[str, Runner] = {
     "idle_connections": lambda full, _: idle_connections.measure(
         (1_000, 5_000, 7_500) if full else (1_000, 5_000)
     ),
+    "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),
     "startup": lambda full, _: (
         startup.measure() + (startup.measure(per_device=180) if full else [])
     ),

@@ -11,9 +11,15 @@ from tellus.audit.service import AuditService
 from tellus.bus.memory import MemoryBus
 from tellus.bus.port import DEVICE_CHANGED
 from tellus.commands.expiry import read_lives_ms
+from tellus.commands.handover import Handover
 from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
 from tellus.config import CompatSettings, Settings
+from tellus.firmware.engine import RolloutEngine
+from tellus.firmware.model import Patience
+from tellus.firmware.releases import ReleaseCatalogue
+from tellus.firmware.rollouts import RolloutService
+from tellus.firmware.service import FirmwareService
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
@@ -25,6 +31,8 @@ from tellus.fleet.registration import RegistrationService, RegistrationSettings
 from tellus.fleet.rules import Mode
 from tellus.fleet.service import FleetService
 from tellus.fleet.sites import SiteAdministration
+from tellus.flexibility.operator_api import ControlAggregates
+from tellus.flexibility.service import ControlBounds, FlexibilityService
 from tellus.identity.keys import KeyRing, create_key_file, load_key_file
 from tellus.identity.model import DeviceTokenIssued, SecretFirstUsed, SecretOverdue
 from tellus.identity.service import IdentityService
@@ -67,6 +75,7 @@ _DAY_S = 86_400
 _PRESENCE_EVERY_S = 2.0
 _COMPACT_EVERY_S = 60.0
 _PRUNE_EVERY_S = 60.0
+_SWEEP_COMMANDS_EVERY_S = 1.0
 _NAMES = ("Default operator", "Default site")
 _SANDBOX_NAMES = ("Demo operator", "Demo site")
 
@@ -155,6 +164,7 @@ class Platform:
         self.audit = AuditService(database)
         self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
         self.records = RecordService(database, directory, self.identity.vault)
+        lives_ms = read_lives_ms(self.settings.commands.model_dump())
         self.commands = CommandService(
             database,
             directory,
@@ -163,9 +173,31 @@ class Platform:
             self.catalogue,
             self.bus,
             clock,
-            read_lives_ms(self.settings.commands.model_dump()),
+            lives_ms,
         )
+        handover = Handover(self.commands, self.bus, lives_ms)
+        self.devices.react(in_tx=handover.clear, after_commit=handover.tell)
         self.schedules = ScheduleService(database, directory, self.catalogue, self.commands)
+        bounds = ControlBounds(**self.settings.flexibility.model_dump())
+        self.flexibility = FlexibilityService(
+            database, directory, self.presence, self.catalogue, self.commands, clock, bounds
+        )
+        self.commands.aggregates = ControlAggregates(self.flexibility)
+        self._build_firmware()
+
+    def _build_firmware(self) -> None:
+        database, directory, settings = self.database, self.directory, self.settings
+        patience = Patience(
+            preparing_ms=settings.firmware.acceptance_timeout_s * SECOND_MS,
+            installing_ms=settings.firmware.return_timeout_s * SECOND_MS,
+            life_ms=settings.commands.firmware_expires_s * SECOND_MS,
+        )
+        self.releases = ReleaseCatalogue(database, directory)
+        self.firmware = FirmwareService(database, directory, self.commands, patience)
+        self.rollouts = RolloutService(database, directory, self.queries)
+        self.rollout_engine = RolloutEngine(
+            database, self.queries, self.commands, self.clock, patience
+        )
 
     def _build_edge(self) -> None:
         settings, clock = self.settings, self.clock
@@ -211,6 +243,10 @@ class Platform:
             self.records,
             self.commands,
             self.schedules,
+            self.flexibility,
+            self.releases,
+            self.firmware,
+            self.rollouts,
             self.hub,
         )
 
@@ -230,6 +266,7 @@ class Platform:
                 devices=lambda: self.directory,
                 samples=lambda: (self.telemetry.kind.stored, self.telemetry.kind.duplicates),
                 polls=lambda: self.commands.parked,
+                controls=lambda: self.flexibility.active,
                 streams=lambda: len(self.hub),
                 frames=lambda: self.hub.frames_sent,
                 connections=lambda: self.guard.register.open_count if self.guard else 0,
@@ -271,8 +308,13 @@ class Platform:
         self._run_every(_PRESENCE_EVERY_S, self._sweep_presence)
         self._run_every(_COMPACT_EVERY_S, self._compact)
         self._run_every(_PRUNE_EVERY_S, self.identity.prune_signed_answers)
+        self._run_every(0.0, self.flexibility.keep)
+        self._run_every(self.settings.firmware.turn_s, self._move_firmware)
         self._run(self.hub.run())
         self._run(self.commands.run())
+        self._run_every(_SWEEP_COMMANDS_EVERY_S, self.commands.sweep)
+        if self.settings.commands.poll_s > 0:
+            self._run_every(self.settings.commands.poll_s, self.commands.look)
         self._run(self.lag.run())
         self._run(keep_probing(self._storage_facts, self._probe))
 
@@ -284,6 +326,7 @@ class Platform:
         await self.fleet.start()
         await self.telemetry.start()
         await self.commands.start()
+        await self.flexibility.start()
 
     async def stop(self) -> None:
         """End what runs by itself, store what is owed, close the store."""
@@ -305,6 +348,10 @@ class Platform:
 
     async def _sweep_presence(self) -> None:
         await self.presence.sweep(self.clock.now_ms())
+
+    async def _move_firmware(self) -> None:
+        await self.firmware.sweep(self.clock.now_ms())
+        await self.rollout_engine.turn()
 
     async def _compact(self) -> None:
         await self.telemetry.compact()
@@ -328,40 +375,6 @@ class Platform:
                     self._recorder.crash("", work.__name__.strip("_"), error)
 
         self._run(repeat())
-
-
-class Application:
-    """The ASGI application: the API, the stream, and the pages beside them."""
-
-    def __init__(self, platform: Platform) -> None:
-        self._platform = platform
-
-    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
-        """Serve one request, stream, or the life of the server."""
-        kind = scope["type"]
-        if kind == "http":
-            path = scope["path"]
-            if path.startswith(("/v1/", "/e/")):
-                await self._platform.pipeline(scope, receive, send)
-            else:
-                await self._platform.site(scope, receive, send)
-        elif kind == "websocket":
-            await self._platform.streams(scope, receive, send)
-        elif kind == "lifespan":
-            await self._live(receive, send)
-
-    async def _live(self, receive: Any, send: Any) -> None:
-        await receive()
-        try:
-            await self._platform.start()
-        except Exception as error:  # noqa: BLE001 - told to whoever serves, who ends the process
-            self._platform.start_failure = error
-            await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._platform.stop()
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 def _leniency(compat: CompatSettings) -> Callable[[str], bool]:

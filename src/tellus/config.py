@@ -13,12 +13,20 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+)
+
+from tellus.config_features import (
+    CommandSettings,
+    FirmwareSettings,
+    FlexibilitySettings,
+    PresenceSettings,
+    Section,
 )
 
 PREFIX = "TELLUS_"
@@ -41,11 +49,7 @@ class ConfigurationError(Exception):
     """The configuration cannot be used; the message names the setting."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ServerSettings(_Section):
+class ServerSettings(Section):
     """Where and how the platform listens."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
@@ -92,7 +96,7 @@ class ServerSettings(_Section):
         return tuple(network if "/" in entry else entry for entry, network in networks)
 
 
-class RegistrationSettings(_Section):
+class RegistrationSettings(Section):
     """How chargers come to the platform."""
 
     mode: Literal["open", "allowlist"] = Field(
@@ -107,13 +111,13 @@ class RegistrationSettings(_Section):
     )
 
 
-class LimitSettings(_Section):
+class LimitSettings(Section):
     """Rate limits."""
 
     scale: float = Field(default=1.0, gt=0, description="Multiplies every rate limit.")
 
 
-class StorageSettings(_Section):
+class StorageSettings(Section):
     """The store."""
 
     readers: int = Field(default=2, ge=1, le=32, description="Threads that serve queries.")
@@ -122,44 +126,7 @@ class StorageSettings(_Section):
     )
 
 
-class PresenceSettings(_Section):
-    """When a device counts as online."""
-
-    offline_after_s: int = Field(
-        default=90, ge=5, description="Silence after which it is offline (s)."
-    )
-    start_grace_s: int = Field(
-        default=120,
-        ge=0,
-        description="Time after a start in which no device is marked offline (s).",
-    )
-
-
-class CommandSettings(_Section):
-    """How long commands wait for their charger."""
-
-    start_expires_s: int = Field(default=120, ge=1, description="Life of a start (s).")
-    stop_expires_s: int = Field(default=3_600, ge=1, description="Life of a stop (s).")
-    discharge_expires_s: int = Field(default=120, ge=1, description="Life of a discharge (s).")
-    power_limit_expires_s: int = Field(
-        default=900, ge=1, description="Longest life of a power limit on its way (s)."
-    )
-    schedule_expires_s: int = Field(default=604_800, ge=1, description="Life of a schedule (s).")
-    firmware_expires_s: int = Field(
-        default=604_800, ge=1, description="Life of a firmware upgrade on its way (s)."
-    )
-    configuration_expires_s: int = Field(
-        default=604_800, ge=1, description="Life of a configuration profile on its way (s)."
-    )
-    fetch_logs_expires_s: int = Field(
-        default=3_600, ge=1, description="Life of a request for logs (s)."
-    )
-    diagnostic_expires_s: int = Field(
-        default=120, ge=1, description="Life of any other diagnostic command (s)."
-    )
-
-
-class StreamSettings(_Section):
+class StreamSettings(Section):
     """Live telemetry."""
 
     cadence_s: float = Field(
@@ -174,7 +141,7 @@ class StreamSettings(_Section):
     )
 
 
-class CompatSettings(_Section):
+class CompatSettings(Section):
     """What deviations of chargers are admitted."""
 
     mode: Literal["strict", "lenient"] = Field(
@@ -185,7 +152,7 @@ class CompatSettings(_Section):
     )
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """What is written to the log."""
 
     level: Literal["debug", "info", "warning", "error"] = Field(
@@ -194,7 +161,7 @@ class LogSettings(_Section):
     format: Literal["json", "console"] = Field(default="json", description="How lines are written.")
 
 
-class InstanceSettings(_Section):
+class InstanceSettings(Section):
     """What this installation is."""
 
     region: str = Field(
@@ -220,6 +187,8 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
     presence: PresenceSettings = PresenceSettings()
     commands: CommandSettings = CommandSettings()
+    flexibility: FlexibilitySettings = FlexibilitySettings()
+    firmware: FirmwareSettings = FirmwareSettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()
     log: LogSettings = LogSettings()

@@ -12,7 +12,10 @@ from tests.server import Device, RunningServer
 
 
 class Charger:
-    """One charger with one connector, over the device API alone."""
+    """One charger over the device API alone; it charges at its first connector.
+
+    It polls for that one; what is for others, or for the charger as a whole, comes with heartbeats.
+    """
 
     def __init__(self, server: RunningServer, device: Device) -> None:
         self.device_id = device.device_id
@@ -25,9 +28,11 @@ class Charger:
         )
 
     def report(self) -> None:
-        """Send a heartbeat and a sample."""
+        """Send a heartbeat and a sample; carry out what comes with the heartbeat's answer."""
         now = _now()
-        self._send("heartbeat", {"timestamp": now, "status": "online", "fault_code": 0})
+        beat = {"timestamp": now, "status": "online", "fault_code": 0}
+        for command in self._send("heartbeat", beat)["commands"]:
+            self._carry_out(command)
         self._send("telemetry", {
             "timestamp": now, "connector_id": 1, "state": "charging", "voltage": 402.5,
             "current": 75.0, "power": 30.2, "energy_delivered": 4.5, "soc": 55,
@@ -43,11 +48,7 @@ class Charger:
             ).raise_for_status()
             command = answer.json()["data"]
             if command is not None:
-                self.done.append(command["command"])
-                for status in ("accepted", "completed"):
-                    self._send("command-status", {
-                        "command_id": command["command_id"], "status": status, "timestamp": _now(),
-                    })  # fmt: skip
+                self._carry_out(command)
 
     def stop(self) -> None:
         """Let ``work`` end."""
@@ -57,8 +58,16 @@ class Charger:
         """Close the connections."""
         self._http.close()
 
-    def _send(self, what: str, body: dict[str, Any]) -> None:
-        self._http.post(f"/v1/device/{what}", json=body).raise_for_status()
+    def _carry_out(self, command: dict[str, Any]) -> None:
+        self.done.append(command["command"])
+        for status in ("accepted", "completed"):
+            self._send("command-status", {
+                "command_id": command["command_id"], "status": status, "timestamp": _now(),
+            })  # fmt: skip
+
+    def _send(self, what: str, body: dict[str, Any]) -> Any:
+        answer = self._http.post(f"/v1/device/{what}", json=body).raise_for_status()
+        return answer.json()["data"]
 
 
 def _now() -> str:
@@ -66,9 +75,9 @@ def _now() -> str:
 
 
 @contextlib.contextmanager
-def working_charger(server: RunningServer) -> Iterator[Charger]:
+def working_charger(server: RunningServer, device: Device | None = None) -> Iterator[Charger]:
     """A charger at work for the length of a block; what went wrong with it is raised at the end."""
-    charger = Charger(server, server.register(model="TP-AC22"))
+    charger = Charger(server, device or server.register(model="TP-AC22"))
     charger.report()
     errors: list[BaseException] = []
 

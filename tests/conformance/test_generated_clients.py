@@ -18,6 +18,8 @@ from tests.conformance.toolchain import (
 )
 from tests.server import Client, RunningServer
 
+CONTROLLED = "TP-DC180-V2G"
+
 pytestmark = pytest.mark.slow
 
 
@@ -94,6 +96,46 @@ def test_quickstart__client_generated_from_the_published_file__works_unchanged(
     assert found["queued"] == "queued"
     assert found["status"] == "completed"
     assert "start_charging" in charger.done
+
+
+@pytest.fixture
+def fleet(server: RunningServer) -> Iterator[tuple[Client, Charger]]:
+    """A client whose whole fleet is one charger that can discharge a vehicle, at work."""
+    operator_id = server.create_operator("Control")
+    site_id = server.create_site(operator_id)
+    token = server.provision("SN-CONTROL", site_id, CONTROLLED)
+    device = server.register("SN-CONTROL", CONTROLLED, token)
+    with working_charger(server, device) as working:
+        yield server.create_client(operator_id), working
+
+
+def test_control__client_generated_from_the_published_file__does_all_of_it(
+    server: RunningServer, fleet: tuple[Client, Charger], programs: Path, tmp_path: Path
+) -> None:
+    """Every published control operation reaches its charger and is followed to its end.
+
+    Controls of a fleet are over with their duration; then they say what became of each charger.
+    """
+    client, charger = fleet
+    _generate(programs, published_file(), tmp_path, "published_client")
+    output = run(
+        [programs / "python", SCRIPTS / "control_generated.py", "published_client"],
+        tmp_path,
+        _environment(server, client, charger)
+        | {"PYTHONPATH": str(tmp_path), "OPERATOR_ID": client.operator_id},
+    )
+    found = _last_json(output)
+    for name in ("start", "stop", "discharge"):
+        assert found[name] == ["queued", "completed"], name
+    for target_type in ("site", "operator", "all"):
+        control = found[target_type]
+        assert (control["answered"], control["status"]) == ("executing", "completed")
+        assert control["under_way"] == "accepted"
+        targets = [(one["device_id"], one["status"]) for one in control["targets"]]
+        assert targets == [(charger.device_id, "completed")]
+    assert set(charger.done) == {
+        "start_charging", "stop_charging", "discharge", "set_schedule", "set_power_limit",
+    }  # fmt: skip
 
 
 def test_own_document__both_generators__read_it_whole(

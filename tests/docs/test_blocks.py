@@ -13,6 +13,8 @@ RUN = {
     "docs/how-to/back-up-and-restore.md": "test_how_to.py",
     "docs/how-to/import-and-replay.md": "test_how_to.py",
     "docs/how-to/operate.md": "test_how_to.py",
+    "docs/how-to/rehearse-failures.md": "test_how_to.py",
+    "docs/how-to/roll-out-firmware.md": "test_how_to.py",
 }
 """Documents whose blocks are run, and by which file."""
 

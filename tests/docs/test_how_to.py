@@ -42,6 +42,17 @@ def test_connect_a_charger__as_printed__takes_it_from_provisioning_to_rotation(
     assert outcomes == ["stored", "stored", "rejected"]
 
 
+def test_rehearse_failures__as_printed__shows_the_fault_and_the_refusal(
+    reader_folder: Path,
+) -> None:
+    """A fleet of its own is told to break down and to refuse, and the platform says so."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "rehearse-failures.md", "sh"), reader_folder)
+    assert '"F-0203"' in find(steps, "clear-fault")
+    refused = find(steps, "clear_cache")
+    assert re.search(r'"reason": ?"rejected"', refused), refused
+    assert "acknowledged" in find(steps, "kill")
+
+
 def test_tls_and_proxies__as_printed__answers_over_tls(reader_folder: Path) -> None:
     """The trial of direct TLS serves with the certificate made for it, and ends."""
     steps = paste_into_shell(read_blocks(HOW_TO / "tls-and-proxies.md", "sh"), reader_folder)
@@ -123,3 +134,19 @@ def test_how_to__sample_of_tellus_toml__can_be_used(block: Block, tmp_path: Path
     file = tmp_path / "tellus.toml"
     file.write_text(block.text)
     check_exposure(load_configuration(environment={}, file=file).settings)
+
+
+def test_roll_out_firmware__as_printed__plans_follows_and_ends_a_rollout(
+    reader_folder: Path,
+) -> None:
+    """Releases are added, one charger is upgraded alone, a rollout is planned, seen and ended."""
+    blocks = read_blocks(HOW_TO / "roll-out-firmware.md", "sh")
+    steps = paste_into_shell(blocks, reader_folder)
+    assert re.search(r"rel_\w+ +3\.2\.0 ", find(steps, "tellus firmware release list"))
+    behind = json.loads(find(steps, "/v1/operator/firmware/models"))["data"]["items"]
+    assert [item["latest_version"] for item in behind if "latest_version" in item] == ["3.2.0"]
+    upgraded = find(steps, "DEVICE=$(")
+    assert '"status":"queued"' in upgraded.replace(" ", "")
+    assert re.search(r"dvc_\w+ +TP-DC180 ", find(steps, "rollout devices $ROLLOUT\n"))
+    assert "Contactor feedback" in find(steps, "rollout show $ROLLOUT")
+    assert re.search(r"status +cancelled", find(steps, "rollout cancel $ROLLOUT"))

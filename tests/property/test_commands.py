@@ -22,6 +22,7 @@ from hypothesis.stateful import (
 from msgspec.structs import replace
 
 from tellus.commands import desk, rules, store
+from tellus.commands.handing import Asking, hand_out
 from tellus.commands.model import (
     DEVICE_LEVEL,
     DISCHARGE,
@@ -138,6 +139,7 @@ class CommandMachine(RuleBasedStateMachine):
             START: {START, DISCHARGE},
             DISCHARGE: {DISCHARGE},
             "run_self_test": {START, DISCHARGE},
+            FIRMWARE_UPGRADE: {START, DISCHARGE},
         }.get(newer.command, set())
         found: dict[str, int] = {}
         for command_id in self.order:
@@ -153,7 +155,7 @@ class CommandMachine(RuleBasedStateMachine):
     @rule(connector_id=st.sampled_from([None, 1, 2]))
     def fetch(self, connector_id: int | None) -> None:
         before = rules.moments_of(store.list_queued(self.tx, DEVICE))
-        leased = self.run(desk.hand_out(DEVICE, connector_id, self.now_ms))
+        leased = self.hand_out(connector_id)
         places = {1, 2, DEVICE_LEVEL} if connector_id is None else {connector_id, DEVICE_LEVEL}
         due = before is not None and any(
             before.due_ms.get(place, self.now_ms + 1) <= self.now_ms for place in places
@@ -163,6 +165,14 @@ class CommandMachine(RuleBasedStateMachine):
         for command in leased:
             self.check_delivery(command)
             self.leases_ms.setdefault(command.command_id, []).append(self.now_ms)
+
+    def hand_out(self, connector_id: int | None) -> list[Command]:
+        """Run the hand-out of one who asks; what it answers, and what memory learns."""
+        self.reported = ""
+        handed = hand_out([Asking(DEVICE, connector_id, self.now_ms, None)], self.tx)
+        (leased,) = handed.answer
+        self.change = desk.Change(leased, DEVICE, handed.queues[DEVICE])
+        return leased
 
     def check_delivery(self, command: Command) -> None:
         earlier = self.leases_ms.get(command.command_id, [])

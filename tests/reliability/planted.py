@@ -15,7 +15,10 @@ from typing import Any
 import apsw
 
 from tellus import app
+from tellus.bus.memory import MemoryBus
 from tellus.cli import main, serve
+from tellus.commands import service
+from tellus.commands.service import CommandService
 from tellus.fleet import events
 from tellus.storage import sqlite_connection, sqlite_writer
 from tellus.storage.sqlite_batch import Queued, apply_batch
@@ -101,13 +104,48 @@ def start_slowly() -> None:
 
 def drop_samples() -> None:
     """Store all but every twentieth sample, and say nothing."""
-    genuine = store.append_samples
     numbers = itertools.count()
 
-    def append(tx: Any, samples: Sequence[Any]) -> int:
-        return genuine(tx, [sample for sample in samples if next(numbers) % 20])
+    def forgetful(genuine: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda tx, samples: genuine(tx, [one for one in samples if next(numbers) % 20])
 
-    replace_part(store, "append_samples", append)
+    for name in ("append_samples", "append_samples_told"):
+        replace_part(store, name, forgetful(getattr(store, name)))
+
+
+def look_at_the_clock_late() -> None:
+    """Look for polls whose time has come every four seconds instead of four times a second."""
+    replace_part(service, "SLOT_S", 4.0)
+
+
+def mute_the_bus() -> None:
+    """Take every message for the bus and deliver none."""
+    replace_part(MemoryBus, "publish", lambda _bus, _topic, _keys: None)
+
+
+def issue_elsewhere() -> None:
+    """Let commands be issued by another service over the same store, with no word to this one.
+
+    So it is between two processes whose bus is silent: neither shares memory with the other.
+    """
+    mute_the_bus()
+    genuine = app.Platform._build_features
+
+    def build(platform: Any) -> None:
+        genuine(platform)
+        here = platform.commands
+        elsewhere = CommandService(
+            here._database,
+            here._directory,
+            here._fleet,
+            here._presence,
+            here._catalogue,
+            platform.bus,
+            here._clock,
+        )
+        here.issue_command = elsewhere.issue_command
+
+    replace_part(app.Platform, "_build_features", build)
 
 
 FAULTS = {
@@ -122,6 +160,9 @@ FAULTS = {
         drop_samples,
         forget_the_polls,
         start_slowly,
+        look_at_the_clock_late,
+        mute_the_bus,
+        issue_elsewhere,
     )
 }
 

@@ -1,13 +1,12 @@
 """Every operation by every caller on own, foreign and absent resources, made from the route rows.
 
 A row gives method, path, audience and scope; what it cannot give, a valid body, stands in `BODIES`
-below, and a query that an operation cannot do without in `QUERIES`. A row that needs an entry there
-and has none stops the matrix with a message that says what to add.
+of `tenant_requests.py`, and a query that an operation cannot do without in `QUERIES`. A row that
+needs an entry there and has none stops the matrix with a message that says what to add.
 """
 
-import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -18,17 +17,16 @@ from tellus.kernel.call import Audience, Nothing
 from tellus.surfaces.routes import Answer, Route
 from tests.contract.client import Refused, Reply
 from tests.contract.stream import open_stream
+from tests.reliability import tenant_requests
+from tests.reliability.tenant_requests import BODIES, QUERIES, prepare
 from tests.reliability.tenants import (
     ABSENT,
     KINDS,
     TARGETS,
     Caller,
     World,
-    now_text,
-    record_body,
 )
 
-Fill = Callable[[str], str]
 Outcome = tuple[int, int | None]
 
 SUCCESS: Outcome = (200, 0)
@@ -40,87 +38,10 @@ EXPIRED: Outcome = (401, 2002)
 FORBIDDEN: Outcome = (403, 2003)
 NOT_FOUND: Outcome = (404, 3001)
 
-_SAMPLE = {
-    "connector_id": 1,
-    "state": "idle",
-    "voltage": 230.0,
-    "current": 0.0,
-    "power": 0.0,
-    "energy_delivered": 0.0,
-}
-
-
-def _sample() -> dict[str, Any]:
-    return {"timestamp": now_text(), **_SAMPLE}
-
-
-def _event() -> dict[str, Any]:
-    return {"timestamp": now_text(), "event_type": "plug_in", "data": {}, "connector_id": 1}
-
-
-def _record() -> dict[str, Any]:
-    return record_body(f"rec-{secrets.token_hex(8)}")
-
-
-def _heartbeat() -> dict[str, Any]:
-    return {"timestamp": now_text(), "status": "online", "fault_code": 0}
-
-
-BODIES: dict[str, Callable[[Fill], Any]] = {
-    "sendHeartbeat": lambda _: _heartbeat(),
-    "uploadTelemetry": lambda _: _sample(),
-    "uploadTelemetryBatch": lambda _: {"items": [_sample()]},
-    "reportEvent": lambda _: _event(),
-    "reportEventBatch": lambda _: {"items": [_event()]},
-    "uploadChargingRecord": lambda _: _record(),
-    "uploadChargingRecordBatch": lambda _: {"items": [_record()]},
-    "reportCommandStatus": lambda fill: {
-        "command_id": fill("command_id"),
-        "status": "accepted",
-        "timestamp": now_text(),
-    },
-    "reportFirmwareStatus": lambda _: {"firmware_version": "3.2.0", "status": "downloading"},
-    "startCharging": lambda _: {"charge_power": 11},
-    "stopCharging": lambda _: {"reason": "user_request"},
-    "setSchedule": lambda _: {
-        "schedule_id": "nightly",
-        "enabled": True,
-        "type": "daily",
-        "time_slots": [{"start": "22:00", "end": "06:00", "action": "charge"}],
-    },
-    "startDischarging": lambda _: {"discharge_power": 5},
-    "issueDiagnosticCommand": lambda _: {"command": "reboot"},
-    "createOperator": lambda _: {"name": "Another"},
-    "createClient": lambda fill: {"operator_id": fill("operator_id"), "scopes": ["read"]},
-    "updateClient": lambda _: {"name": "Renamed"},
-    "rotateClientSecret": lambda _: {"overlap_s": 60},
-    "createServiceAccount": lambda _: {"name": "Another", "scopes": ["org:write"]},
-    "rotateServiceAccountSecret": lambda _: {"revoke_tokens": False},
-    "rotateSigningKey": lambda _: {"revoke_tokens": False},
-    "createSite": lambda fill: {"operator_id": fill("operator_id"), "name": "Another"},
-    "updateSite": lambda _: {"name": "Renamed"},
-    "provisionDevice": lambda fill: {
-        "sn": f"SN-{secrets.token_hex(8)}",
-        "site_id": fill("site_id"),
-    },
-    "updateDevice": lambda fill: {"site_id": fill("site_id")},
-    "openReclaim": lambda _: {"window_s": 60},
-}
-"""A valid body for each operation that takes one; `fill` gives the id of what it names."""
-
-QUERIES: dict[str, dict[str, Any]] = {
-    "fetchCommand": {"connector_id": 1, "wait": 1},
-    "deleteSchedule": {"schedule_id": "nightly"},
-    "subscribeTelemetry": {"devices": "dvc_1"},
-}
-"""A query for each operation that cannot do without one."""
-
-FIRST: dict[str, str] = {"deleteSchedule": "setSchedule"}
-"""What has to be done, on the same path, before an operation can succeed once more."""
-
 _PATH_NUMBERS = {"connector_id": "1"}
 _SPOILT = {"page": "0", "size": "0", "wait": "0", "include": "nonsense", "devices": "%"}
 _SPOILT["schedule_id"] = ""
+_USED_UP = (["command_id"], ["control_id"], ["rollout_id"])
 _VOLATILE = frozenset({"date", "x-request-id"})
 
 
@@ -197,9 +118,9 @@ def what_is_missing(routes: Sequence[Route]) -> list[str]:
             continue
         name = route.operation_id
         if route.request is not Nothing and name not in BODIES:
-            missing.append(f"{name}: add a valid body to BODIES in {__name__}")
+            missing.append(f"{name}: add a valid body to BODIES in {tenant_requests.__name__}")
         missing += [
-            f"{name}: add the query {one.name} to QUERIES in {__name__}"
+            f"{name}: add the query {one.name} to QUERIES in {tenant_requests.__name__}"
             for one in msgspec.structs.fields(route.query)
             if one.required and one.name not in QUERIES.get(name, {})
         ]
@@ -301,7 +222,7 @@ def ask(world: World, cell: Cell) -> Reply:
     name = cell.slot.partition(" ")[2]
     fresh = route.method != "GET" and expected(cell) == SUCCESS
     names = [part for part in parameters_of(route) if part not in _PATH_NUMBERS]
-    fresh = fresh and (route.audience is Audience.ADMIN or names == ["command_id"])
+    fresh = fresh and (route.audience is Audience.ADMIN or names in _USED_UP)
     values = _PATH_NUMBERS | world.resources(names, cell.caller.home, fresh=fresh)
     if place == "path":
         if cell.target == ABSENT:
@@ -322,10 +243,9 @@ def ask(world: World, cell: Cell) -> Reply:
         fields = route.query.__struct_fields__
         query |= {key: value for key, value in _SPOILT.items() if key in fields}
     target = route.path.format(**values) + ("?" + urlencode(query) if query else "")
-    if route.operation_id in FIRST and expected(cell) == SUCCESS:
-        first = FIRST[route.operation_id]
+    if expected(cell) == SUCCESS:
         owner = world.contract.operator(world.clients[f"{cell.caller.home[0]} read write"].token)
-        owner.post(route.path.format(**values), BODIES[first](fill), expect=200)
+        prepare(owner, route.operation_id, route.path.format(**values), fill)
     if cell.way == "spoilt" and body is not None:
         return world.contract.raw(route.method, target, b'{"', headers=cell.caller.headers)
     return world.contract.request(route.method, target, json=body, headers=cell.caller.headers)

@@ -1,14 +1,17 @@
 """Two tenants with all that can be owned, and everybody who may try to get at it."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
+from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.server import Client, Device, RunningServer
 
 ABSENT = "absent"
@@ -49,6 +52,8 @@ class Place:
     site_id: str
     device: Device
     command_id: str = ""
+    control_id: str = ""
+    rollout_id: str = ""
     record_id: str = ""
 
 
@@ -70,17 +75,16 @@ class World:
             if name[0] == tenant:
                 device = place.device
                 found += [place.operator_id, place.site_id, device.device_id, device.sn]
-                found += [place.command_id, place.record_id]
+                found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
         """The id of what ``target`` owns; a ``fresh`` one may be spoilt by the request."""
         if target == ABSENT:
             return {"sn": "SN-"}.get(kind, kind.removesuffix("_id") + "_") + secrets.token_hex(10)
-        if fresh and kind == "command_id":
-            return self._issue_command(self.places[target])
         if fresh or kind in _ADMINISTERED:
-            return self._make(kind, self.places[target])
+            make = self._makers.get(kind, partial(self._make, kind))
+            return make(self.places[target])
         place = self.places[target]
         if kind == "device_id":
             return place.device.device_id
@@ -95,6 +99,8 @@ class World:
         return found
 
     def _make(self, kind: str, place: Place) -> str:
+        if kind == "operator_id":
+            return place.operator_id
         if kind == "device_id":
             return self.server.register().device_id
         if kind == "site_id":
@@ -105,16 +111,34 @@ class World:
         if kind == "service_account_id":
             made = self._post("service-accounts", name="spare", scopes=["org:write"])
             return made["service_account_id"]
-        if kind == "operator_id":
-            return place.operator_id
         return self._client(place.operator_id)[kind]
+
+    def operator_of(self, place: Place) -> ContractClient:
+        """The operator surface as a client of both scopes of the place's tenant has it."""
+        tenant = next(name[0] for name, other in self.places.items() if other is place)
+        return self.contract.operator(self.clients[f"{tenant} read write"].token)
+
+    @property
+    def _makers(self) -> dict[str, Callable[[Place], str]]:
+        """What makes a fresh one of the kinds that take more than a call."""
+        model = f"M-{secrets.token_hex(8)}"
+        return {
+            "release_id": lambda _: add_release(self.admin, RUNNING, model),
+            "command_id": self._issue_command,
+            "control_id": lambda place: issue_control(self, place),
+            "rollout_id": self._begin_rollout,
+        }
 
     def _issue_command(self, place: Place) -> str:
         """Issue a stop for a connector, which may always be given; return its id."""
-        tenant = next(name[0] for name, other in self.places.items() if other is place)
-        operator = self.contract.operator(self.clients[f"{tenant} read write"].token)
+        operator = self.operator_of(place)
         target = f"/v1/operator/devices/{place.device.device_id}/connectors/1/stop"
         return str(operator.post(target, expect=200).data["command_id"])
+
+    def _begin_rollout(self, place: Place) -> str:
+        """Roll a release out to another charger of the place's site; return the rollout's id."""
+        device = _add_charger(self.server, place.site_id)
+        return begin_rollout(self.operator_of(place), device.device_id)
 
     def _client(self, operator_id: str) -> dict[str, str]:
         return self._post("clients", operator_id=operator_id, scopes=["read"])
@@ -123,8 +147,10 @@ class World:
         return self.admin.post(f"/v1/admin/{path}", body, expect=200).data
 
 
-_ADMINISTERED = frozenset({"client_id", "secret_id", "service_account_id", "sn"})
-KINDS = frozenset({"device_id", "site_id", "command_id", "operator_id"}) | _ADMINISTERED
+_ADMINISTERED = frozenset({"client_id", "secret_id", "service_account_id", "sn", "release_id"})
+KINDS = _ADMINISTERED | {
+    "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
+}  # fmt: skip
 """The kinds of resources that a path, query or body may name."""
 
 
@@ -144,10 +170,9 @@ def build_world(server: RunningServer, *, admins: bool = True) -> World:
         for scopes in (("read", "write"), ("read",), ("write",)):
             clients[f"{tenant} {' '.join(scopes)}"] = server.create_client(operator_id, scopes)
         for name in names:
-            sn = f"SN-{secrets.token_hex(8)}"
-            enrolment = server.provision(sn, site_id, model=_MODEL)
-            device = server.register(sn, model=_MODEL, enrolment=enrolment)
-            places[name] = Place(operator_id, site_id, device)
+            places[name] = Place(operator_id, site_id, _add_charger(server, site_id))
+    for firmware_version in (RUNNING, NEWER):
+        add_release(admin, firmware_version, _MODEL)
     world = World(server, contract, admin, places, clients)
     for name, place in places.items():
         _furnish(world, name, place)
@@ -165,6 +190,27 @@ def _furnish(world: World, name: str, place: Place) -> None:
     operator = world.contract.operator(world.clients[f"{name[0]} read write"].token)
     target = f"/v1/operator/devices/{place.device.device_id}/connectors/2/start"
     place.command_id = operator.post(target, expect=200).data["command_id"]
+    place.control_id = issue_control(world, place)
+    place.rollout_id = world.resource("rollout_id", name, fresh=True)
+
+
+def _add_charger(server: RunningServer, site_id: str) -> Device:
+    """A charger of a site, registered with its enrolment token."""
+    sn = f"SN-{secrets.token_hex(8)}"
+    enrolment = server.provision(sn, site_id, model=_MODEL)
+    return server.register(sn, model=_MODEL, enrolment=enrolment)
+
+
+def issue_control(world: World, place: Place) -> str:
+    """Limit the chargers of a place's site for an hour; return the control's id."""
+    body = {
+        "target_type": "site",
+        "target_ids": [place.site_id],
+        "command": "set_power_limit",
+        "params": {"power_limit_percent": 90, "duration": 3_600},
+    }
+    answer = world.operator_of(place).post("/v1/operator/control/flexibility", body, expect=200)
+    return str(answer.data["control_id"])
 
 
 def record_body(record_id: str) -> dict[str, Any]:

@@ -35,6 +35,7 @@ COMMANDS: Final = {
     "clients": _Place("clients", "clients", "Create, change and revoke clients."),
     "sites": _Place("sites", "sites", "Create, list and change sites."),
     "devices": _Place("devices", "devices", "Provision, list, move and delete chargers."),
+    "firmware": _Place("firmware", "firmware", "Keep releases; plan and steer rollouts."),
     "service-accounts": _Place(
         "accounts", "service_accounts", "Create, list and revoke service accounts."
     ),

@@ -26,8 +26,8 @@ _TIMEOUT_S: Final = 75.0
 _SUCCESS: Final = range(200, 300)
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 _NO_CLIENT: Final = (
-    "Which client? Set TELLUS_BASE_URL, TELLUS_CLIENT_ID and TELLUS_CLIENT_SECRET,"
-    " or call as the administrator with --as admin"
+    "Which client? Set TELLUS_BASE_URL, TELLUS_CLIENT_ID and TELLUS_CLIENT_SECRET"
+    " (tellus api calls as the administrator with --as admin)"
 )
 
 
@@ -117,14 +117,19 @@ async def _call(
 async def _log_in(role: str, data_dir: Path | None) -> tuple[str, str | None]:
     """Return where the platform answers and a token for the role."""
     if role == "client":
-        return await _log_in_client(data_dir)
+        return await log_in_client(data_dir)
     if role == "admin":
         access = find_access(data_dir)
         return access.base_url, await _admin_token(access)
     return _public_url(data_dir), None
 
 
-async def _log_in_client(data_dir: Path | None) -> tuple[str, str]:
+async def log_in_client(data_dir: Path | None) -> tuple[str, str]:
+    """Return where the platform answers and a token of the client that the environment names.
+
+    Raises:
+        CommandFailed: it names none, or the platform refuses it.
+    """
     wanted = CLIENT if data_dir is not None else (BASE_URL, *CLIENT)
     found = find_variables(wanted)
     if found is None:

@@ -14,13 +14,14 @@ from typing import Any
 import click
 import uvloop
 
-from tellus.app import Application, Platform
+from tellus.app import Platform
 from tellus.audit.model import PLATFORM
 from tellus.config import ConfigurationError, Settings, load_configuration
 from tellus.identity.keys import KeyFileRefused
 from tellus.identity.model import AdminScope, IssuedAccountSecret
 from tellus.logs import LogRecorder, configure_logs, log_event
 from tellus.storage.refusals import StorageRefused
+from tellus.surfaces.application import Application
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.limits import GuardLimits
 from tellus.surfaces.guard.server import GuardServer, ServerStartError, TlsFiles, build_server

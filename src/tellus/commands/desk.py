@@ -15,9 +15,9 @@ from tellus.commands import repeats, rules, store
 from tellus.commands.model import (
     DEVICE_LEVEL,
     LEASE_MS,
+    PLATFORM,
     Command,
     Effect,
-    FirmwareReport,
     Issued,
     Moments,
     Phase,
@@ -66,14 +66,31 @@ class Order(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What an operation answers, and when its device's queue needs attention next."""
+    """What an operation answers, and when its device's queue needs attention next.
+
+    ``firmware_version`` is there where the device turned out to run another one.
+    """
 
     answer: Any
     device_no: int
     moments: Moments | None
+    firmware_version: str | None = None
+
+    @property
+    def queues(self) -> Mapping[int, Moments | None]:
+        """Return when the device's queue needs attention next, by device."""
+        return {self.device_no: self.moments}
+
+
+class Handed(NamedTuple):
+    """What each of a group was handed out, and when the queues of their devices need attention."""
+
+    answer: list[list[Command]]
+    queues: Mapping[int, Moments | None]
 
 
 Operation = Callable[[Tx], Change]
+GroupOperation = Callable[[Tx], Handed]
 
 
 class Desk:
@@ -85,13 +102,18 @@ class Desk:
 
     name = "commands"
 
-    def __init__(self, pending: Pending, bus: Bus) -> None:
+    def __init__(
+        self, pending: Pending, bus: Bus, note_firmware: Callable[[int, str], None]
+    ) -> None:
         self._pending = pending
         self._bus = bus
+        self._note_firmware = note_firmware
 
-    def apply_many(self, tx: Tx, operations: Sequence[Operation]) -> list[Change | ApiError]:
+    def apply_many(
+        self, tx: Tx, operations: Sequence[Operation | GroupOperation]
+    ) -> list[Change | Handed | ApiError]:
         """Run the operations one after the other; one that is refused fails alone."""
-        outcomes: list[Change | ApiError] = []
+        outcomes: list[Change | Handed | ApiError] = []
         for operation in operations:
             try:
                 outcomes.append(operation(tx))
@@ -101,16 +123,21 @@ class Desk:
 
     def after_commit(
         self,
-        operations: Sequence[Operation],  # noqa: ARG002 - the outcomes say it all
-        outcomes: Sequence[Change | ApiError],
+        operations: Sequence[Operation | GroupOperation],  # noqa: ARG002 - the outcomes say it all
+        outcomes: Sequence[Change | Handed | ApiError],
     ) -> None:
         """Note what is pending now, and tell who waits for it."""
-        changes = [outcome for outcome in outcomes if isinstance(outcome, Change)]
-        for change in changes:
-            self._pending.put(change.device_no, change.moments)
-        fetchable = sorted({change.device_no for change in changes if change.moments})
-        if fetchable:
-            self._bus.publish(COMMAND_PENDING, fetchable)
+        sooner: set[int] = set()
+        for outcome in outcomes:
+            if isinstance(outcome, ApiError):
+                continue
+            if isinstance(outcome, Change) and outcome.firmware_version is not None:
+                self._note_firmware(outcome.device_no, outcome.firmware_version)
+            for device_no, moments in outcome.queues.items():
+                if self._pending.put(device_no, moments):
+                    sooner.add(device_no)
+        if sooner:
+            self._bus.publish(COMMAND_PENDING, sorted(sooner))
 
 
 def issue(order: Order) -> Operation:
@@ -122,17 +149,6 @@ def issue(order: Order) -> Operation:
         TooManyRequests: 50 commands of the device are pending.
     """
     return partial(_issue, order)
-
-
-def hand_out(
-    device_no: int, connector_id: int | None, now_ms: int, operator_id: str | None = None
-) -> Operation:
-    """Lease what may be fetched; answers with a list of commands, oldest first.
-
-    For a connector at most one, its own or the device's; with ``connector_id`` None all. What was
-    issued by another operator than ``operator_id``, whose device it is by now, is given up.
-    """
-    return partial(_hand_out, device_no, connector_id, now_ms, operator_id)
 
 
 def cancel(device_no: int, command_id: str, now_ms: int) -> Operation:
@@ -158,28 +174,21 @@ def report(device_no: int, said: Report) -> Operation:
     return partial(_report, device_no, said)
 
 
-def report_firmware(tx: Tx, said: FirmwareReport) -> bool:
-    """Store how far an upgrade has come; return False if that was the last thing said already."""
-    last = store.find_newest_firmware_report(tx, said.device_no)
-    if last is not None and last[:-1] == said[:-1]:
-        return False
-    store.append_firmware_report(tx, said)
-    return True
-
-
 def _issue(order: Order, tx: Tx) -> Change:
     command, key = order.command, order.terms.key
     tx.lock(f"commands:{command.device_no}")
     first = _find_first(tx, order)
     if first is not None:
-        return Change(first, command.device_no, _moments(tx, command.device_no))
-    words = rules.find_conflict(command, order.states, store.list_begun(tx, command.device_no))
+        return Change(first, command.device_no, find_moments(tx, command.device_no))
+    begun = store.list_begun(tx, command.device_no)
+    words = None if order.terms.patient else rules.find_conflict(command, order.states, begun)
     if words is not None:
         raise SessionInTheWay(words, command.connector_id)
     queued = _settled(tx, command.device_no, command.created_ms, command.operator_id)
     obsolete = rules.supersede(queued, command)
     current = _merge(queued, obsolete)
-    if sum(other.phase is Phase.QUEUED for other in current) >= rules.PENDING_LARGEST:
+    waiting = [one for one in current if one.phase is Phase.QUEUED]
+    if sum(one.operator_id != PLATFORM for one in waiting) >= rules.PENDING_LARGEST:
         message = "50 commands of this device are pending"
         raise TooManyRequests(LEASE_MS // SECOND_MS, message)
     if order.terms.along is not None:
@@ -212,6 +221,9 @@ def _find_first(tx: Tx, order: Order) -> Issued | None:
         return None
     if not _is_same(first, command):
         raise TransactionReused
+    if key is not None:
+        # From here on the key stands for this request, as if it had been the first.
+        repeats.remember(tx, key, (first.command_id, order.device_online), command.created_ms)
     return Issued(first, order.device_online)
 
 
@@ -241,20 +253,7 @@ def _cancel(device_no: int, command_id: str, now_ms: int, tx: Tx) -> Change:
         raise NotQueued(current.status)
     cancelled = rules.lapse(current, Signal.CANCELLED, now_ms)
     store.update_command(tx, cancelled)
-    return Change(cancelled, device_no, _moments(tx, device_no))
-
-
-def _hand_out(
-    device_no: int, connector_id: int | None, now_ms: int, operator_id: str | None, tx: Tx
-) -> Change:
-    tx.lock(f"commands:{device_no}")
-    queued = _settled(tx, device_no, now_ms, operator_id)
-    connectors = None if connector_id is None else frozenset({connector_id, DEVICE_LEVEL})
-    chosen = rules.choose(queued, connectors, now_ms)[: None if connector_id is None else 1]
-    leased = [rules.hand_out(command, now_ms) for command in chosen]
-    for command in leased:
-        store.update_command(tx, command)
-    return Change(leased, device_no, rules.moments_of(_merge(queued, leased)))
+    return Change(cancelled, device_no, find_moments(tx, device_no))
 
 
 def _settle(device_no: int, now_ms: int, tx: Tx) -> Change:
@@ -272,14 +271,20 @@ def _report(device_no: int, said: Report, tx: Tx) -> Change:
         raise NotFound
     known = store.list_reports(tx, said.command_id)
     if any((past.status, past.time_ms) == (said.status, said.time_ms) for past in known):
-        return Change(Effect.REPEAT, device_no, _moments(tx, device_no))
+        return Change(Effect.REPEAT, device_no, find_moments(tx, device_no))
+    effect = take(tx, command, said)
+    if len(known) < _REPORTS_KEPT:
+        store.append_report(tx, said._replace(effect=effect))
+    return Change(effect, device_no, find_moments(tx, device_no))
+
+
+def take(tx: Tx, command: Command, said: Report) -> Effect:
+    """Move a command on by what its charger said; return what that did."""
     current = rules.settle(command, said.received_ms)
     moved, effect = rules.apply_report(current, said)
     if moved != command:
         store.update_command(tx, moved)
-    if len(known) < _REPORTS_KEPT:
-        store.append_report(tx, said._replace(effect=effect))
-    return Change(effect, device_no, _moments(tx, device_no))
+    return effect
 
 
 def _is_same(first: Command, second: Command) -> bool:
@@ -289,7 +294,8 @@ def _is_same(first: Command, second: Command) -> bool:
     )
 
 
-def _moments(tx: Tx, device_no: int) -> Moments | None:
+def find_moments(tx: Tx, device_no: int) -> Moments | None:
+    """Return when a device's queue needs attention next, None where nothing is queued."""
     return rules.moments_of(store.list_queued(tx, device_no))
 
 
@@ -302,7 +308,7 @@ def _settled(tx: Tx, device_no: int, now_ms: int, operator_id: str | None) -> li
     for command in _save_settled(tx, store.list_queued(tx, device_no), now_ms):
         if command.phase is not Phase.QUEUED:
             continue
-        if operator_id is None or command.operator_id == operator_id:
+        if rules.is_heeded(command, operator_id):
             current.append(command)
         else:
             store.update_command(tx, rules.lapse(command, Signal.CANCELLED, now_ms))

@@ -14,6 +14,10 @@ DEVICE_LEVEL: Final = 0
 """Stands for the device as a whole where a connector is asked for."""
 
 
+PLATFORM: Final = "platform"
+"""Stands for client and operator of an order that the platform gives by itself."""
+
+
 class Phase(enum.StrEnum):
     """Where a command stands; operators see a lapsed one as failed.
 
@@ -101,6 +105,16 @@ class Kind(NamedTuple):
 
 FIRMWARE_SUCCESS: Final = "success"
 """The status with which a charger says that it runs the firmware it was upgraded to."""
+
+FIRMWARE_SIGNALS: Final[Mapping[str, Signal]] = MappingProxyType(
+    {
+        "downloading": Signal.ACCEPTED,
+        "upgrading": Signal.ACCEPTED,
+        FIRMWARE_SUCCESS: Signal.COMPLETED,
+        "failed": Signal.FAILED,
+    }
+)
+"""What a firmware status says of the command that asked for the upgrade (rule C14)."""
 
 START: Final = "start_charging"
 STOP: Final = "stop_charging"
@@ -203,12 +217,15 @@ class Terms(NamedTuple):
 
     ``key`` lets the client repeat the request, ``by`` is named in the audit log; None for neither.
     ``along`` gets the transaction and a new command before that is stored: it refuses by raising,
-    else it stores what belongs to the command. It is not asked about a repeat.
+    else it stores what belongs to the command. It is not asked about a repeat. ``patient`` leaves
+    it to the charger to wait for the end of a session.
     """
 
     key: RequestKey | None = None
     by: Actor | None = None
     along: Callable[[Any, Any], None] | None = None
+    life_ms: int | None = None
+    patient: bool = False
 
 
 class Issued(NamedTuple):
@@ -216,6 +233,19 @@ class Issued(NamedTuple):
 
     command: Command
     device_online: bool
+
+
+class Aggregate(NamedTuple):
+    """What was asked of many chargers at once, in the shape of one command."""
+
+    command_id: str
+    status: Status
+    created_ms: int
+    updated_ms: int
+    expires_ms: int
+    command: str
+    params: dict[str, Any]
+    result: dict[str, Any]
 
 
 class Report(NamedTuple):

@@ -6,10 +6,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tellus.audit.model import Actor
 from tellus.commands.model import (
     DISCHARGE,
     START,
     STOP,
+    Aggregate,
     Command,
     CommandFilter,
     Issued,
@@ -21,6 +23,7 @@ from tellus.commands.repeats import make_key
 from tellus.commands.service import CommandService
 from tellus.fleet.model import ConnectorId
 from tellus.kernel.call import Call, Nothing
+from tellus.kernel.errors import NotFound
 from tellus.kernel.paging import Page, PageQuery
 from tellus.kernel.spans import read_span
 from tellus.kernel.units import to_text
@@ -113,8 +116,15 @@ class CommandItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandStatusResponse(CommandItem, frozen=True, kw_only=True):
-    """A command as in the list, with all that its charger said of it."""
+    """A command as in the list, with all that its charger said of it.
 
+    Of a control of many chargers, found by its ``control_id``, ``result.targets`` tells what became
+    of it at each; it has no device, connector, deliveries or reports of its own.
+    """
+
+    device_id: str | UnsetType = UNSET  # type: ignore[assignment]
+    connector_id: int | UnsetType = UNSET  # type: ignore[assignment]
+    deliveries: int | UnsetType = UNSET  # type: ignore[assignment]
     reports: list[CommandReportItem]
 
 
@@ -153,20 +163,36 @@ async def list_commands(
 async def cancel_command(
     commands: CommandService, call: Call[Nothing, Nothing]
 ) -> CommandStatusResponse:
-    """Give up a command that its charger has not answered yet."""
-    command, reports = await commands.cancel_command(
-        call.path["command_id"], call.principal.operator_id, call.now_ms
-    )
+    """Give up a command that its charger has not answered yet, or take a control back."""
+    command_id, principal = call.path["command_id"], call.principal
+    try:
+        command, reports = await commands.cancel_command(
+            command_id, principal.operator_id, call.now_ms
+        )
+    except NotFound:
+        if commands.aggregates is None:
+            raise
+        by = Actor(principal.principal_id, call.request_id or None, principal.scopes)
+        aggregate = await commands.aggregates.cancel_aggregate(
+            command_id, principal.operator_id, by, call.now_ms
+        )
+        return _to_whole(aggregate)
     return _to_response(command, reports)
 
 
 async def get_command(
     commands: CommandService, call: Call[Nothing, Nothing]
 ) -> CommandStatusResponse:
-    """Return where a command stands."""
-    command, reports = await commands.read_command(
-        call.path["command_id"], call.principal.operator_id, call.now_ms
-    )
+    """Return where a command stands, or a control of many chargers."""
+    command_id, operator_id = call.path["command_id"], call.principal.operator_id
+    try:
+        command, reports = await commands.read_command(command_id, operator_id, call.now_ms)
+    except NotFound:
+        if commands.aggregates is None:
+            raise
+        return _to_whole(
+            await commands.aggregates.read_aggregate(command_id, operator_id, call.now_ms)
+        )
     return _to_response(command, reports)
 
 
@@ -218,6 +244,20 @@ async def _to_filter(commands: CommandService, call: Call[Nothing, CommandsQuery
 def _to_response(command: Command, reports: list[Report]) -> CommandStatusResponse:
     said = [_to_report(report) for report in reports]
     return CommandStatusResponse(**_to_fields(command), reports=said)
+
+
+def _to_whole(aggregate: Aggregate) -> CommandStatusResponse:
+    return CommandStatusResponse(
+        command_id=aggregate.command_id,
+        status=aggregate.status,
+        created_at=to_text(aggregate.created_ms),
+        updated_at=to_text(aggregate.updated_ms),
+        result=aggregate.result,
+        command=aggregate.command,
+        params=aggregate.params,
+        expires_at=to_text(aggregate.expires_ms),
+        reports=[],
+    )
 
 
 def _to_fields(command: Command) -> dict[str, Any]:

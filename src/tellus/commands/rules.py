@@ -9,7 +9,9 @@ from msgspec.structs import replace
 
 from tellus.commands.model import (
     DISCHARGE,
+    FIRMWARE_UPGRADE,
     KINDS,
+    PLATFORM,
     SET_SCHEDULE,
     START,
     Command,
@@ -38,7 +40,9 @@ TRANSITIONS: Final[Mapping[tuple[Phase, Signal], Phase]] = MappingProxyType(
         (Phase.ACCEPTED, Signal.REJECTED): Phase.FAILED,
         (Phase.ACCEPTED, Signal.COMPLETED): Phase.COMPLETED,
         (Phase.ACCEPTED, Signal.FAILED): Phase.FAILED,
-        # The charger knows better, once: from here no way leads back to lapsed.
+        # A firmware upgrade whose charger never came back; see ``is_abandonable``.
+        (Phase.ACCEPTED, Signal.NO_RESPONSE): Phase.LAPSED,
+        # The charger knows better, once: what was corrected is not given up again.
         (Phase.LAPSED, Signal.ACCEPTED): Phase.ACCEPTED,
         (Phase.LAPSED, Signal.REJECTED): Phase.FAILED,
         (Phase.LAPSED, Signal.COMPLETED): Phase.COMPLETED,
@@ -58,6 +62,18 @@ AGREEING: Final = frozenset(
     }
 )
 """Reports that change nothing because they say what is known, or come after what followed them."""
+
+
+_JUDGEMENTS: Final = frozenset(
+    {
+        Signal.REJECTED,
+        Signal.EXPIRED,
+        Signal.NO_RESPONSE,
+        Signal.SUPERSEDED,
+        Signal.CANCELLED,
+    }
+)
+"""What stands as ``result.reason`` in the platform's own words."""
 
 
 class _Obstacle(NamedTuple):
@@ -103,8 +119,24 @@ def settle(command: Command, now_ms: int) -> Command:
     return lapse(command, signal, moment_ms) if moment_ms <= now_ms else command
 
 
+def is_abandonable(command: Command) -> bool:
+    """Tell whether the platform may give up an accepted command: not what came late already.
+
+    So a failure that the platform declared is corrected once at most, as it is everywhere.
+    """
+    return command.phase is Phase.ACCEPTED and (command.result or {}).get("late") is not True
+
+
+def is_heeded(command: Command, operator_id: str | None) -> bool:
+    """Tell whether a command still counts for a device of ``operator_id``, None where unknown.
+
+    One that moved to another operator obeys the one before no longer; the platform always.
+    """
+    return operator_id is None or command.operator_id in {operator_id, PLATFORM}
+
+
 def lapse(command: Command, signal: Signal, moment_ms: int) -> Command:
-    """Return a queued command given up by the platform."""
+    """Return a queued or accepted command given up by the platform."""
     return replace(
         command,
         phase=TRANSITIONS[command.phase, signal],
@@ -158,7 +190,7 @@ def find_conflict(
     discharges of the device that were accepted and not stopped since.
     """
     begun = [command for command in accepted if is_open(command, newer.created_ms)]
-    if KINDS[newer.command].risk is Risk.MEDIUM:
+    if KINDS[newer.command].risk is Risk.MEDIUM or newer.command == FIRMWARE_UPGRADE:
         if any(state in _IN_SESSION for state in states.values()) or begun:
             return "A session is active on this device"
         return None
@@ -235,7 +267,8 @@ def _result_of(command: Command, report: Report, *, late: bool) -> dict[str, Any
     """Return what operators are shown as ``result``: the charger's details under our own words."""
     result: dict[str, Any] = {}
     if report.status is not Signal.ACCEPTED:
-        result |= report.details or {}
+        said = report.details or {}
+        result |= {name: value for name, value in said.items() if not _is_ours(name, value)}
         if report.message is not None:
             result["message"] = report.message
     if report.status is Signal.REJECTED:
@@ -243,6 +276,11 @@ def _result_of(command: Command, report: Report, *, late: bool) -> dict[str, Any
     if late or (command.result or {}).get("late") is True:
         result["late"] = True
     return result or None
+
+
+def _is_ours(name: str, value: Any) -> bool:
+    """Tell whether a detail would pass for the platform's own judgement."""
+    return name == "late" or (name == "reason" and isinstance(value, str) and value in _JUDGEMENTS)
 
 
 def moments_of(commands: Iterable[Command]) -> Moments | None:

@@ -6,21 +6,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
-import structlog
 
 from tellus.bus.port import COMMAND_PENDING, Bus, Keys
-from tellus.commands import desk, rules, store
+from tellus.commands import desk, rules, store, upgrades
+from tellus.commands.aggregates import Aggregates
 from tellus.commands.desk import Desk, Operation
+from tellus.commands.handing import Asking, Counter
+from tellus.commands.lookout import Lookout
 from tellus.commands.model import (
     DEVICE_LEVEL,
     DISCHARGE,
-    FIRMWARE_SUCCESS,
     KINDS,
     Command,
     CommandFilter,
     Effect,
     FirmwareReport,
     Issued,
+    Moments,
     Report,
     Terms,
 )
@@ -31,15 +33,12 @@ from tellus.fleet.directory import Device, Directory
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.service import FleetService
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import ApiError, Conflict, NotFound
+from tellus.kernel.errors import ApiError, Conflict, NotFound, TooManyRequests
 from tellus.kernel.ids import new_id
 from tellus.storage.database import Database, Tx
-from tellus.storage.settling import Settling
 
 _SWEPT_AT_ONCE: Final = 200
 _PLAIN: Final = Terms()
-
-log = structlog.get_logger(__name__)
 
 
 class NotBidirectional(Conflict):
@@ -52,8 +51,9 @@ class NotBidirectional(Conflict):
 class CommandService:
     """Commands of all devices.
 
-    ``start`` reads back what is pending; ``run`` is to run as long as the server does: it ends
-    polls in time, wakes those whose lease has passed and gives up what has expired.
+    ``start`` reads back what is pending. As long as the server runs, ``run`` ends polls in time and
+    wakes those whose lease has passed, whatever the store does; ``sweep`` and ``look`` are to be
+    called again and again.
     """
 
     def __init__(
@@ -77,9 +77,11 @@ class CommandService:
         self._expires_after_ms |= expires_after_ms or {}
         self._pending = Pending()
         self._parked = Parked()
-        self._desk = Desk(self._pending, bus)
-        self._settling = Settling(database)
+        self._lookout = Lookout(database, self._pending, self._parked, clock)
+        self._desk = Desk(self._pending, bus, fleet.note_firmware)
+        self._counter = Counter(database, self._desk)
         self._stop_listening = bus.subscribe(COMMAND_PENDING, self._wake)
+        self.aggregates: Aggregates | None = None
 
     # ------------------------------------------------------------------ operators
 
@@ -123,7 +125,7 @@ class CommandService:
             transaction_id=params.get("transaction_id"),
             created_ms=now_ms,
             updated_ms=now_ms,
-            expires_ms=now_ms + self._expires_after_ms[name],
+            expires_ms=now_ms + self._life_ms(name, terms.life_ms),
         )
         states = {number: one.state for number, one in device.connectors.items()}
         online = self._presence.is_online(device, now_ms)
@@ -187,8 +189,7 @@ class CommandService:
         """Lease all that the device may fetch now, oldest first."""
         if not self._pending.is_due(device_no, now_ms):
             return []
-        leased: list[Command] = await self._do(self._hand_out(device_no, None, now_ms))
-        return leased
+        return await self._ask(device_no, None, now_ms)
 
     async def wait_for_command(
         self, device_no: int, connector_id: int, wait_s: int, left: Left | None
@@ -247,59 +248,64 @@ class CommandService:
         return [] if status == "offline" else await self.take_all(device_no, now_ms)
 
     async def report_firmware(self, said: FirmwareReport) -> None:
-        """Store how far an upgrade has come; saying it again changes nothing.
+        """Store how far an upgrade has come and move its command on; a repeat changes nothing.
 
         After a success the device runs the version that it named.
         """
-        await self._settling.settle(self._note_firmware, self._store_firmware, said)
+        await self._do(upgrades.report_firmware(said, self._fleet.set_firmware))
 
-    def _store_firmware(self, tx: Tx, said: FirmwareReport) -> FirmwareReport | None:
-        if not desk.report_firmware(tx, said) or said.status != FIRMWARE_SUCCESS:
-            return None
-        self._fleet.set_firmware(tx, said.device_no, said.firmware_version, said.received_ms)
-        return said
-
-    def _note_firmware(self, succeeded: FirmwareReport | None) -> None:
-        if succeeded is not None:
-            self._fleet.note_firmware(succeeded.device_no, succeeded.firmware_version)
+    async def settle_upgrade(self, operation: Operation) -> Any:
+        """Run one of the platform's own operations on an upgrade (``upgrades``); its answer."""
+        return await self._do(operation)
 
     # ------------------------------------------------------------------- lifetime
 
     async def start(self) -> None:
         """Read back which devices have commands to fetch."""
-        by_device: dict[int, list[Command]] = {}
-        for command in await self._database.read(store.list_all_queued):
-            by_device.setdefault(command.device_no, []).append(command)
-        for device_no, commands in by_device.items():
-            self._pending.put(device_no, rules.moments_of(commands))
+        await self._lookout.start()
 
     async def run(self) -> None:
         """Keep time until cancelled."""
-        swept_s = 0.0
         while True:
             await asyncio.sleep(SLOT_S)
             self.tick()
-            if self._clock.monotonic_s() - swept_s >= 1.0:
-                swept_s = self._clock.monotonic_s()
-                try:
-                    await self.sweep()
-                except ApiError as error:
-                    # Nothing depends on it: reads settle what they show, and the next turn tries.
-                    log.warning("commands.sweep_failed", error=error.message)
+            while self._pending.has_newly_due(self._clock.now_ms()):
+                await asyncio.sleep(0)
+                self._wake_due()
+
+    async def look(self) -> None:
+        """Find in the store what was queued lately without a word of it.
+
+        Raises:
+            TooManyRequests, Unavailable: the store cannot be read now; the next look makes up.
+        """
+        await self._lookout.look()
 
     def tick(self) -> None:
         """End the polls whose time has come; wake those for which a lease has run out."""
         self._parked.sweep(self._clock.monotonic_s())
+        self._wake_due()
+
+    def _wake_due(self) -> None:
         for device_no in self._pending.list_newly_due(self._clock.now_ms()):
             self._parked.wake(device_no)
 
     async def sweep(self) -> None:
-        """Give up the commands whose moment has passed, so that the store says so too."""
+        """Give up the commands whose moment has passed, so that the store says so too.
+
+        Nothing depends on it: reads settle what they show.
+        """
         now_ms = self._clock.now_ms()
         lapsing = self._pending.list_lapsing(now_ms)
         for start in range(0, len(lapsing), _SWEPT_AT_ONCE):
             part = lapsing[start : start + _SWEPT_AT_ONCE]
             await asyncio.gather(*(self._do(desk.settle(no, now_ms)) for no in part))
+
+    def look_again(self, device_no: int) -> None:
+        """Let a device's polls look whether something was queued beside this service."""
+        now_ms = self._clock.now_ms()
+        self._pending.learn(device_no, Moments({DEVICE_LEVEL: now_ms}, now_ms))
+        self._parked.wake(device_no)
 
     def release_all(self) -> None:
         """Answer all parked polls with nothing, and new ones at once: the server is stopping."""
@@ -317,6 +323,10 @@ class CommandService:
 
     # -------------------------------------------------------------------- private
 
+    def _life_ms(self, name: str, shorter_ms: int | None) -> int:
+        life_ms = self._expires_after_ms[name]
+        return life_ms if shorter_ms is None else min(life_ms, shorter_ms)
+
     async def _do(self, operation: Operation) -> Any:
         change = await self._database.submit(self._desk, operation)
         return change.answer
@@ -325,14 +335,18 @@ class CommandService:
         now_ms = self._clock.now_ms()
         if not self._pending.is_due(poll.device_no, now_ms, poll.connector_id):
             return None
-        operation = self._hand_out(poll.device_no, poll.connector_id, now_ms)
-        leased: list[Command] = await self._do(operation)
+        try:
+            leased = await self._ask(poll.device_no, poll.connector_id, now_ms)
+        except TooManyRequests:
+            # It waits anyway: sent away it would be back later than the queue of writes is short.
+            self._parked.wake_soon(poll, self._clock.monotonic_s())
+            return None
         return leased[0] if leased else None
 
-    def _hand_out(self, device_no: int, connector_id: int | None, now_ms: int) -> Operation:
+    async def _ask(self, device_no: int, connector_id: int | None, now_ms: int) -> list[Command]:
         device = self._directory.by_no(device_no)
         operator_id = None if device is None else device.operator_id
-        return desk.hand_out(device_no, connector_id, now_ms, operator_id)
+        return await self._counter.ask(Asking(device_no, connector_id, now_ms, operator_id))
 
     def _known(self, device_no: int) -> Device:
         device = self._directory.by_no(device_no)

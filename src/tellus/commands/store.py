@@ -1,11 +1,13 @@
 """The SQL of commands, of what chargers reported, and of firmware reports."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from tellus.commands.model import (
     DISCHARGE,
+    FIRMWARE_UPGRADE,
     START,
     STATUS_OF,
     STOP,
@@ -25,10 +27,35 @@ _COLUMNS = (
     " contradicted, delivered_ms, deliveries, lease_until_ms"
 )
 
+_CHANGING = ", ".join(
+    f"{name} = excluded.{name}"
+    for name in (
+        "phase",
+        "result",
+        "superseded_by",
+        "contradicted",
+        "updated_ms",
+        "delivered_ms",
+        "deliveries",
+        "lease_until_ms",
+    )
+)
+_DEVICES_AT_ONCE = 64
+
 
 def append_command(tx: Tx, command: Command) -> None:
     """Append a new command."""
     tx.insert_many(f"INSERT INTO commands ({_COLUMNS})", [_to_row(command)])
+
+
+def update_commands(tx: Tx, commands: Sequence[Command]) -> None:
+    """Save what may change of several commands, all of which are stored."""
+    if commands:
+        tx.insert_many(
+            f"INSERT INTO commands ({_COLUMNS})",
+            [_to_row(command) for command in commands],
+            f"ON CONFLICT (command_id) DO UPDATE SET {_CHANGING}",
+        )
 
 
 def update_command(tx: Tx, command: Command) -> None:
@@ -79,12 +106,63 @@ def list_queued(tx: Tx, device_no: int) -> list[Command]:
     return [_from_row(row) for row in rows]
 
 
+def list_queued_of(tx: Tx, device_nos: Sequence[int]) -> list[Command]:
+    """Return the queued commands of some devices, of each in the order they were issued."""
+    commands: list[Command] = []
+    for start in range(0, len(device_nos), _DEVICES_AT_ONCE):
+        part = device_nos[start : start + _DEVICES_AT_ONCE]
+        # Naming the last one again keeps the statement the same for every number of devices.
+        wanted = [*part, *[part[-1]] * (_round_up(len(part)) - len(part))]
+        places = ", ".join(f"${number + 1}" for number in range(len(wanted)))
+        rows = tx.rows(
+            f"SELECT {_COLUMNS} FROM commands WHERE phase = 'queued' AND device_no IN ({places})"
+            " ORDER BY device_no, command_no",
+            *wanted,
+        )
+        commands += [_from_row(row) for row in rows]
+    return commands
+
+
 def list_all_queued(tx: Tx) -> list[Command]:
     """Return the queued commands of all devices."""
     rows = tx.rows(
         f"SELECT {_COLUMNS} FROM commands WHERE phase = 'queued' ORDER BY device_no, command_no"
     )
     return [_from_row(row) for row in rows]
+
+
+def find_newest_no(tx: Tx) -> int:
+    """Return the number of the newest command, 0 where there is none."""
+    row = tx.row("SELECT max(command_no) FROM commands")
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def list_queued_after(tx: Tx, command_no: int, limit: int) -> list[tuple[int, Command]]:
+    """Return up to ``limit`` queued commands with higher numbers, each with its own, in order."""
+    rows = tx.rows(
+        f"SELECT command_no, {_COLUMNS} FROM commands"
+        " WHERE command_no > $1 AND phase = 'queued' ORDER BY command_no LIMIT $2",
+        command_no,
+        limit,
+    )
+    return [(row[0], _from_row(row[1:])) for row in rows]
+
+
+def list_queued_behind(
+    tx: Tx, device_no: int, command_no: int, limit: int
+) -> list[tuple[int, Command]]:
+    """Return up to ``limit`` queued commands behind that one in the order of devices and numbers.
+
+    Each comes with its number; with -1 and -1 from the first on.
+    """
+    rows = tx.rows(
+        f"SELECT command_no, {_COLUMNS} FROM commands WHERE phase = 'queued'"
+        " AND (device_no, command_no) > ($1, $2) ORDER BY device_no, command_no LIMIT $3",
+        device_no,
+        command_no,
+        limit,
+    )
+    return [(row[0], _from_row(row[1:])) for row in rows]
 
 
 def list_begun(tx: Tx, device_no: int) -> list[Command]:
@@ -158,6 +236,18 @@ def list_reports(tx: Tx, command_id: str) -> list[Report]:
     ]
 
 
+def list_delivered_upgrades(tx: Tx, device_no: int, limit: int) -> list[Command]:
+    """Return up to ``limit`` firmware upgrades that reached a device, newest first."""
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM commands WHERE device_no = $1 AND command = $2"
+        " AND deliveries > 0 ORDER BY command_no DESC LIMIT $3",
+        device_no,
+        FIRMWARE_UPGRADE,
+        limit,
+    )
+    return [_from_row(row) for row in rows]
+
+
 def append_firmware_report(tx: Tx, report: FirmwareReport) -> None:
     """Append a firmware report."""
     tx.execute(
@@ -194,6 +284,11 @@ def _where(wanted: CommandFilter) -> tuple[str, list[object]]:
         phases = [phase for phase, status in STATUS_OF.items() if status == wanted.status]
         conditions.append("phase IN ({})".format(", ".join(f"'{phase}'" for phase in phases)))
     return " AND ".join(conditions), values
+
+
+def _round_up(count: int) -> int:
+    """Return the next power of two."""
+    return 1 << (count - 1).bit_length()
 
 
 def _to_row(command: Command) -> Row:

@@ -55,6 +55,21 @@ def remove_schedule(tx: Tx, device_no: int, connector_id: int, schedule_id: str)
     )
 
 
+def list_plans(tx: Tx, device_no: int) -> list[tuple[int, Plan]]:
+    """Return all plans stored for a device, whoever set them, each with its connector."""
+    rows = tx.rows(
+        "SELECT connector_id, plan FROM schedules WHERE device_no = $1"
+        " ORDER BY connector_id, schedule_id",
+        device_no,
+    )
+    return [(row[0], msgspec.json.decode(row[1], type=Plan)) for row in rows]
+
+
+def remove_all(tx: Tx, device_no: int) -> None:
+    """Remove every schedule of a device."""
+    tx.execute("DELETE FROM schedules WHERE device_no = $1", device_no)
+
+
 def find_zone(tx: Tx, site_id: str) -> str | None:
     """Return the time zone of a site, or None."""
     row = tx.row("SELECT timezone FROM sites WHERE site_id = $1", site_id)

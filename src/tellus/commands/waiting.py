@@ -11,6 +11,7 @@ from typing import Any, Final
 
 SLOT_S: Final = 0.25
 _NEXT_SWEEP: Final = 0
+_SOON_SLOTS: Final = 4
 Left = Callable[[], Awaitable[Any]]
 
 
@@ -53,6 +54,7 @@ class Parked:
     def __init__(self) -> None:
         self._polls: dict[int, dict[int, Poll]] = {}
         self._slots: dict[int, set[Poll]] = {}
+        self._soon: dict[int, list[Poll]] = {}
         self.draining = False
 
     def __len__(self) -> int:
@@ -90,9 +92,17 @@ class Parked:
         for poll in self._polls.get(device_no, {}).values():
             poll.wake()
 
+    def wake_soon(self, poll: Poll, now_s: float) -> None:
+        """Let a poll look again at one of the next sweeps, up to a second from now."""
+        slot = math.floor(now_s / SLOT_S) + 1 + poll.device_no % _SOON_SLOTS
+        self._soon.setdefault(slot, []).append(poll)
+
     def sweep(self, now_s: float) -> None:
-        """End the polls whose time has come."""
+        """End the polls whose time has come, and wake those that are to look again."""
         slot = math.floor(now_s / SLOT_S)
+        for number in [number for number in self._soon if number <= slot]:
+            for poll in self._soon.pop(number):
+                poll.wake()
         for number in [number for number in self._slots if number <= slot]:
             for poll in self._slots.pop(number):
                 poll.end()

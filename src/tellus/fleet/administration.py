@@ -1,5 +1,6 @@
 """What administrators do to devices: provisioning, re-claim windows, moving, deleting."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
@@ -42,13 +43,22 @@ class DeviceChange(NamedTuple):
     v2g: bool | None
 
 
+class DeviceMoved(NamedTuple):
+    """A device belongs to another operator from now on."""
+
+    device_no: int
+    device_id: str
+    operator_id: str
+    now_ms: int
+
+
 class Changed(NamedTuple):
-    """A device after a change of its place or figures."""
+    """A device after a change of its place or figures; ``moved`` if it changed hands."""
 
     site: Site
     change: DeviceChange
     record: DeviceRecord | None
-    at_ms: int
+    moved: DeviceMoved | None
 
 
 class DeviceAdministration:
@@ -68,6 +78,22 @@ class DeviceAdministration:
         self._directory = directory
         self._tokens = tokens
         self._queries = queries
+        self._in_tx: list[Callable[[Tx, DeviceMoved], None]] = []
+        self._after_commit: list[Callable[[DeviceMoved], None]] = []
+
+    def react(
+        self,
+        *,
+        in_tx: Callable[[Tx, DeviceMoved], None],
+        after_commit: Callable[[DeviceMoved], None],
+    ) -> None:
+        """Register who is told of devices that change hands.
+
+        ``in_tx`` runs inside the transaction of the move and may write; ``after_commit`` on the
+        event loop once that is durable and memory has followed.
+        """
+        self._in_tx.append(in_tx)
+        self._after_commit.append(after_commit)
 
     # ---------------------------------------------------------------- provisioning
 
@@ -206,24 +232,31 @@ class DeviceAdministration:
         place = (site.operator_id, site.site_id)
         figures = (change.rated_power_kw, change.v2g)
         store.update_device(tx, device.device_no, place, figures, now_ms)
-        moved = None
+        secrets, moved = None, None
         if site.operator_id != stored.operator_id:
-            moved = self._identity.move_device(tx, device.device_no, site.operator_id)
+            secrets = self._identity.move_device(tx, device.device_no, site.operator_id)
             store.set_owned_since(tx, device.device_no, now_ms)
             store_state.delete_connector_states(tx, device.device_no)
+            moved = DeviceMoved(device.device_no, device.device_id, site.operator_id, now_ms)
+            for tell in self._in_tx:
+                tell(tx, moved)
         details = change._asdict()
         _record(tx, by, "device.changed", device.device_id, site.operator_id, now_ms, **details)
-        return Changed(site, change, moved, now_ms)
+        return Changed(site, change, secrets, moved)
 
     def _follow_change(self, device: Device, changed: Changed) -> None:
         if changed.record is not None:
             self._identity.remember_device(changed.record)
-            device.owned_since_ms = changed.at_ms
+        if changed.moved is not None:
+            device.owned_since_ms = changed.moved.now_ms
             for connector in device.connectors.values():
                 connector.forget_reading()
         device.rated_power_kw = changed.change.rated_power_kw
         device.v2g = changed.change.v2g
         self._directory.move(device, changed.site.operator_id, changed.site.site_id)
+        if changed.moved is not None:
+            for tell in self._after_commit:
+                tell(changed.moved)
 
     async def delete_device(self, device_id: str, by: Actor, now_ms: int) -> None:
         """Let a device exist no longer: its credentials die, its history stays in the store.

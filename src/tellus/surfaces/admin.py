@@ -10,6 +10,7 @@ from tellus.identity import admin_api_accounts as accounts
 from tellus.identity.credentials import AccessTokenResponse
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page, PageQuery
+from tellus.surfaces.admin_firmware import FIRMWARE_ADMIN_ROUTES
 from tellus.surfaces.routes import BODY_BYTES_CREDENTIALS, Answer, Route
 
 _READ = "org:read"
@@ -261,4 +262,5 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *_ACCOUNT_ROUTES,
     *_KEY_ROUTES,
     *_AUDIT_ROUTES,
+    *FIRMWARE_ADMIN_ROUTES,
 )

@@ -7,6 +7,7 @@ from tellus.commands import diagnostics_api as diagnostics
 from tellus.commands import operator_api as commands
 from tellus.commands import operator_api_schedules as schedules
 from tellus.fleet import operator_api as fleet
+from tellus.flexibility import operator_api as flexibility
 from tellus.identity import operator_api as identity
 from tellus.identity.credentials import AccessTokenResponse
 from tellus.kernel.call import Audience
@@ -14,12 +15,20 @@ from tellus.kernel.paging import Page
 from tellus.sessions import operator_api as sessions
 from tellus.surfaces import stream
 from tellus.surfaces.frames import TelemetryFrame
-from tellus.surfaces.routes import BODY_BYTES_CREDENTIALS, Answer, LimitClass, Route
+from tellus.surfaces.operator_firmware import OPERATOR_FIRMWARE_ROUTES
+from tellus.surfaces.routes import (
+    BODY_BYTES_CREDENTIALS,
+    BODY_BYTES_FLEXIBILITY,
+    Answer,
+    LimitClass,
+    Route,
+)
 from tellus.telemetry import operator_api as telemetry
 
 _AUTHENTICATION: Final = "Operator: authentication"
 _FLEET: Final = "Operator: sites and devices"
 _CONTROL: Final = "Operator: remote control"
+_FLEXIBILITY: Final = "Operator: flexibility"
 _RECORDS: Final = "Operator: charging records"
 _COMMANDS: Final = "Operator: commands"
 _STREAM: Final = "Operator: live telemetry"
@@ -146,11 +155,42 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         summary="Remove a schedule", tag=_CONTROL,
         description="Forgets the plan and queues its disabling for the charger.",
     ),
+    _write(
+        "POST", "/v1/operator/control/flexibility", "controlFlexibility",
+        flexibility.control_flexibility,
+        request=flexibility.FlexibilityRequest, response=flexibility.FlexibilityResponse,
+        limit=LimitClass.BATCH_CONTROL, body_bytes=BODY_BYTES_FLEXIBILITY,
+        summary="Limit or pause many chargers", tag=_FLEXIBILITY,
+        description="Limits every charger of sites, of the operator, or all, for `duration`"
+        " seconds. The lowest of all limits of a connector holds; each is lifted by itself when its"
+        " time is over. What becomes of it is told by `getControl`, and by `getCommand` under the"
+        " `control_id`.",
+    ),
+    _query(
+        "/v1/operator/control/flexibility", "listControls", flexibility.list_controls,
+        query=flexibility.ControlsQuery, response=Page[flexibility.ControlItem],
+        summary="List controls", tag=_FLEXIBILITY,
+        description="Newest first; `active=true` for those under way.",
+    ),
+    _query(
+        "/v1/operator/control/flexibility/{control_id}", "getControl", flexibility.get_control,
+        response=flexibility.ControlResponse,
+        summary="Get a control", tag=_FLEXIBILITY,
+        description="Where it stands, and what became of it at each charger and connector.",
+    ),
+    _write(
+        "DELETE", "/v1/operator/control/flexibility/{control_id}", "cancelControl",
+        flexibility.cancel_control, response=flexibility.ControlItem,
+        summary="Cancel a control", tag=_FLEXIBILITY,
+        description="Its limits are taken back at once, those of other controls stay. Cancelling"
+        " again changes nothing; a control that is over is 409.",
+    ),
     _query(
         "/v1/operator/commands/{command_id}", "getCommand", commands.get_command,
         response=commands.CommandStatusResponse,
         summary="Get a command", tag=_COMMANDS,
-        description="Its status, its result once there is one, and every report of the charger.",
+        description="Its status, its result once there is one, and every report of the charger. A"
+        " `control_id` shows the control with its chargers under `result.targets`.",
     ),
     _query(
         "/v1/operator/charging-records", "listChargingRecords", sessions.list_charging_records,
@@ -158,6 +198,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         summary="List charging records", tag=_RECORDS,
         description="Newest first, by pages or by cursor.",
     ),
+    *OPERATOR_FIRMWARE_ROUTES,
     Route(
         "GET", "/v1/operator/stream", "subscribeTelemetry", stream.subscribe_telemetry,
         audience=Audience.OPERATOR, scope="read", limit=LimitClass.QUERIES,

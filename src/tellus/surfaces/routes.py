@@ -13,6 +13,7 @@ from tellus.kernel.call import Audience, Nothing
 KIB = 1024
 BODY_BYTES = 64 * KIB
 BODY_BYTES_CREDENTIALS = 4 * KIB
+BODY_BYTES_FLEXIBILITY = 256 * KIB
 BODY_BYTES_BATCH = 1024 * KIB
 
 

@@ -33,11 +33,13 @@ def get_token(served: Served, client_id: str, secret: str) -> str:
     return token
 
 
-def register(served: Served, sn: str, enrolment_token: str | None) -> dict[str, str]:
+def register(
+    served: Served, sn: str, enrolment_token: str | None, model: str = MODEL
+) -> dict[str, str]:
     """Register a charger and let it use its secret, so that it is active."""
     body = {
         "sn": sn,
-        "model": MODEL,
+        "model": model,
         "manufacturer": "Tellus Power",
         "firmware_version": "3.1.0",
     }

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tellus.app import Application, Platform
+from tellus.app import Platform
 from tellus.audit.model import PLATFORM
 from tellus.config import load_configuration
 from tellus.identity.model import AdminScope
 from tellus.kernel.clock import ManualClock
 from tellus.logs import LogRecorder
+from tellus.surfaces.application import Application
 from tellus.surfaces.guard.server import GuardServer, build_server
 from tests.contract.client import Refused
 from tests.contract.stream import open_stream

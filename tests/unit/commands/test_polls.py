@@ -4,11 +4,12 @@ import asyncio
 import gc
 import tracemalloc
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from tellus.bus.port import COMMAND_PENDING
-from tellus.kernel.errors import InvalidParameter
+from tellus.kernel.errors import InvalidParameter, TooManyRequests
 from tests.unit.commands.conftest import CommandBench
 
 Run = Callable[[Callable[[CommandBench], Awaitable[None]]], None]
@@ -224,5 +225,33 @@ def test_poll__a_thousand_parked__take_little_memory_and_no_store(run_bench: Run
         assert (used - base) / 1_000 < 8_192
         bench.service.release_all()
         assert await asyncio.gather(*polls) == [None] * 1_000
+
+    run_bench(check)
+
+
+def test_poll__too_many_writes_wait__looks_again_and_is_not_sent_away(
+    run_bench: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full queue of writes delays a command by a sweep or two; the poll stays where it is."""
+
+    async def check(bench: CommandBench) -> None:
+        issued = await bench.start(1)
+        genuine, refusals = bench.database.submit, 2
+
+        async def submit(*arguments: Any) -> Any:
+            nonlocal refusals
+            refusals -= 1
+            if refusals >= 0:
+                raise TooManyRequests(5)
+            return await genuine(*arguments)
+
+        monkeypatch.setattr(bench.database, "submit", submit)
+        poll = await bench.park(1)
+        for _ in range(8):
+            bench.clock.advance(0.25)
+            bench.service.tick()
+            await asyncio.sleep(0.01)
+        assert (await poll)["command_id"] == issued.command_id
+        assert bench.service._parked._soon == {}
 
     run_bench(check)

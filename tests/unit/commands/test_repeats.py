@@ -49,6 +49,20 @@ def test_issue__same_key_for_something_else__is_refused(run_bench: Run) -> None:
     run_bench(check)
 
 
+def test_issue__key_beside_a_known_transaction__stands_for_that_request(run_bench: Run) -> None:
+    """A key that met a known transaction answers the same from then on, and nothing else."""
+
+    async def check(bench: CommandBench) -> None:
+        first = await bench.start(transaction_id="t", charge_power=7)
+        again = await bench.start(key="k", transaction_id="t", charge_power=7)
+        assert again.command_id == first.command_id
+        with pytest.raises(KeyReused):
+            await bench.start(key="k", charge_power=9)
+        assert len(await bench.rows("SELECT * FROM commands")) == 1
+
+    run_bench(check)
+
+
 def test_issue__refused_under_a_key__may_be_tried_again(run_bench: Run) -> None:
     """A failure is no answer to keep: nothing happened, so the key is still free."""
 

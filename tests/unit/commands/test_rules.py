@@ -73,10 +73,23 @@ def test_transitions__terminal_phases__have_no_way_out() -> None:
     assert corrected == {Phase.ACCEPTED, Phase.COMPLETED, Phase.FAILED}
 
 
-def test_transitions__lapsed__is_reached_from_queued_alone() -> None:
-    """An accepted command is never given up, so a correction happens once at most."""
+def test_transitions__lapsed__is_reached_from_accepted_in_one_way() -> None:
+    """An accepted command is given up for its charger's silence alone, all else while queued."""
     ways = {key for key, phase in rules.TRANSITIONS.items() if phase is Phase.LAPSED}
-    assert {phase for phase, _ in ways} == {Phase.QUEUED}
+    from_accepted = {signal for phase, signal in ways if phase is not Phase.QUEUED}
+    assert from_accepted == {Signal.NO_RESPONSE}
+    assert {phase for phase, _ in ways} == {Phase.QUEUED, Phase.ACCEPTED}
+
+
+def test_is_abandonable__what_a_late_report_corrected__is_not_given_up_again() -> None:
+    """A failure that the platform declared is corrected once at most."""
+    accepted = make_command(FIRMWARE_UPGRADE, phase=Phase.ACCEPTED)
+    assert rules.is_abandonable(accepted)
+    silent = rules.lapse(accepted, Signal.NO_RESPONSE, NOW_MS + 1)
+    assert silent.result == {"reason": "no_response"}
+    corrected, effect = rules.apply_report(silent, make_report(Signal.ACCEPTED))
+    assert (corrected.phase, effect) == (Phase.ACCEPTED, Effect.LATE)
+    assert not rules.is_abandonable(corrected)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +149,20 @@ def test_apply_report__result__is_what_the_charger_said_under_our_words(
         phase=phase, result={"reason": "expired"} if phase is Phase.LAPSED else None
     )
     assert rules.apply_report(before, report)[0].result == result
+
+
+@pytest.mark.parametrize(
+    "reason", ["rejected", "expired", "no_response", "superseded", "cancelled"]
+)
+def test_apply_report__charger_that_speaks_for_the_platform__is_not_repeated(reason: str) -> None:
+    """No charger can pass its failure off as a judgement of the platform, nor as a late one."""
+    said = make_report(Signal.FAILED)._replace(
+        details={"reason": reason, "late": True, "module": 3}, message="broken"
+    )
+    failed, _ = rules.apply_report(make_command(), said)
+    assert failed.result == {"module": 3, "message": "broken"}
+    odd = make_report(Signal.FAILED)._replace(details={"reason": ["expired"]}, message=None)
+    assert rules.apply_report(make_command(), odd)[0].result == {"reason": ["expired"]}
 
 
 def test_apply_report__end_after_a_late_acceptance__stays_late() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from tellus.app import Application, Platform
+from tellus.app import Platform
 from tellus.config import load_configuration
 from tellus.kernel.clock import ManualClock
 from tellus.kernel.limits import UNAUTHENTICATED_PER_ADDRESS
 from tellus.logs import LogRecorder
+from tellus.surfaces.application import Application
 
 BURST = int(UNAUTHENTICATED_PER_ADDRESS.burst)
 PREFLIGHT = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "GET"}

@@ -43,6 +43,7 @@ def make_page(**changes: Any) -> MetricsPage:
         "devices": list,
         "samples": lambda: (0, 0),
         "polls": lambda: 0,
+        "controls": lambda: 0,
         "streams": lambda: 0,
         "frames": lambda: 0,
         "connections": lambda: 0,
@@ -111,6 +112,7 @@ def test_page__parts__show_their_own_figures() -> None:
         devices=lambda: [make_device(), make_device(online=False), make_device()],
         samples=lambda: (70, 3),
         polls=lambda: 5,
+        controls=lambda: 4,
         streams=lambda: 2,
         frames=lambda: 99,
         connections=lambda: 8,
@@ -122,6 +124,7 @@ def test_page__parts__show_their_own_figures() -> None:
     assert found["tellus_telemetry_samples_total", (("outcome", "stored"),)] == 70
     assert found["tellus_telemetry_samples_total", (("outcome", "duplicate"),)] == 3
     assert found["tellus_polls_parked", ()] == 5
+    assert found["tellus_controls_active", ()] == 4
     assert found["tellus_streams_open", ()] == 2
     assert found["tellus_stream_frames_total", ()] == 99
     assert found["tellus_connections_open", ()] == 8

@@ -6,6 +6,7 @@ from tellus.surfaces.routes import Answer, Route
 
 _DEVICE: Final = "dvc_7f3k9m2q8r5t1v6w4x0y"
 _SITE: Final = "site_2b8d4f6h0k3m5p7r9t1v"
+_CONTROL_ID: Final = "ctl_5b9d2f7h4k0n6q1s8u3w"
 _COMMAND: Final = "cmd_9c5e1g7j3m8q2s6u4w0y"
 _CONTROL: Final = "/v1/operator/devices/{device_id}/connectors/{connector_id}"
 
@@ -82,7 +83,24 @@ _PLAN: Final = {
     "timezone": "Europe/Berlin",
 }
 
+_FLEXIBILITY: Final = "/v1/operator/control/flexibility"
+_LIMIT: Final = {
+    "target_type": "site",
+    "target_ids": [_SITE],
+    "command": "set_power_limit",
+    "params": {"power_limit_percent": 50, "duration": 1800, "reason": "grid_overload"},
+}
+_LIMIT_SHOWN: Final = {
+    **_LIMIT,
+    "control_id": _CONTROL_ID,
+    "status": "executing",
+    "chargers": 1,
+    "created_at": "2026-03-02T17:00:00Z",
+    "ends_at": "2026-03-02T17:30:00Z",
+}
+
 _REQUESTS: Final[dict[str, Any]] = {
+    f"POST {_FLEXIBILITY}": _LIMIT,
     "POST /v1/operator/oauth/token": _CREDENTIALS,
     f"POST {_CONTROL}/start": {"charge_power": 50.0, "duration": 5400, "target_soc": 80},
     f"POST {_CONTROL}/stop": {"reason": "user_request"},
@@ -166,6 +184,33 @@ _ANSWERS: Final[dict[str, Any]] = {
         "health": "ok",
         "v2g": False,
         "created_at": "2026-01-12T09:30:00Z",
+    },
+    f"POST {_FLEXIBILITY}": {"control_id": _CONTROL_ID, "status": "executing"},
+    f"GET {_FLEXIBILITY}/{{control_id}}": {
+        **_LIMIT_SHOWN,
+        "command_status": "accepted",
+        "updated_at": "2026-03-02T17:00:02Z",
+        "targets": [
+            {
+                "device_id": _DEVICE,
+                "status": "completed",
+                "power_limit_kw": 30.0,
+                "connectors": [
+                    {
+                        "connector_id": connector_id,
+                        "status": "completed",
+                        "power_limit_kw": 15.0,
+                        "command_id": _COMMAND,
+                    }
+                    for connector_id in (1, 2)
+                ],
+            }
+        ],
+    },
+    f"DELETE {_FLEXIBILITY}/{{control_id}}": {
+        **_LIMIT_SHOWN,
+        "status": "cancelled",
+        "cancelled_at": "2026-03-02T17:10:00Z",
     },
     f"POST {_CONTROL}/start": _QUEUED,
     f"POST {_CONTROL}/stop": _QUEUED,

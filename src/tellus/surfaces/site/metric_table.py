@@ -37,6 +37,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("tellus_streams_open", "gauge", (), "Live telemetry streams that are open."),
     Metric("tellus_stream_frames_total", "counter", (), "Frames sent to all streams."),
     Metric("tellus_polls_parked", "gauge", (), "Chargers that wait for a command now."),
+    Metric("tellus_controls_active", "gauge", (), "Flexibility controls that are under way."),
     Metric("tellus_devices", "gauge", ("presence",), "Devices that are `online` and `offline`."),
     Metric(
         "tellus_telemetry_samples_total", "counter", ("outcome",),

@@ -56,10 +56,11 @@ class MetricSources:
     """Where the figures come from; each is asked anew for every page.
 
     ``storage`` returns the store's counters, ``devices`` all devices, ``samples`` how many were
-    (stored, duplicate), ``polls`` how many chargers wait for a command, ``streams`` how many
-    streams are open, ``frames`` how many frames were sent, ``connections`` how many connections
-    are open, ``refused`` the server's own answers by status, ``admitted`` what was let in of each
-    (model, deviation) beside what the principals count.
+    (stored, duplicate), ``polls`` how many chargers wait for a command, ``controls`` how many
+    controls are under way, ``streams`` how many streams are open, ``frames`` how many frames were
+    sent, ``connections`` how many connections are open, ``refused`` the server's own answers by
+    status, ``admitted`` what was let in of each (model, deviation) beside what the principals
+    count.
     """
 
     endpoints: Sequence[Endpoint]
@@ -67,6 +68,7 @@ class MetricSources:
     devices: Callable[[], Iterable[DeviceFacts]]
     samples: Callable[[], tuple[int, int]]
     polls: Callable[[], int]
+    controls: Callable[[], int]
     streams: Callable[[], int]
     frames: Callable[[], int]
     connections: Callable[[], int]
@@ -135,6 +137,7 @@ class _Http(_Part):
         yield _gauge("tellus_streams_open", {(): self._sources.streams()})
         yield _counter("tellus_stream_frames_total", {(): self._sources.frames()})
         yield _gauge("tellus_polls_parked", {(): self._sources.polls()})
+        yield _gauge("tellus_controls_active", {(): self._sources.controls()})
 
 
 class _Fleet(_Part):
