@@ -42,6 +42,7 @@ from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.state import Guard
+from tellus.surfaces.hot import HotRoutes
 from tellus.surfaces.http import Pipeline, Recorder
 from tellus.surfaces.hub import Hub
 from tellus.surfaces.openapi.document import build_document
@@ -184,6 +185,7 @@ class Platform:
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
         )
         self.pipeline.origins = self.identity.cors_origins
+        self.hot = HotRoutes(self.router.endpoints, self.pipeline, self.database.enqueue, clock)
         self.streams = StreamEndpoint(
             self.hub,
             self.directory,

@@ -8,7 +8,7 @@ from tellus.fleet.directory import Directory
 from tellus.fleet.model import Reading
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import NotFound
-from tellus.storage.database import Database
+from tellus.storage.database import Database, HotKind
 from tellus.telemetry import store
 from tellus.telemetry.compaction import compact
 from tellus.telemetry.history import read_samples
@@ -22,6 +22,10 @@ _SAMPLES_AT_ONCE = 50
 _START_PAGE = 50_000
 _ALL = 2**63
 _BEFORE_ALL = (-(2**63), 0, 0, 0)
+
+
+HotOperation = tuple[HotKind, Upload]
+"""What the hot door takes: the kind and one operation of it."""
 
 
 class TelemetryService:
@@ -56,6 +60,15 @@ class TelemetryService:
     async def ingest(self, sample: Sample) -> None:
         """Store one sample; returns once it is durable, also for a repeat."""
         await self._database.submit(self.kind, await self._prepare((sample,)))
+
+    def prepare(self, sample: Sample) -> HotOperation | None:
+        """Return the operation that stores one sample; None where packed hours must be read first.
+
+        It is for the hot door at once: later, more may be packed.
+        """
+        if self.kind.list_late((sample,)):
+            return None
+        return self.kind, Upload((sample,), version=self.index.version)
 
     async def ingest_many(self, samples: Sequence[Sample]) -> list[bool]:
         """Store the samples of one device; tell per sample whether it was new."""
