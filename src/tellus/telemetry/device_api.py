@@ -178,7 +178,11 @@ def _to_phases(
 ) -> tuple[tuple[float, float] | None, ...] | None:
     if details is UNSET:
         return None
-    phases = (details.phase_a, details.phase_b, details.phase_c)
-    if phases == (UNSET, UNSET, UNSET):
+    a, b, c = details.phase_a, details.phase_b, details.phase_c
+    if a is UNSET and b is UNSET and c is UNSET:
         return None
-    return tuple(None if phase is UNSET else (phase.voltage, phase.current) for phase in phases)
+    return (
+        None if a is UNSET else (a.voltage, a.current),
+        None if b is UNSET else (b.voltage, b.current),
+        None if c is UNSET else (c.voltage, c.current),
+    )

@@ -1,11 +1,11 @@
 """The hot kind of telemetry: uploads applied many at a time, then memory moved forward."""
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import NamedTuple, Protocol
 
 from tellus.bus.port import DEVICE_CHANGED, Bus
 from tellus.fleet.directory import Connector, Directory
+from tellus.kernel.units import is_clock_suspect
 from tellus.storage.database import Tx
 from tellus.telemetry import rules, store
 from tellus.telemetry.log import LogIndex
@@ -67,23 +67,16 @@ class TelemetryKind:
 
     def apply_many(self, tx: Tx, operations: Sequence[Upload]) -> list[list[bool] | None]:
         """Append the samples and move the current state of their connectors forward."""
-        samples = list(chain.from_iterable(upload.samples for upload in operations))
+        samples = [sample for upload in operations for sample in upload.samples]
         packed = self._find_packed(tx, operations)
-        told = {key for upload in operations if upload.told for key in map(_key, upload.samples)}
-        fresh = [sample for sample in samples if not packed or _key(sample) not in packed]
-        silent = [sample for sample in fresh if not told or _key(sample) not in told]
-        stored_keys: set[Key] = set()
-        stored = 0
-        if silent:
-            stored = store.append_samples(tx, silent)
-        if told:
-            loud = {_key(sample): sample for sample in fresh if _key(sample) in told}
-            stored_keys = store.append_samples_told(tx, list(loud.values()))
-            stored += len(stored_keys)
+        if packed or any(upload.told for upload in operations):
+            stored, outcomes = _append(tx, operations, packed)
+        else:
+            stored, outcomes = store.append_samples(tx, samples), [None] * len(operations)
         self._advance(tx, samples)
         self.stored += stored
         self.duplicates += len(samples) - stored
-        return [_outcome(upload, stored_keys) for upload in operations]
+        return outcomes
 
     def after_commit(
         self, operations: Sequence[Upload], outcomes: Sequence[list[bool] | None]
@@ -92,21 +85,25 @@ class TelemetryKind:
         del outcomes  # a repeat is never newer than what memory holds
         samples = [sample for upload in operations for sample in upload.samples]
         self._index.note(samples)
-        changed = []
+        find = self._directory.by_no
+        changed: dict[int, None] = {}
         for (device_no, connector_id), sample in rules.pick_newest(samples).items():
-            device = self._directory.by_no(device_no)
+            device = find(device_no)
             if device is None:
                 continue
             connector = device.connectors.get(connector_id)
             if connector is None:
                 connector = device.connectors[connector_id] = Connector(connector_id)
-            if (sample.time_ms, sample.content) > (connector.time_ms, connector.content):
-                connector.time_ms = sample.time_ms
+            time_ms = sample.time_ms
+            if time_ms > connector.time_ms or (
+                time_ms == connector.time_ms and sample.content > connector.content
+            ):
+                connector.time_ms = time_ms
                 connector.content = sample.content
                 connector.reading = sample.reading
-                changed.append(device_no)
+                changed[device_no] = None
         if changed:
-            self._bus.publish(DEVICE_CHANGED, changed)
+            self._bus.publish(DEVICE_CHANGED, tuple(changed))
 
     def _advance(self, tx: Tx, samples: Sequence[Sample]) -> None:
         newest = rules.pick_newest(samples)
@@ -119,8 +116,8 @@ class TelemetryKind:
                 unseen.append((device_no, connector_id))
             elif sample.time_ms < connector.time_ms:
                 continue
-            reading = sample.reading
-            states.append((device_no, connector_id, sample.time_ms, reading.state, sample.content))
+            state = sample.reading.state
+            states.append((device_no, connector_id, sample.time_ms, state, sample.content))
         if unseen:
             self._fleet.see_connectors(tx, unseen, samples[0].received_ms)
         if states:
@@ -135,10 +132,14 @@ class TelemetryKind:
         hours: Hours = {}
         horizon_ms = self._index.packed_to_ms
         for sample in samples:
-            late_ms = max(horizon_ms, sample.received_ms - rules.PACKING_AGE_MS)
-            if sample.time_ms < late_ms or sample.clock_suspect:
+            time_ms, received_ms = sample.time_ms, sample.received_ms
+            if (
+                time_ms < horizon_ms
+                or time_ms < received_ms - rules.PACKING_AGE_MS
+                or is_clock_suspect(time_ms, received_ms)
+            ):
                 place = (sample.device_no, sample.connector_id)
-                hours.setdefault(place, set()).add(rules.hour_of(sample.time_ms))
+                hours.setdefault(place, set()).add(rules.hour_of(time_ms))
         return hours
 
     def _find_packed(self, tx: Tx, operations: Sequence[Upload]) -> set[Key]:
@@ -148,12 +149,16 @@ class TelemetryKind:
         """
         packed: set[Key] = set()
         unsure: Hours = {}
+        version = self._index.version
         for upload in operations:
-            packed |= upload.packed
+            if upload.packed:
+                packed |= upload.packed
+            if upload.version == version:
+                continue
             for place, hours in self.list_late(upload.samples).items():
                 if self._index.was_packed_since(place, upload.version):
                     unsure.setdefault(place, set()).update(hours)
-        return packed | find_packed(tx, unsure)
+        return packed | find_packed(tx, unsure) if unsure else packed
 
 
 def find_packed(tx: Tx, hours: Hours) -> frozenset[Key]:
@@ -164,6 +169,25 @@ def find_packed(tx: Tx, hours: Hours) -> frozenset[Key]:
         for hour_ms, content in store.list_packs(tx, device_no, connector_id, sorted(wanted))
         for time_ms, digest in unpack_keys(hour_ms, content)
     )
+
+
+def _append(
+    tx: Tx, operations: Sequence[Upload], packed: set[Key]
+) -> tuple[int, list[list[bool] | None]]:
+    """Append what is not ``packed``; return how many samples were stored, and each outcome."""
+    told = {key for upload in operations if upload.told for key in map(_key, upload.samples)}
+    silent, loud = [], {}
+    for upload in operations:
+        for sample in upload.samples:
+            key = _key(sample)
+            if key in told:
+                loud[key] = sample
+            elif key not in packed:
+                silent.append(sample)
+    stored = store.append_samples(tx, silent)
+    asked = [sample for key, sample in loud.items() if key not in packed]
+    stored_keys = store.append_samples_told(tx, asked)
+    return stored + len(stored_keys), [_outcome(upload, stored_keys) for upload in operations]
 
 
 def _key(sample: Sample) -> Key:

@@ -6,7 +6,7 @@ from hashlib import blake2b
 import msgspec
 
 from tellus.fleet.model import Reading
-from tellus.kernel.units import HOUR_MS, MINUTE_MS
+from tellus.kernel.units import HOUR_MS, MINUTE_MS, is_clock_suspect
 from tellus.telemetry.model import PastSample, Sample
 
 PACKING_AGE_MS = 15 * MINUTE_MS
@@ -31,11 +31,12 @@ def pick_newest(samples: Iterable[Sample]) -> dict[tuple[int, int], Sample]:
     """
     newest: dict[tuple[int, int], Sample] = {}
     for sample in samples:
-        if sample.clock_suspect:
+        time_ms = sample.time_ms
+        if is_clock_suspect(time_ms, sample.received_ms):
             continue
         key = (sample.device_no, sample.connector_id)
         held = newest.get(key)
-        if held is None or (sample.time_ms, sample.content) > (held.time_ms, held.content):
+        if held is None or (time_ms, sample.content) > (held.time_ms, held.content):
             newest[key] = sample
     return newest
 

@@ -66,9 +66,10 @@ class TelemetryService:
 
         It is for the hot door at once: later, more may be packed.
         """
+        version = self.index.version
         if self.kind.list_late((sample,)):
             return None
-        return self.kind, Upload((sample,), version=self.index.version)
+        return self.kind, Upload((sample,), version=version)
 
     async def ingest_many(self, samples: Sequence[Sample]) -> list[bool]:
         """Store the samples of one device; tell per sample whether it was new."""
