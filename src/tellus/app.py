@@ -154,7 +154,9 @@ class Platform:
     def _build_features(self) -> None:
         database, directory, clock = self.database, self.directory, self.clock
         self.audit = AuditService(database)
-        self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
+        self.telemetry = TelemetryService(
+            database, directory, self.fleet, self.bus, clock, writes_states=False
+        )
         self.records = RecordService(database, directory, self.identity.vault)
         self.commands = CommandService(
             database,

@@ -11,6 +11,7 @@ from tellus.telemetry import rules, store
 from tellus.telemetry.log import LogIndex
 from tellus.telemetry.model import Sample
 from tellus.telemetry.packing import unpack_keys
+from tellus.telemetry.rules import FOREVER_MS
 
 Key = tuple[int, int, int, int]
 """Time (ms), device, connector, digest: the natural key of a sample."""
@@ -43,6 +44,10 @@ class FleetDoor(Protocol):
         """Upsert current state rows (device, connector, time, state, content) where newer."""
         ...
 
+    def list_owned_since(self, tx: Tx, device_nos: Iterable[int]) -> dict[int, int]:
+        """Return since when (ms) each living device among these is its present operator's."""
+        ...
+
     def see_connectors(self, tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:
         """Let connectors (device, connector) come into being."""
         ...
@@ -51,22 +56,36 @@ class FleetDoor(Protocol):
 class TelemetryKind:
     """Applies uploads in at most one statement per table and batch.
 
+    How connectors are now is written with the batch only where ``writes_states``: for other nodes
+    to read. A process of its own follows it in memory, reads it back from the log at its start
+    (``recover``), and writes it when samples leave the log (``keep_states``): what a connector last
+    said is at any instant the newest of what log and table tell.
+
     The outcome of an upload is None, or for one that is ``told`` a list that says per sample
     whether it was stored (else it was a repeat).
     """
 
     name = "telemetry"
 
-    def __init__(self, directory: Directory, fleet: FleetDoor, index: LogIndex, bus: Bus) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        fleet: FleetDoor,
+        index: LogIndex,
+        bus: Bus,
+        *,
+        writes_states: bool = True,
+    ) -> None:
         self._directory = directory
         self._fleet = fleet
         self._index = index
         self._bus = bus
+        self._writes_states = writes_states
         self.stored = 0
         self.duplicates = 0
 
     def apply_many(self, tx: Tx, operations: Sequence[Upload]) -> list[list[bool] | None]:
-        """Append the samples and move the current state of their connectors forward."""
+        """Append the samples; let their connectors exist, and move their state forward."""
         samples = [sample for upload in operations for sample in upload.samples]
         packed = self._find_packed(tx, operations)
         if packed or any(upload.told for upload in operations):
@@ -85,6 +104,12 @@ class TelemetryKind:
         del outcomes  # a repeat is never newer than what memory holds
         samples = [sample for upload in operations for sample in upload.samples]
         self._index.note(samples)
+        changed = self._follow(samples)
+        if changed:
+            self._bus.publish(DEVICE_CHANGED, changed)
+
+    def _follow(self, samples: Iterable[Sample]) -> tuple[int, ...]:
+        """Move memory forward; return the devices of which a connector changed."""
         find = self._directory.by_no
         changed: dict[int, None] = {}
         for (device_no, connector_id), sample in rules.pick_newest(samples).items():
@@ -102,10 +127,34 @@ class TelemetryKind:
                 connector.content = sample.content
                 connector.reading = sample.reading
                 changed[device_no] = None
-        if changed:
-            self._bus.publish(DEVICE_CHANGED, tuple(changed))
+        return tuple(changed)
+
+    def recover(self, samples: Iterable[Sample]) -> None:
+        """Move memory forward to what the log holds, at the start."""
+        self._follow(sample for sample in samples if self._is_owned(sample))
+
+    def _is_owned(self, sample: Sample) -> bool:
+        """Tell whether the device was its present operator's when the sample came."""
+        device = self._directory.by_no(sample.device_no)
+        return device is not None and sample.received_ms >= device.owned_since_ms
+
+    def keep_states(self, tx: Tx, samples: Sequence[Sample]) -> None:
+        """Write the state that these samples tell before they leave the log."""
+        if self._writes_states or not samples:
+            return
+        since_ms = self._fleet.list_owned_since(tx, {sample.device_no for sample in samples})
+        owned = [
+            sample
+            for sample in samples
+            if sample.received_ms >= since_ms.get(sample.device_no, FOREVER_MS)
+        ]
+        states = [_state(sample) for sample in rules.pick_newest(owned).values()]
+        if states:
+            self._fleet.advance_connectors(tx, states)
 
     def _advance(self, tx: Tx, samples: Sequence[Sample]) -> None:
+        if not self._writes_states and self._knows_all(samples):
+            return
         newest = rules.pick_newest(samples)
         unseen = []
         states = []
@@ -116,12 +165,20 @@ class TelemetryKind:
                 unseen.append((device_no, connector_id))
             elif sample.time_ms < connector.time_ms:
                 continue
-            state = sample.reading.state
-            states.append((device_no, connector_id, sample.time_ms, state, sample.content))
+            states.append(_state(sample))
         if unseen:
             self._fleet.see_connectors(tx, unseen, samples[0].received_ms)
-        if states:
+        if states and self._writes_states:
             self._fleet.advance_connectors(tx, states)
+
+    def _knows_all(self, samples: Iterable[Sample]) -> bool:
+        """Tell whether all connectors of these samples exist."""
+        find = self._directory.by_no
+        for sample in samples:
+            device = find(sample.device_no)
+            if device is None or sample.connector_id not in device.connectors:
+                return False
+        return True
 
     def list_late(self, samples: Iterable[Sample]) -> Hours:
         """Return the hours whose packs may hold some of ``samples`` already.
@@ -188,6 +245,16 @@ def _append(
     asked = [sample for key, sample in loud.items() if key not in packed]
     stored_keys = store.append_samples_told(tx, asked)
     return stored + len(stored_keys), [_outcome(upload, stored_keys) for upload in operations]
+
+
+def _state(sample: Sample) -> tuple[int, int, int, str, bytes]:
+    return (
+        sample.device_no,
+        sample.connector_id,
+        sample.time_ms,
+        sample.reading.state,
+        sample.content,
+    )
 
 
 def _key(sample: Sample) -> Key:

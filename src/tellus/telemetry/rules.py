@@ -12,16 +12,25 @@ from tellus.telemetry.model import PastSample, Sample
 PACKING_AGE_MS = 15 * MINUTE_MS
 FOREVER_MS = 2**63 - 1
 
-_encoder = msgspec.msgpack.Encoder()
+encode_reading = msgspec.msgpack.Encoder().encode
+"""Return a reading as stored."""
 
 
 def make_sample(
     device_no: int, connector_id: int, time_ms: int, received_ms: int, reading: Reading
 ) -> Sample:
     """Return the sample of ``reading`` with its stored form and the digest of that form."""
-    content = _encoder.encode(reading)
+    content = encode_reading(reading)
     digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
     return Sample(time_ms, device_no, connector_id, digest, received_ms, content, reading)
+
+
+def restore_sample(device_no: int, connector_id: int, past: PastSample) -> Sample:
+    """Return a stored sample of a connector in full."""
+    content = encode_reading(past.reading)
+    return Sample(
+        past.time_ms, device_no, connector_id, past.digest, past.received_ms, content, past.reading
+    )
 
 
 def pick_newest(samples: Iterable[Sample]) -> dict[tuple[int, int], Sample]:

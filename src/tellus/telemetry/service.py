@@ -8,6 +8,7 @@ from tellus.fleet.directory import Directory
 from tellus.fleet.model import Reading
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import NotFound
+from tellus.kernel.units import is_clock_suspect
 from tellus.storage.database import Database, HotKind
 from tellus.telemetry import store
 from tellus.telemetry.compaction import compact
@@ -15,11 +16,12 @@ from tellus.telemetry.history import read_samples
 from tellus.telemetry.ingest import FleetDoor, Key, TelemetryKind, Upload, find_packed
 from tellus.telemetry.log import LogIndex
 from tellus.telemetry.model import PastSample, Sample
-from tellus.telemetry.rules import make_sample
+from tellus.telemetry.rules import FOREVER_MS, make_sample
 
 # The writer counts operations: small ones let it keep its turns short when many catch up at once.
 _SAMPLES_AT_ONCE = 50
 _START_PAGE = 50_000
+_INSTANTS_AT_ONCE = 500
 _ALL = 2**63
 _BEFORE_ALL = (-(2**63), 0, 0, 0)
 
@@ -32,24 +34,40 @@ class TelemetryService:
     """Samples in and out."""
 
     def __init__(
-        self, database: Database, directory: Directory, fleet: FleetDoor, bus: Bus, clock: Clock
+        self,
+        database: Database,
+        directory: Directory,
+        fleet: FleetDoor,
+        bus: Bus,
+        clock: Clock,
+        *,
+        writes_states: bool = True,
     ) -> None:
         self._database = database
         self._directory = directory
         self._clock = clock
         self.index = LogIndex()
-        self.kind = TelemetryKind(directory, fleet, self.index, bus)
+        self.kind = TelemetryKind(directory, fleet, self.index, bus, writes_states=writes_states)
 
     async def start(self) -> None:
-        """Read back which instants the recent log holds."""
+        """Read back which instants the recent log holds, and what connectors last said by it."""
+        owned_since_ms = {device.device_no: device.owned_since_ms for device in self._directory}
+        newest: dict[tuple[int, int], int] = {}
         position: tuple[int, ...] = _BEFORE_ALL
-        while True:
+        more = True
+        while more:
             rows = await self._database.read(store.list_log_times, position, _START_PAGE)
-            for time_ms, device_no, connector_id, _ in rows:
+            for time_ms, device_no, connector_id, _, received_ms in rows:
                 self.index.note_time(device_no, connector_id, time_ms)
-            if len(rows) < _START_PAGE:
-                return
-            position = rows[-1]
+                since_ms = owned_since_ms.get(device_no, FOREVER_MS)
+                if received_ms >= since_ms and not is_clock_suspect(time_ms, received_ms):
+                    newest[device_no, connector_id] = time_ms  # rows come in order of time
+            more = len(rows) == _START_PAGE
+            position = rows[-1][:4] if more else position
+        instants = [(time_ms, *place) for place, time_ms in newest.items()]
+        for start in range(0, len(instants), _INSTANTS_AT_ONCE):
+            part = instants[start : start + _INSTANTS_AT_ONCE]
+            self.kind.recover(await self._database.read(store.list_log_instants, part))
 
     def judge(
         self, device_no: int, connector_id: int, time_ms: int, received_ms: int, reading: Reading
@@ -92,7 +110,9 @@ class TelemetryService:
 
     async def compact(self) -> int:
         """Pack what has aged; return how many samples moved."""
-        return await compact(self._database, self.index, self._clock.now_ms())
+        return await compact(
+            self._database, self.index, self.kind.keep_states, self._clock.now_ms()
+        )
 
     async def history(
         self,

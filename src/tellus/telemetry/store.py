@@ -27,14 +27,31 @@ def append_samples_told(tx: Tx, samples: Sequence[Sample]) -> set[tuple[int, int
 
 
 def list_log_times(tx: Tx, after: Row, limit: int) -> list[Row]:
-    """Return up to ``limit`` (time, device, connector, digest) of the log after that key."""
+    """Return up to ``limit`` (time, device, connector, digest, received) after the first four."""
     return tx.rows(
-        "SELECT time_ms, device_no, connector_id, digest FROM samples"
+        "SELECT time_ms, device_no, connector_id, digest, received_ms FROM samples"
         " WHERE (time_ms, device_no, connector_id, digest) > ($1, $2, $3, $4)"
         " ORDER BY time_ms, device_no, connector_id, digest LIMIT $5",
         *after,
         limit,
     )
+
+
+def list_log_instants(tx: Tx, instants: Sequence[tuple[int, int, int]]) -> list[Sample]:
+    """Return the log's samples at the given (time, device, connector)."""
+    found = [
+        row
+        for instant in instants
+        for row in tx.rows(
+            "SELECT time_ms, device_no, connector_id, digest, received_ms, content FROM samples"
+            " WHERE time_ms = $1 AND device_no = $2 AND connector_id = $3",
+            *instant,
+        )
+    ]
+    return [
+        Sample(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), _decode_reading(row[5]))
+        for row in found
+    ]
 
 
 def list_log_samples(

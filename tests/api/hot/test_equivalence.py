@@ -76,8 +76,10 @@ def test_upload__as_every_charger_sends_it__goes_the_short_way(
     short, long = pair
     known = len(short.server.guard.errands)
     for twin in pair:
-        answers = converse(twin, PLAIN, SEED)
-        assert [answer[:15] for answer in answers] == [b"HTTP/1.1 200 OK"] * len(answers)
+        with twin.connect() as line:
+            for _ in range(5):
+                line.send(upload(twin.token))
+                assert line.read().startswith(b"HTTP/1.1 200 OK")
     assert runs == [True] * 4
     assert len(short.server.guard.errands) == known + 1
     assert len(long.server.guard.errands) == 0
