@@ -53,31 +53,29 @@ class HotRoutes:
             check_media(head, endpoint)
         except ApiError:
             return None
-        body_bytes = next((int(value) for name, value in headers if name == b"content-length"), 0)
-        if body_bytes > endpoint.body_bytes or cors.origin_of(head) is not None:
+        if cors.origin_of(head) is not None:
             return None
         forwarded = [header for header in headers if header[0] == b"x-forwarded-for"]
-        return HotErrand(self, endpoint, token, body_bytes, forwarded)
+        return HotErrand(self, endpoint, token, forwarded)
 
 
 class HotErrand:
-    """What one head asks for: an endpoint, by whom, with how long a body."""
+    """What one head asks for: which endpoint, by whom."""
 
-    __slots__ = ("body_bytes", "endpoint", "forwarded", "hot", "token")
+    __slots__ = ("endpoint", "forwarded", "hot", "token")
 
-    def __init__(
-        self, hot: HotRoutes, endpoint: Endpoint, token: str, body_bytes: int, forwarded: Headers
-    ) -> None:
+    def __init__(self, hot: HotRoutes, endpoint: Endpoint, token: str, forwarded: Headers) -> None:
         self.hot = hot
         self.endpoint = endpoint
         self.token = token
-        self.body_bytes = body_bytes
         self.forwarded = forwarded
 
     def run(self, peer: GuardProtocol, body: bytes) -> bool:
         """Queue the operation and owe its answer to ``peer``, or decline and leave no trace."""
         began_s = perf_counter()
         hot, endpoint = self.hot, self.endpoint
+        if len(body) > endpoint.body_bytes:
+            return False
         try:
             principal = hot.pipeline.authenticate(self.token, endpoint.audience)
             if principal.signing != "off" or principal.allowed_networks:

@@ -261,23 +261,54 @@ def test_late_sample__that_is_packed_already__is_a_repeat_by_either_way(
 class Silent:
     """An errand that is never run."""
 
-    body_bytes = 0
-
     def run(self, _peer: Any, _body: bytes) -> bool:
         """Decline."""
         return False
 
 
-def test_errands__beyond_their_bounds__keep_no_more() -> None:
-    """Heads take bounded memory: the oldest go, and large ones are not kept at all."""
+def request(line: str, content: bytes = b"{}", length: str = "Content-Length: {}") -> bytes:
+    """A request with a line of one's own in its head."""
+    return upload("token", content, line, length=length)
+
+
+def test_errands__by_head__are_found_whatever_the_length_of_the_body() -> None:
+    """A known head is known with a body of any length, and only with the length it states."""
+    errands, errand = Errands(), Silent()
+    errands.remember(request("X: 1"), errand)
+    for content in (b"{}", b"", b"x" * 70_000, b"\r\n\r\n", b"Content-Length: 3\r\n\r\n"):
+        assert errands.find(request("X: 1", content)) == (errand, content)
+    assert errands.find(request("X: 2")) is None
+    assert errands.find(request("X: 1") + b"x") is None
+    assert errands.find(request("X: 1")[:-1]) is None
+    for length in ("Content-Length: 02", "Content-Length: +2", "Content-Length:  2", "Length: 2"):
+        assert errands.find(request("X: 1", length=length)) is None
+    for data in (b"", b"\r\n\r\n", b"ength: ", b"ength: 0\r\n\r\n", b"x" * 10_000):
+        assert errands.find(data) is None
+
+
+def test_errands__where_another_line_looks_like_the_length__are_not_kept() -> None:
+    """No other number than the length of the body may vary in a known head."""
     errands = Errands()
-    for number in range(16_400):
-        errands.remember(b"%d" % number, Silent())
-    errands.remember(b"x" * 2_049, Silent())
+    for data in (
+        upload("token", b"{}", first="POST /v1/device/telemetry?Strength: 2 HTTP/1.1"),
+        upload("token", b"{}", authorization="Strength: 2"),
+        request("X: 1", length="Content-Length:{}"),
+        request("X: 1", length="CONTENT-LENGTH: {}"),
+    ):
+        errands.remember(data, Silent())
+    assert len(errands) == 0
+
+
+def test_errands__beyond_their_bounds__keep_no_more() -> None:
+    """Heads take bounded memory, and large ones are not kept at all."""
+    errands = Errands()
+    for number in range(16_384):
+        errands.remember(request(f"X: {number}"), Silent())
     assert len(errands) == 16_384
-    assert errands.find(b"0") is None
-    assert errands.find(b"16399") is not None
-    assert errands.find(b"x" * 2_049) is None
+    errands.remember(request("X: -1"), Silent())
+    assert len(errands) == 1
+    errands.remember(request("X: " + "x" * 2_049), Silent())
+    assert len(errands) == 1
 
 
 def test_stranger__with_any_head__is_never_remembered(pair: Sequence[Twin]) -> None:

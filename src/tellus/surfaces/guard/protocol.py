@@ -124,13 +124,8 @@ class GuardProtocol(RequestReader):
 
     def _runs_known_errand(self, data: bytes) -> bool:
         """Take a chunk that is one request with a known head; the parser need not see it."""
-        end = data.find(HEAD_END) + len(HEAD_END)
-        errand = self.guard.errands.find(data[:end])
-        return (
-            errand is not None
-            and len(data) - end == errand.body_bytes
-            and errand.run(self, data[end:])
-        )
+        known = self.guard.errands.find(data)
+        return known is not None and known[0].run(self, known[1])
 
     def _get_to_know(self, cycle: Exchange, data: bytes) -> None:
         """Run the errand of a chunk that was parsed and is one plain request; know its head."""
@@ -143,7 +138,7 @@ class GuardProtocol(RequestReader):
         errand = errands.clerk.recognise(cycle.scope["method"], self.url, self.headers)
         if errand is not None and errand.run(self, bytes(cycle.body)):
             self.starting = None
-            errands.remember(data[:end], errand)
+            errands.remember(data, errand)
 
     def owe(self, owed: Owed) -> None:
         """Expect an answer by ``give`` or ``give_by_task``; nothing else is served before it."""
