@@ -206,7 +206,7 @@ class Parts:
         self.telemetry = TelemetryService(
             cast("Any", StubDatabase()), directory, fleet, MemoryBus(), SystemClock()
         )
-        self.kind = TelemetryKind(directory, fleet, LogIndex(), MemoryBus())
+        self.kind = TelemetryKind(directory, fleet, LogIndex(), MemoryBus(), writes_states=False)
 
 
 class QuietFleet:
@@ -228,7 +228,10 @@ def make_uploads() -> Callable[[], list[Upload]]:
         made += 1
         time_ms = int(time.time() * 1_000) - 60_000 + made
         return [
-            Upload((Sample(time_ms, number, 1, made, time_ms, b"content%d" % made, READING),))
+            Upload(
+                (Sample(time_ms, number, 1, made, time_ms, b"content%d" % made, READING),),
+                version=0,
+            )
             for number in range(1, _BATCH + 1)
         ]
 
@@ -260,9 +263,7 @@ async def _measure(folder: Path, seconds: float) -> list[Figure]:
 
     steps: dict[str, tuple[Callable[[], Any], int]] = {
         "decode the body": (lambda: decoder.decode(BODY), 1),
-        "authenticate, token known": (
-            lambda: identity.authenticate(token, Audience.DEVICE), 1,
-        ),
+        "authenticate, token known": (lambda: identity.authenticate(token, Audience.DEVICE), 1),
         f"rate window of {RATES['device_hot'].limit} in 1 s, scaled": (
             lambda: window.take(clock.monotonic_s()), 1,
         ),
