@@ -8,7 +8,7 @@ from tellus.fleet.directory import Connector, Directory
 from tellus.kernel.units import is_clock_suspect
 from tellus.storage.database import Tx
 from tellus.telemetry import rules, store
-from tellus.telemetry.log import LogIndex
+from tellus.telemetry.log import LogIndex, Position
 from tellus.telemetry.model import Sample
 from tellus.telemetry.packing import unpack_keys
 from tellus.telemetry.rules import FOREVER_MS
@@ -129,14 +129,18 @@ class TelemetryKind:
                 changed[device_no] = None
         return tuple(changed)
 
-    def recover(self, samples: Iterable[Sample]) -> None:
-        """Move memory forward to what the log holds, at the start."""
-        self._follow(sample for sample in samples if self._is_owned(sample))
+    def recover(self, samples: Iterable[Sample]) -> set[Position]:
+        """Move memory forward to samples of the log, at the start; return whom one counted for."""
+        counting = [sample for sample in samples if self._counts(sample)]
+        self._follow(counting)
+        return {(sample.device_no, sample.connector_id) for sample in counting}
 
-    def _is_owned(self, sample: Sample) -> bool:
-        """Tell whether the device was its present operator's when the sample came."""
+    def _counts(self, sample: Sample) -> bool:
+        """Tell whether a sample is trusted and came when the device was its present operator's."""
         device = self._directory.by_no(sample.device_no)
-        return device is not None and sample.received_ms >= device.owned_since_ms
+        if device is None or sample.clock_suspect:
+            return False
+        return sample.received_ms >= device.owned_since_ms
 
     def keep_states(self, tx: Tx, samples: Sequence[Sample]) -> None:
         """Write the state that these samples tell before they leave the log."""

@@ -8,20 +8,20 @@ from tellus.fleet.directory import Directory
 from tellus.fleet.model import Reading
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import NotFound
-from tellus.kernel.units import is_clock_suspect
 from tellus.storage.database import Database, HotKind
 from tellus.telemetry import store
 from tellus.telemetry.compaction import compact
 from tellus.telemetry.history import read_samples
 from tellus.telemetry.ingest import FleetDoor, Key, TelemetryKind, Upload, find_packed
-from tellus.telemetry.log import LogIndex
-from tellus.telemetry.model import PastSample, Sample
-from tellus.telemetry.rules import FOREVER_MS, make_sample
+from tellus.telemetry.log import LogIndex, Position
+from tellus.telemetry.model import Instant, PastSample, Sample
+from tellus.telemetry.rules import make_sample
 
 # The writer counts operations: small ones let it keep its turns short when many catch up at once.
 _SAMPLES_AT_ONCE = 50
 _START_PAGE = 50_000
 _INSTANTS_AT_ONCE = 500
+_OLDER_AT_ONCE = 50
 _ALL = 2**63
 _BEFORE_ALL = (-(2**63), 0, 0, 0)
 
@@ -51,23 +51,34 @@ class TelemetryService:
 
     async def start(self) -> None:
         """Read back which instants the recent log holds, and what connectors last said by it."""
-        owned_since_ms = {device.device_no: device.owned_since_ms for device in self._directory}
-        newest: dict[tuple[int, int], int] = {}
         position: tuple[int, ...] = _BEFORE_ALL
         more = True
         while more:
             rows = await self._database.read(store.list_log_times, position, _START_PAGE)
-            for time_ms, device_no, connector_id, _, received_ms in rows:
+            for time_ms, device_no, connector_id, _ in rows:
                 self.index.note_time(device_no, connector_id, time_ms)
-                since_ms = owned_since_ms.get(device_no, FOREVER_MS)
-                if received_ms >= since_ms and not is_clock_suspect(time_ms, received_ms):
-                    newest[device_no, connector_id] = time_ms  # rows come in order of time
             more = len(rows) == _START_PAGE
-            position = rows[-1][:4] if more else position
-        instants = [(time_ms, *place) for place, time_ms in newest.items()]
-        for start in range(0, len(instants), _INSTANTS_AT_ONCE):
-            part = instants[start : start + _INSTANTS_AT_ONCE]
-            self.kind.recover(await self._database.read(store.list_log_instants, part))
+            position = rows[-1] if more else position
+        places = list(self.index.connectors())
+        for start in range(0, len(places), _INSTANTS_AT_ONCE):
+            part = places[start : start + _INSTANTS_AT_ONCE]
+            newest = [(self.index.newest(*place), *place) for place in part]
+            found = await self._recover(newest)
+            for place in part:
+                if place not in found:
+                    await self._recover_older(place)
+
+    async def _recover(self, instants: Sequence[Instant]) -> set[Position]:
+        """Follow what the log holds at these instants; return the connectors that it counts for."""
+        return self.kind.recover(await self._database.read(store.list_log_instants, instants))
+
+    async def _recover_older(self, place: Position) -> None:
+        """Follow the newest that counts of a connector: its last sample does not."""
+        times_ms = self.index.between(*place, -_ALL, _ALL)
+        for stop in range(len(times_ms), 0, -_OLDER_AT_ONCE):
+            part = times_ms[max(0, stop - _OLDER_AT_ONCE) : stop]
+            if await self._recover([(time_ms, *place) for time_ms in part]):
+                return
 
     def judge(
         self, device_no: int, connector_id: int, time_ms: int, received_ms: int, reading: Reading

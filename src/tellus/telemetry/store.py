@@ -6,7 +6,7 @@ import msgspec
 
 from tellus.fleet.model import Reading
 from tellus.storage.database import Row, Tx
-from tellus.telemetry.model import PastSample, Sample
+from tellus.telemetry.model import Instant, PastSample, Sample
 
 _INSERT = "INSERT INTO samples (time_ms, device_no, connector_id, digest, received_ms, content)"
 _KEYS_AT_ONCE = 500
@@ -27,9 +27,9 @@ def append_samples_told(tx: Tx, samples: Sequence[Sample]) -> set[tuple[int, int
 
 
 def list_log_times(tx: Tx, after: Row, limit: int) -> list[Row]:
-    """Return up to ``limit`` (time, device, connector, digest, received) after the first four."""
+    """Return up to ``limit`` (time, device, connector, digest) of the log after that key."""
     return tx.rows(
-        "SELECT time_ms, device_no, connector_id, digest, received_ms FROM samples"
+        "SELECT time_ms, device_no, connector_id, digest FROM samples"
         " WHERE (time_ms, device_no, connector_id, digest) > ($1, $2, $3, $4)"
         " ORDER BY time_ms, device_no, connector_id, digest LIMIT $5",
         *after,
@@ -37,8 +37,8 @@ def list_log_times(tx: Tx, after: Row, limit: int) -> list[Row]:
     )
 
 
-def list_log_instants(tx: Tx, instants: Sequence[tuple[int, int, int]]) -> list[Sample]:
-    """Return the log's samples at the given (time, device, connector)."""
+def list_log_instants(tx: Tx, instants: Sequence[Instant]) -> list[Sample]:
+    """Return the log's samples at these instants."""
     found = [
         row
         for instant in instants
