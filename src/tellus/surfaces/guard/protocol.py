@@ -137,7 +137,7 @@ class GuardProtocol(RequestReader):
         errands = self.guard.errands
         errand = errands.clerk.recognise(cycle.scope["method"], self.url, self.headers)
         if errand is not None and errand.run(self, bytes(cycle.body)):
-            self.starting = None
+            self.starting = self.cycle = None
             errands.remember(data, errand)
 
     def owe(self, owed: Owed) -> None:
