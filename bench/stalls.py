@@ -60,13 +60,16 @@ def measure(seconds: float = 20.0, per_s: float = 5_000.0) -> list[Figure]:
             outcome = run_wrk(load(seconds), folder, core=None)
             stalls = stalls_of(server) - before
             beside = int(bare.communicate()[0])
-    a_minute = 60 / (outcome.duration_us / 1e6)
+    a_minute = stalls * 60e6 / outcome.duration_us
+    bare_a_minute = beside * 60 / seconds
+    own = max(0.0, a_minute - bare_a_minute)
     what = f"tellus, {CONNECTIONS} connections at their pace"
     return [
         Figure(RUNNER, what, outcome.per_s, "requests/s"),
         Figure(RUNNER, f"{what}, p99", outcome.p99_ms, "ms"),
-        at_most(RUNNER, "stalls over 5 ms of its event loop", stalls * a_minute, "/min", _GOAL),
-        Figure(RUNNER, "the same of a loop with nothing to do", beside * 60 / seconds, "/min"),
+        Figure(RUNNER, "stalls over 5 ms of its event loop", a_minute, "/min"),
+        Figure(RUNNER, "the same of a loop with nothing to do", bare_a_minute, "/min"),
+        at_most(RUNNER, "stalls of its own doing", own, "/min", _GOAL),
     ]
 
 
