@@ -17,6 +17,7 @@ from bench import (
     hot_path,
     idle_connections,
     session_read,
+    stalls,
     startup,
     storage_rows,
     stream_latency,
@@ -39,6 +40,7 @@ RUNNERS: dict[str, Runner] = {
     "storage_rows": lambda full, _: storage_rows.measure(1.0 if full else 0.3),
     "telemetry": _telemetry,
     "unpinned": lambda full, _: unpinned.measure(20 if full else 5),
+    "stalls": lambda full, _: stalls.measure(60 if full else 15),
     "stream": lambda full, _: stream_latency.measure(30 if full else 8),
     "idle_connections": lambda full, _: idle_connections.measure(
         (1_000, 5_000, 7_500) if full else (1_000, 5_000)

@@ -27,8 +27,8 @@ PATH = "/v1/device/telemetry"
 US = "tellus"
 # What was in flight at the end of a round is finished before the next server's turn.
 _SETTLE_S = 0.3
-_GOALS = {"nginx": 0.10, "influxdb": 1.0, "fastapi": 10.0}
-_P99_GOAL_MS = 25.0
+_GOALS = {"nginx": 0.20, "influxdb": 1.8, "fastapi": 20.0}
+_P99_GOAL_MS = 12.0
 
 
 @dataclass

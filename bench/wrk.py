@@ -92,6 +92,11 @@ function request()
   return device.last
 end
 
+if PAUSE_MS > 0 then
+  -- Around the mean, so that chargers do not come in step.
+  function delay() return math.random(0, 2 * PAUSE_MS) end
+end
+
 function done(summary, latency, requests)
   local total, different = 0, 0
   for _, thread in ipairs(threads) do
@@ -121,6 +126,8 @@ class Load:
     content_type: str = "application/json"
     duplicates: float = DUPLICATE_SHARE
     lates: float = LATE_SHARE
+    pause_ms: int = 0
+    """How long a connection rests between an answer and its next request, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +172,7 @@ def run_wrk(load: Load, folder: Path, *, core: int | None = LOAD_CORE, seed: int
     tokens.write_text("".join(f"{k} {token}\n" for k, token in enumerate(load.tokens)))
     constants = {
         "SEED": seed, "THREADS": threads, "LATE_MS": LATE_MS,
-        "DUPLICATES": load.duplicates, "LATES": load.lates,
+        "DUPLICATES": load.duplicates, "LATES": load.lates, "PAUSE_MS": load.pause_ms,
         "TOKENS": str(tokens), "TARGET": load.path, "CONTENT_TYPE": load.content_type,
     }  # fmt: skip
     script = folder / "load.lua"

@@ -50,6 +50,7 @@ from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.state import Guard
+from tellus.surfaces.hot import HotRoutes
 from tellus.surfaces.http import Pipeline, Recorder
 from tellus.surfaces.hub import Hub
 from tellus.surfaces.openapi.document import build_document
@@ -162,7 +163,9 @@ class Platform:
     def _build_features(self) -> None:
         database, directory, clock = self.database, self.directory, self.clock
         self.audit = AuditService(database)
-        self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
+        self.telemetry = TelemetryService(
+            database, directory, self.fleet, self.bus, clock, writes_states=False
+        )
         self.records = RecordService(database, directory, self.identity.vault)
         lives_ms = read_lives_ms(self.settings.commands.model_dump())
         self.commands = CommandService(
@@ -216,6 +219,7 @@ class Platform:
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
         )
         self.pipeline.origins = self.identity.cors_origins
+        self.hot = HotRoutes(self.router.endpoints, self.pipeline, self.database.enqueue, clock)
         self.streams = StreamEndpoint(
             self.hub,
             self.directory,

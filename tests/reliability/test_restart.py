@@ -170,6 +170,15 @@ def presence_of(server: RunningServer, device: Device, token: str) -> tuple[str,
     return item["status"], faults
 
 
+def connectors_of(server: RunningServer, device: Device, token: str) -> list[dict[str, Any]]:
+    """Return what the platform tells of a device's connectors."""
+    with ContractClient(server.base_url) as contract:
+        path = f"/v1/operator/devices/{device.device_id}"
+        item = contract.operator(token).get(path, expect=200).data
+    connectors: list[dict[str, Any]] = item["connectors"]
+    return connectors
+
+
 def beat(server: RunningServer, device: Device) -> None:
     """Send a heartbeat."""
     now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -222,6 +231,35 @@ def test_presence_harness__platform_without_a_grace__is_caught(tmp_path: Path) -
     finally:
         server.kill()
     assert seen == [("offline", ["F-0301"])] * 2
+
+
+def test_kill__with_states_in_the_log_alone__forgets_none(tmp_path: Path) -> None:
+    """What a connector last said is told after a crash as it was before it."""
+    server = start_server(tmp_path / "data")
+    try:
+        device, token = server.register(), server.create_client().token
+        now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime())
+        with ContractClient(server.base_url) as contract:
+            for connector_id, power_kw, tenth in ((1, 11.5, 0), (2, 22.5, 0), (1, 33.5, 1)):
+                body = {
+                    "timestamp": f"{now}.{tenth}Z",
+                    "connector_id": connector_id,
+                    "state": "charging",
+                    "voltage": 400.0,
+                    "current": 100.0,
+                    "power": power_kw,
+                    "energy_delivered": 1.5,
+                }
+                contract.device(device.token).post("/v1/device/telemetry", body, expect=200)
+        before = connectors_of(server, device, token)
+    finally:
+        server.kill()
+    server = start_server(tmp_path / "data")
+    try:
+        assert connectors_of(server, device, token) == before
+        assert {one["connector_id"]: one["power"] for one in before} == {1: 33.5, 2: 22.5}
+    finally:
+        server.kill()
 
 
 def test_second_process__on_the_same_data__refuses_and_says_why(tmp_path: Path) -> None:

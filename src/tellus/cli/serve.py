@@ -112,6 +112,7 @@ async def _serve(settings: Settings) -> int:
         limits=_limits(settings),
         drain=drain,
         tls=_tls(settings),
+        clerk=platform.hot,
         log=log_event,
     )
     platform.guard = server.guard

@@ -121,6 +121,10 @@ class FleetService:
         """
         store_state.upsert_connector_states(tx, states)
 
+    def list_owned_since(self, tx: Tx, device_nos: Iterable[int]) -> dict[int, int]:
+        """Return since when (ms) each living device among these is its present operator's."""
+        return store.list_owned_since(tx, device_nos)
+
     def see_connectors(self, tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:
         """Let connectors (device, connector) come into being, inside the caller's transaction."""
         store_state.append_connectors(tx, keys, now_ms)

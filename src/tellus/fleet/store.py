@@ -1,5 +1,6 @@
 """SQL of sites, provisionings and devices."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from tellus.fleet.model import DeviceIdentity, Provisioning, Registration, Site
@@ -233,6 +234,18 @@ def update_device(
         now_ms,
         device_no,
     )
+
+
+def list_owned_since(tx: Tx, device_nos: Iterable[int]) -> dict[int, int]:
+    """Return since when (ms) each living device among a few is its present operator's."""
+    wanted = sorted(device_nos)
+    places = ", ".join(f"${k + 1}" for k in range(len(wanted)))
+    rows = tx.rows(
+        "SELECT device_no, owned_since_ms FROM devices WHERE deleted_ms IS NULL"
+        f" AND device_no IN ({places})",
+        *wanted,
+    )
+    return {row[0]: row[1] for row in rows}
 
 
 def set_owned_since(tx: Tx, device_no: int, now_ms: int) -> None:

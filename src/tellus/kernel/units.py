@@ -25,8 +25,11 @@ def to_ms(moment: datetime) -> int:
 
     What a zone moves out of the years 1 to 9999 becomes their first or last moment.
     """
-    epoch = _EPOCH_NAIVE if moment.tzinfo is None else _EPOCH
-    return max(_FIRST_MS, min(_LAST_MS, (moment - epoch) // _MILLISECOND))
+    since = moment - (_EPOCH_NAIVE if moment.tzinfo is None else _EPOCH)
+    time_ms = since.days * DAY_MS + since.seconds * SECOND_MS + since.microseconds // 1_000
+    if _FIRST_MS <= time_ms <= _LAST_MS:
+        return time_ms
+    return _FIRST_MS if time_ms < _FIRST_MS else _LAST_MS
 
 
 def to_text(time_ms: int) -> str:

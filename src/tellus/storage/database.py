@@ -72,8 +72,32 @@ class HotKind(Protocol):
         ...
 
 
+class Waiter(Protocol):
+    """Who hears of one operation, on the event loop and once: a future, or what is like one."""
+
+    def done(self) -> bool:
+        """Tell whether there is nobody to tell any more."""
+        ...
+
+    def set_result(self, result: Any, /) -> None:
+        """Hear that the operation is durable, with its outcome."""
+        ...
+
+    def set_exception(self, exception: Any, /) -> None:
+        """Hear why it is not, or not known to be."""
+        ...
+
+
 class Database(Protocol):
     """A store of facts with two doors in and one out."""
+
+    def enqueue(self, kind: HotKind, operation: Any, waiter: Waiter) -> None:
+        """Queue one hot operation like ``submit``, which is this with a future, and return at once.
+
+        ``waiter`` hears of the outcome later, never before this returns. What ``submit`` raises
+        because it could not queue the operation is raised here, and not told.
+        """
+        ...
 
     async def submit(self, kind: HotKind, operation: Any) -> Any:
         """Queue one hot operation; return its outcome once it is durable.

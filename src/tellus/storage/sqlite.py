@@ -19,7 +19,7 @@ import apsw
 
 from tellus.kernel.clock import Clock, SystemClock
 from tellus.kernel.errors import TooManyRequests, Unavailable
-from tellus.storage.database import Database, HotKind, Tx
+from tellus.storage.database import Database, HotKind, Tx, Waiter
 from tellus.storage.migrate import Migration, load_migrations
 from tellus.storage.sqlite_connection import (
     Location,
@@ -173,10 +173,14 @@ class SQLiteDatabase(Database):
 
     async def submit(self, kind: HotKind, operation: Any) -> Any:
         """Queue one hot operation; return its outcome once it is durable (see the port)."""
-        self._admit()
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._writer.put((kind, operation, future))
+        self.enqueue(kind, operation, future)
         return await future
+
+    def enqueue(self, kind: HotKind, operation: Any, waiter: Waiter) -> None:
+        """Queue one hot operation; ``waiter`` hears of its outcome (see the port)."""
+        self._admit()
+        self._writer.put((kind, operation, waiter))
 
     async def write(
         self,

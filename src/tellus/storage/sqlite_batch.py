@@ -1,6 +1,5 @@
 """One transaction's worth of operations: applied together, failing alone."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -8,25 +7,25 @@ from typing import Any, TypeAlias
 
 import apsw
 
-from tellus.storage.database import HotKind
+from tellus.storage.database import HotKind, Waiter
 from tellus.storage.sqlite_faults import Fault, classify
 from tellus.storage.sqlite_tx import SQLiteTx
 
-Queued: TypeAlias = tuple[HotKind | None, Any, "asyncio.Future[Any]"]
+Queued: TypeAlias = tuple[HotKind | None, Any, Waiter]
 """A hot kind and its operation, or None and a cold write's bound function; who waits for it."""
 
 
-def settle(future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
+def settle(waiter: Waiter, result: Any, error: Exception | None) -> None:
     """Answer one who waits, unless they have gone; runs on the loop."""
-    if future.done():
+    if waiter.done():
         return
     if error is None:
-        future.set_result(result)
+        waiter.set_result(result)
     elif isinstance(error, StopIteration):
         # A future cannot carry this one: awaiting it would look like an ordinary end.
-        future.set_exception(RuntimeError("An operation raised StopIteration"))
+        waiter.set_exception(RuntimeError("An operation raised StopIteration"))
     else:
-        future.set_exception(error)
+        waiter.set_exception(error)
 
 
 class TransactionLost(apsw.AbortError):
@@ -60,11 +59,11 @@ class Batch:
         """Yield the operations and outcomes of each kind that are now durable."""
         for kind, queued, outcomes in self._hot:
             if not self.failures:
-                yield kind, [operation for _kind, operation, _future in queued], outcomes
+                yield kind, [operation for _kind, operation, _waiter in queued], outcomes
                 continue
             done = [
                 (operation, outcome)
-                for (_kind, operation, _future), outcome in zip(queued, outcomes, strict=True)
+                for (_kind, operation, _waiter), outcome in zip(queued, outcomes, strict=True)
                 if not isinstance(outcome, Exception)
             ]
             if done:
@@ -73,10 +72,10 @@ class Batch:
     def answer(self) -> None:
         """Release everybody who waits."""
         for _kind, queued, outcomes in self._hot:
-            for (_, _, future), outcome in zip(queued, outcomes, strict=True):
-                settle(future, outcome, outcome if isinstance(outcome, Exception) else None)
-        for (_, _, future), result, error in self._cold:
-            settle(future, result, error)
+            for (_, _, waiter), outcome in zip(queued, outcomes, strict=True):
+                settle(waiter, outcome, outcome if isinstance(outcome, Exception) else None)
+        for (_, _, waiter), result, error in self._cold:
+            settle(waiter, result, error)
 
 
 def apply_batch(

@@ -10,7 +10,7 @@ import apsw
 from tellus.storage.database import Row
 
 _LARGEST_INSERT_ROWS = 512
-_ROUND_ROWS = 16
+_ROUND_ROWS = 64
 # apsw does not keep longer statements prepared; in these SQLite's 32,766 variables have no room.
 _CACHED_CHARACTERS = 16_000
 _REMEMBERED = 2_048
@@ -78,7 +78,7 @@ class SQLiteTx:
 def _insert_statements(
     head: str, rows: Sequence[Sequence[Any]], tail: str
 ) -> Iterator[tuple[str, tuple[Any, ...]]]:
-    """Cut ``rows`` into a multiple of 16 and a rest: two statements, of texts that recur.
+    """Cut ``rows`` into a multiple of 64 and a rest: one statement or two, of texts that recur.
 
     Each statement may wait for the interpreter lock, and each text that is new must be compiled:
     one statement of the very number of rows would save a step and be compiled nearly every time.

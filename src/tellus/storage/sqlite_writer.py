@@ -71,7 +71,7 @@ class Writer:
         return len(self._gathered) + self._handed_over - self._received + len(self._left)
 
     def put(self, queued: Queued) -> None:
-        """Queue an operation; its future is released once it is durable.
+        """Queue an operation; who waits for it hears once it is durable.
 
         What one turn of the loop brings is handed over at its end, in one piece: waking the thread
         for each would make it fight the loop for the interpreter and commit crumbs.
@@ -311,6 +311,6 @@ class Writer:
 
 def refuse(waiting: Sequence[Queued], message: str) -> None:
     """Answer ``waiting`` with "unavailable"."""
-    for _kind, _operation, future in waiting:
-        if not future.done():
-            future.set_exception(Unavailable(message))
+    for _kind, _operation, waiter in waiting:
+        if not waiter.done():
+            waiter.set_exception(Unavailable(message))

@@ -73,6 +73,7 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
     _hot(
         "POST", "/v1/device/telemetry", "uploadTelemetry", telemetry.upload_telemetry,
         request=telemetry.TelemetryUpload, lenient=telemetry.decode_leniently,
+        hot=telemetry.prepare_telemetry,
         summary="Upload one telemetry sample", tag=_REPORTING,
         description="Every 5 seconds in a session, every 60 seconds when idle. An identical repeat"
         " changes nothing. The answer means that the sample is on disk.",

@@ -7,7 +7,7 @@ from typing import Any, Final, get_type_hints
 from urllib.parse import parse_qsl
 
 from tellus.kernel.batch import BatchRequest
-from tellus.kernel.call import NOTHING, Call, Nothing
+from tellus.kernel.call import NOTHING, Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder, convert_query
 from tellus.kernel.errors import InvalidParameter
 from tellus.surfaces.routes import Route
@@ -69,6 +69,11 @@ class Endpoint:
     def handle(self, call: Call[Any, Any]) -> Awaitable[Any]:
         """Run the handler."""
         return self._handler(self._service, call)
+
+    def prepare(self, body: Any, principal: Principal, now_ms: int) -> tuple[Any, Any] | None:
+        """Return the kind and the operation of a call that is one hot operation, else None."""
+        hot = self.route.hot
+        return None if hot is None else hot(self._service, body, principal, now_ms)
 
     def tally(self, status: int, took_s: float) -> None:
         """Count one answer."""

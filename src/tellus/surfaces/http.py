@@ -24,7 +24,6 @@ from tellus.kernel.errors import (
     TooManyRequests,
     Unauthenticated,
     Unavailable,
-    UnsupportedMedia,
 )
 from tellus.surfaces import cors
 from tellus.surfaces.endpoint import Endpoint
@@ -36,10 +35,11 @@ from tellus.surfaces.envelope import (
     encode_success,
     failure_headers,
 )
-from tellus.surfaces.guard.connections import CONNECTION_KEY
+from tellus.surfaces.guard.connections import CONNECTION_KEY, Connection
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.idempotency import read_key
+from tellus.surfaces.media import check_media
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routes import Answer, LimitClass
 from tellus.surfaces.routing import Router, check_path
@@ -50,6 +50,7 @@ ENROLMENT_PREFIX = "/e/"
 Scope = dict[str, Any]
 Receive = Callable[[], Any]
 Send = Callable[[dict[str, Any]], Any]
+Work = Callable[[], Awaitable[bytes]]
 
 
 class Authenticator(Signatures, Protocol):
@@ -111,7 +112,7 @@ class Pipeline:
         proxies: TrustedProxies,
     ) -> None:
         self._router = router
-        self._authenticate = authenticator.authenticate
+        self.authenticate = authenticator.authenticate
         self._signatures = authenticator
         self._limiter = limiter
         self._clock = clock
@@ -128,14 +129,26 @@ class Pipeline:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
-        began = perf_counter()
+        began_s = perf_counter()
         exchange = Exchange(self.next_request_id(), self._proxies.client_address(scope))
         origin = cors.origin_of(scope)
         if origin is not None and scope["method"] == "OPTIONS" and self.admits_stranger(scope):
             await cors.answer_preflight(send, origin, self.origins(), exchange.headers[1:])
             return
+        work = partial(self._run, exchange, scope, receive, origin)
+        await self._answer(exchange, began_s, work, send)
+
+    async def conclude(
+        self, endpoint: Endpoint, began_s: float, work: Work, scope: Scope, send: Send
+    ) -> None:
+        """Answer a request that came the short way; ``work`` returns the body or raises."""
+        exchange = Exchange(self.next_request_id(), self._proxies.client_address(scope))
+        exchange.enter(endpoint)
+        await self._answer(exchange, began_s, work, send)
+
+    async def _answer(self, exchange: "Exchange", began_s: float, work: Work, send: Send) -> None:
         try:
-            status, body = 200, await self._run(exchange, scope, receive, origin)
+            status, body = 200, await work()
         except ApiError as error:
             status, body = error.http_status, encode_failure(error, exchange.answer)
             exchange.headers += failure_headers(error)
@@ -146,7 +159,7 @@ class Pipeline:
             status, body = 500, encode_failure(InternalError(), exchange.answer)
             self._recorder.crash(exchange.request_id, exchange.name, error)
         if exchange.endpoint is not None:
-            exchange.endpoint.tally(status, perf_counter() - began)
+            exchange.endpoint.tally(status, perf_counter() - began_s)
         headers = exchange.headers
         headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": headers})
@@ -173,7 +186,8 @@ class Pipeline:
         signed = None
         if principal.signing != "off":
             signed = await self._check_signed(endpoint, scope, receive, principal, exchange.address)
-        self._admit(endpoint, scope, principal, exchange.address)
+        connection = scope["extensions"].get(CONNECTION_KEY)
+        self.admit(endpoint, connection, principal, exchange.address)
         if origin is not None and origin in principal.cors_origins:
             exchange.headers += cors.allow(origin)
         read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
@@ -183,7 +197,7 @@ class Pipeline:
         call.request_id = exchange.request_id
         call.authorization = authorization
         call.enrolment = enrolment or authorization.removeprefix("Bearer ")
-        answer = partial(_answer, endpoint, call, exchange.answer)
+        answer = partial(_handle, endpoint, call, exchange.answer)
         if signed is not None and endpoint.route.is_control:
             return await self._signatures.answer_once(principal, signed.signature, answer)
         return await answer()
@@ -195,8 +209,10 @@ class Pipeline:
             self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
             raise
 
-    def _admit(self, endpoint: Endpoint, scope: Scope, principal: Principal, address: str) -> None:
-        """Check scope and limits of who calls."""
+    def admit(
+        self, endpoint: Endpoint, connection: Connection | None, principal: Principal, address: str
+    ) -> None:
+        """Check scope and limits of who calls, and count the call; raises what refuses it."""
         if endpoint.audience is Audience.PUBLIC:
             self._check_draining()
             return
@@ -207,7 +223,6 @@ class Pipeline:
         self._check_draining()
         if endpoint.audience is Audience.DEVICE:
             principal.last_seen_ms = self._clock.now_ms()
-            connection = scope["extensions"].get(CONNECTION_KEY)
             if connection is not None and not connection.claim_device(principal.principal_id):
                 raise TooManyRequests(1, "This device holds too many connections")
         if endpoint.limit is not LimitClass.NONE:
@@ -219,9 +234,7 @@ class Pipeline:
             self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
             return ANYONE
         try:
-            if authorization[:7].lower() != "bearer ":
-                raise Unauthenticated
-            return self._authenticate(authorization[7:].strip(), endpoint.audience)
+            return self.authenticate(bearer_of(authorization), endpoint.audience)
         except ApiError:
             self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
             raise
@@ -257,10 +270,10 @@ class Pipeline:
         raw = b""
         body: Any = NOTHING
         if endpoint.reads_body:
-            form = not endpoint.route.optional_body and _check_media(scope, endpoint)
+            form = not endpoint.route.optional_body and check_media(scope, endpoint)
             raw = await read()
             if raw and endpoint.route.optional_body:
-                form = _check_media(scope, endpoint)
+                form = check_media(scope, endpoint)
             body = self._decode(endpoint, principal, raw, form=form)
         call = Call(principal, body, query, self._clock.now_ms(), path, raw)
         if endpoint.route.waits:
@@ -283,6 +296,13 @@ def read_authorization(scope: Scope) -> str:
     """Return the Authorization header, empty where there is none or more than one."""
     found = [value for name, value in scope["headers"] if name == b"authorization"]
     return found[0].decode("latin-1") if len(found) == 1 else ""
+
+
+def bearer_of(authorization: str) -> str:
+    """Return the token of a Bearer authorization (RFC 6750); raises Unauthenticated for others."""
+    if authorization[:7].lower() != "bearer ":
+        raise Unauthenticated
+    return authorization[7:].strip()
 
 
 def check_network(principal: Principal, address: str) -> None:
@@ -332,7 +352,7 @@ async def _body_of(
     return signed.body if signed is not None else await read_body(receive, scope, limit_bytes)
 
 
-async def _answer(endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
+async def _handle(endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
     return encode_success(await endpoint.handle(call), answer)
 
 
@@ -348,28 +368,6 @@ def _check_whole(message: dict[str, Any], body: bytes, limit_bytes: int) -> None
         raise InvalidParameter(text, "body")
     if len(body) > limit_bytes:
         raise PayloadTooLarge(limit_bytes)
-
-
-def _check_media(scope: Scope, endpoint: Endpoint) -> bool:
-    """Tell whether the body is a form; JSON, also undeclared, is the rule.
-
-    Raises:
-        UnsupportedMedia: another content type, or an encoding such as gzip.
-    """
-    form = False
-    for name, value in scope["headers"]:
-        if name == b"content-type":
-            if value == b"application/json":
-                continue
-            kind = value.partition(b";")[0].strip().lower()
-            form = endpoint.route.form and kind == b"application/x-www-form-urlencoded"
-            if not form and kind != b"application/json" and not kind.endswith(b"+json"):
-                text = "The body must be application/json"
-                raise UnsupportedMedia(text, "content-type", kind.decode("latin-1"))
-        elif name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
-            text = "The body must not be encoded"
-            raise UnsupportedMedia(text, "content-encoding", value.decode("latin-1"))
-    return form
 
 
 def _split_enrolment(path: str) -> tuple[str, str]:

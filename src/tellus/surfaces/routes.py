@@ -46,8 +46,11 @@ class Route:
     first parameter. ``request``, ``query`` and ``response`` are msgspec structs; ``Nothing`` where
     there is none (a response of ``Nothing`` is ``data: null``). ``form`` admits form encoding
     beside JSON. ``optional_body`` admits an empty body. ``lenient`` decodes the bodies of devices
-    that are known to deviate (rule P7). ``waits`` marks a handler that parks the call and wants to
-    know when the caller leaves. ``secret`` marks an answer that no cache may keep.
+    that are known to deviate (rule P7). ``hot`` is for routes whose handler does nothing but submit
+    one hot operation and answers with ``data: null``: ``(service, body, principal, now_ms)`` gives
+    its kind and itself, or None where the handler has more to do. ``waits`` marks a handler that
+    parks the call and wants to know when the caller leaves. ``secret`` marks an answer that no
+    cache may keep.
     """
 
     method: str
@@ -68,6 +71,7 @@ class Route:
     form: bool = False
     optional_body: bool = False
     lenient: Callable[[bytes], Any] | None = None
+    hot: Callable[..., Any] | None = None
     waits: bool = False
     secret: bool = False
 

@@ -5,14 +5,14 @@ this code changes packs, so what was read is still true when it is written.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
 from tellus.storage.database import Database, Tx
 from tellus.telemetry import rules, store
 from tellus.telemetry.log import LogIndex, Position, Span
-from tellus.telemetry.model import PastSample
+from tellus.telemetry.model import PastSample, Sample
 from tellus.telemetry.packing import pack, unpack
 
 _CONNECTORS_AT_ONCE = 16
@@ -38,9 +38,15 @@ class PackedRow(NamedTuple):
     samples: int
     content: bytes
     taken: list[PastSample]
+    leaving: list[Sample]
+    """Those of ``taken`` that may be the last that a connector said, in full."""
 
 
-async def compact(database: Database, index: LogIndex, now_ms: int) -> int:
+KeepStates = Callable[[Tx, Sequence[Sample]], None]
+"""Writes, inside the transaction, how connectors are by samples that leave the log."""
+
+
+async def compact(database: Database, index: LogIndex, keep_states: KeepStates, now_ms: int) -> int:
     """Pack everything outside the fresh span; return how many samples moved."""
     span = rules.fresh_span(now_ms, index.packed_to_ms)
     index.packed_to_ms = max(index.packed_to_ms, span[0])
@@ -56,10 +62,10 @@ async def compact(database: Database, index: LogIndex, now_ms: int) -> int:
         batch.append(aged)
         instants += len(aged.times_ms)
         if len(batch) >= _CONNECTORS_AT_ONCE or instants >= _INSTANTS_AT_ONCE:
-            moved += await _compact_batch(database, index, batch, span)
+            moved += await _compact_batch(database, index, keep_states, batch, span)
             batch, instants = [], 0
     if batch:
-        moved += await _compact_batch(database, index, batch, span)
+        moved += await _compact_batch(database, index, keep_states, batch, span)
     return moved
 
 
@@ -69,10 +75,14 @@ def _aged(index: LogIndex, position: Position, span: Span) -> Aged | None:
 
 
 async def _compact_batch(
-    database: Database, index: LogIndex, batch: Sequence[Aged], span: Span
+    database: Database,
+    index: LogIndex,
+    keep_states: KeepStates,
+    batch: Sequence[Aged],
+    span: Span,
 ) -> int:
     rows = await database.read(_pack_batch, batch)
-    await database.write(_write_rows, rows, index)
+    await database.write(_write_rows, rows, index, keep_states)
     for aged in batch:
         index.forget(aged.device_no, aged.connector_id, span, aged.read)
     return sum(len(row.taken) for row in rows)
@@ -92,11 +102,16 @@ def _pack_batch(tx: Tx, batch: Sequence[Aged]) -> list[PackedRow]:
         for hour_ms, taken in by_hour.items():
             before = unpack(hour_ms, held[hour_ms]) if hour_ms in held else []
             samples = rules.merge(before, taken)
-            rows.append(PackedRow(*place, hour_ms, len(samples), pack(hour_ms, samples), taken))
+            content = pack(hour_ms, samples)
+            leaving = [rules.restore_sample(*place, one) for one in taken if not one.clock_suspect]
+            rows.append(PackedRow(*place, hour_ms, len(samples), content, taken, leaving))
     return rows
 
 
-def _write_rows(tx: Tx, rows: Sequence[PackedRow], index: LogIndex) -> None:
+def _write_rows(
+    tx: Tx, rows: Sequence[PackedRow], index: LogIndex, keep_states: KeepStates
+) -> None:
+    keep_states(tx, [sample for row in rows for sample in row.leaving])
     for row in rows:
         index.note_packed((row.device_no, row.connector_id))
         store.upsert_pack(

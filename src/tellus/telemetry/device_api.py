@@ -1,7 +1,7 @@
 """Telemetry as chargers send it: one sample, or up to 500 that were buffered offline."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -22,7 +22,7 @@ from tellus.kernel.errors import ApiError, MissingParameter
 from tellus.kernel.units import to_ms
 from tellus.kernel.vins import replace_vins
 from tellus.telemetry.model import Sample
-from tellus.telemetry.service import TelemetryService
+from tellus.telemetry.service import HotOperation, TelemetryService
 
 Voltage = Annotated[float, Meta(ge=-10_000, le=10_000)]
 Current = Annotated[float, Meta(ge=-100_000, le=100_000)]
@@ -111,7 +111,15 @@ async def upload_telemetry(
     telemetry: TelemetryService, call: Call[TelemetryUpload, Nothing]
 ) -> None:
     """Store one sample; a repeat changes nothing."""
-    await telemetry.ingest(_to_sample(telemetry, call.body, call))
+    sample = _to_sample(telemetry, call.body, call.principal.device_no, call.now_ms)
+    await telemetry.ingest(sample)
+
+
+def prepare_telemetry(
+    telemetry: TelemetryService, upload: TelemetryUpload, principal: Principal, now_ms: int
+) -> HotOperation | None:
+    """Return what ``upload_telemetry`` would submit; None where it would have to read first."""
+    return telemetry.prepare(_to_sample(telemetry, upload, principal.device_no, now_ms))
 
 
 async def upload_telemetry_batch(
@@ -127,7 +135,7 @@ async def upload_telemetry_batch(
             outcomes.append(rejected(error))
         else:
             outcomes.append(None)
-            samples.append(_to_sample(telemetry, upload, call))
+            samples.append(_to_sample(telemetry, upload, call.principal.device_no, call.now_ms))
     stored = iter(await telemetry.ingest_many(samples))
     return BatchResponse(
         [outcome or (STORED if next(stored) else DUPLICATE) for outcome in outcomes]
@@ -146,7 +154,7 @@ def _decode_item(item: bytes, principal: Principal) -> TelemetryUpload:
 
 
 def _to_sample(
-    telemetry: TelemetryService, upload: TelemetryUpload, call: Call[Any, Nothing]
+    telemetry: TelemetryService, upload: TelemetryUpload, device_no: int, now_ms: int
 ) -> Sample:
     time_ms = to_ms(upload.timestamp)
     state = PUBLISHED_STATE[upload.state]
@@ -162,8 +170,7 @@ def _to_sample(
         upload.state if state != upload.state else detail,
         _to_phases(upload.phase_details),
     )
-    device_no = call.principal.device_no
-    return telemetry.judge(device_no, upload.connector_id, time_ms, call.now_ms, reading)
+    return telemetry.judge(device_no, upload.connector_id, time_ms, now_ms, reading)
 
 
 def _to_phases(
@@ -171,7 +178,11 @@ def _to_phases(
 ) -> tuple[tuple[float, float] | None, ...] | None:
     if details is UNSET:
         return None
-    phases = (details.phase_a, details.phase_b, details.phase_c)
-    if phases == (UNSET, UNSET, UNSET):
+    a, b, c = details.phase_a, details.phase_b, details.phase_c
+    if a is UNSET and b is UNSET and c is UNSET:
         return None
-    return tuple(None if phase is UNSET else (phase.voltage, phase.current) for phase in phases)
+    return (
+        None if a is UNSET else (a.voltage, a.current),
+        None if b is UNSET else (b.voltage, b.current),
+        None if c is UNSET else (c.voltage, c.current),
+    )

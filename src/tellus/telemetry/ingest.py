@@ -1,16 +1,17 @@
 """The hot kind of telemetry: uploads applied many at a time, then memory moved forward."""
 
 from collections.abc import Iterable, Sequence
-from itertools import chain
 from typing import NamedTuple, Protocol
 
 from tellus.bus.port import DEVICE_CHANGED, Bus
 from tellus.fleet.directory import Connector, Directory
+from tellus.kernel.units import is_clock_suspect
 from tellus.storage.database import Tx
 from tellus.telemetry import rules, store
-from tellus.telemetry.log import LogIndex
+from tellus.telemetry.log import LogIndex, Position
 from tellus.telemetry.model import Sample
 from tellus.telemetry.packing import unpack_keys
+from tellus.telemetry.rules import FOREVER_MS
 
 Key = tuple[int, int, int, int]
 """Time (ms), device, connector, digest: the natural key of a sample."""
@@ -43,6 +44,10 @@ class FleetDoor(Protocol):
         """Upsert current state rows (device, connector, time, state, content) where newer."""
         ...
 
+    def list_owned_since(self, tx: Tx, device_nos: Iterable[int]) -> dict[int, int]:
+        """Return since when (ms) each living device among these is its present operator's."""
+        ...
+
     def see_connectors(self, tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:
         """Let connectors (device, connector) come into being."""
         ...
@@ -51,39 +56,46 @@ class FleetDoor(Protocol):
 class TelemetryKind:
     """Applies uploads in at most one statement per table and batch.
 
+    How connectors are now is written with the batch only where ``writes_states``: for other nodes
+    to read. A process of its own follows it in memory, reads it back from the log at its start
+    (``recover``), and writes it when samples leave the log (``keep_states``): what a connector last
+    said is at any instant the newest of what log and table tell.
+
     The outcome of an upload is None, or for one that is ``told`` a list that says per sample
     whether it was stored (else it was a repeat).
     """
 
     name = "telemetry"
 
-    def __init__(self, directory: Directory, fleet: FleetDoor, index: LogIndex, bus: Bus) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        fleet: FleetDoor,
+        index: LogIndex,
+        bus: Bus,
+        *,
+        writes_states: bool = True,
+    ) -> None:
         self._directory = directory
         self._fleet = fleet
         self._index = index
         self._bus = bus
+        self._writes_states = writes_states
         self.stored = 0
         self.duplicates = 0
 
     def apply_many(self, tx: Tx, operations: Sequence[Upload]) -> list[list[bool] | None]:
-        """Append the samples and move the current state of their connectors forward."""
-        samples = list(chain.from_iterable(upload.samples for upload in operations))
+        """Append the samples; let their connectors exist, and move their state forward."""
+        samples = [sample for upload in operations for sample in upload.samples]
         packed = self._find_packed(tx, operations)
-        told = {key for upload in operations if upload.told for key in map(_key, upload.samples)}
-        fresh = [sample for sample in samples if not packed or _key(sample) not in packed]
-        silent = [sample for sample in fresh if not told or _key(sample) not in told]
-        stored_keys: set[Key] = set()
-        stored = 0
-        if silent:
-            stored = store.append_samples(tx, silent)
-        if told:
-            loud = {_key(sample): sample for sample in fresh if _key(sample) in told}
-            stored_keys = store.append_samples_told(tx, list(loud.values()))
-            stored += len(stored_keys)
+        if packed or any(upload.told for upload in operations):
+            stored, outcomes = _append(tx, operations, packed)
+        else:
+            stored, outcomes = store.append_samples(tx, samples), [None] * len(operations)
         self._advance(tx, samples)
         self.stored += stored
         self.duplicates += len(samples) - stored
-        return [_outcome(upload, stored_keys) for upload in operations]
+        return outcomes
 
     def after_commit(
         self, operations: Sequence[Upload], outcomes: Sequence[list[bool] | None]
@@ -92,23 +104,61 @@ class TelemetryKind:
         del outcomes  # a repeat is never newer than what memory holds
         samples = [sample for upload in operations for sample in upload.samples]
         self._index.note(samples)
-        changed = []
+        changed = self._follow(samples)
+        if changed:
+            self._bus.publish(DEVICE_CHANGED, changed)
+
+    def _follow(self, samples: Iterable[Sample]) -> tuple[int, ...]:
+        """Move memory forward; return the devices of which a connector changed."""
+        find = self._directory.by_no
+        changed: dict[int, None] = {}
         for (device_no, connector_id), sample in rules.pick_newest(samples).items():
-            device = self._directory.by_no(device_no)
+            device = find(device_no)
             if device is None:
                 continue
             connector = device.connectors.get(connector_id)
             if connector is None:
                 connector = device.connectors[connector_id] = Connector(connector_id)
-            if (sample.time_ms, sample.content) > (connector.time_ms, connector.content):
-                connector.time_ms = sample.time_ms
+            time_ms = sample.time_ms
+            if time_ms > connector.time_ms or (
+                time_ms == connector.time_ms and sample.content > connector.content
+            ):
+                connector.time_ms = time_ms
                 connector.content = sample.content
                 connector.reading = sample.reading
-                changed.append(device_no)
-        if changed:
-            self._bus.publish(DEVICE_CHANGED, changed)
+                changed[device_no] = None
+        return tuple(changed)
+
+    def recover(self, samples: Iterable[Sample]) -> set[Position]:
+        """Move memory forward to samples of the log, at the start; return whom one counted for."""
+        counting = [sample for sample in samples if self._counts(sample)]
+        self._follow(counting)
+        return {(sample.device_no, sample.connector_id) for sample in counting}
+
+    def _counts(self, sample: Sample) -> bool:
+        """Tell whether a sample is trusted and came when the device was its present operator's."""
+        device = self._directory.by_no(sample.device_no)
+        if device is None or sample.clock_suspect:
+            return False
+        return sample.received_ms >= device.owned_since_ms
+
+    def keep_states(self, tx: Tx, samples: Sequence[Sample]) -> None:
+        """Write the state that these samples tell before they leave the log."""
+        if self._writes_states or not samples:
+            return
+        since_ms = self._fleet.list_owned_since(tx, {sample.device_no for sample in samples})
+        owned = [
+            sample
+            for sample in samples
+            if sample.received_ms >= since_ms.get(sample.device_no, FOREVER_MS)
+        ]
+        states = [_state(sample) for sample in rules.pick_newest(owned).values()]
+        if states:
+            self._fleet.advance_connectors(tx, states)
 
     def _advance(self, tx: Tx, samples: Sequence[Sample]) -> None:
+        if not self._writes_states and self._knows_all(samples):
+            return
         newest = rules.pick_newest(samples)
         unseen = []
         states = []
@@ -119,12 +169,20 @@ class TelemetryKind:
                 unseen.append((device_no, connector_id))
             elif sample.time_ms < connector.time_ms:
                 continue
-            reading = sample.reading
-            states.append((device_no, connector_id, sample.time_ms, reading.state, sample.content))
+            states.append(_state(sample))
         if unseen:
             self._fleet.see_connectors(tx, unseen, samples[0].received_ms)
-        if states:
+        if states and self._writes_states:
             self._fleet.advance_connectors(tx, states)
+
+    def _knows_all(self, samples: Iterable[Sample]) -> bool:
+        """Tell whether all connectors of these samples exist."""
+        find = self._directory.by_no
+        for sample in samples:
+            device = find(sample.device_no)
+            if device is None or sample.connector_id not in device.connectors:
+                return False
+        return True
 
     def list_late(self, samples: Iterable[Sample]) -> Hours:
         """Return the hours whose packs may hold some of ``samples`` already.
@@ -135,10 +193,14 @@ class TelemetryKind:
         hours: Hours = {}
         horizon_ms = self._index.packed_to_ms
         for sample in samples:
-            late_ms = max(horizon_ms, sample.received_ms - rules.PACKING_AGE_MS)
-            if sample.time_ms < late_ms or sample.clock_suspect:
+            time_ms, received_ms = sample.time_ms, sample.received_ms
+            if (
+                time_ms < horizon_ms
+                or time_ms < received_ms - rules.PACKING_AGE_MS
+                or is_clock_suspect(time_ms, received_ms)
+            ):
                 place = (sample.device_no, sample.connector_id)
-                hours.setdefault(place, set()).add(rules.hour_of(sample.time_ms))
+                hours.setdefault(place, set()).add(rules.hour_of(time_ms))
         return hours
 
     def _find_packed(self, tx: Tx, operations: Sequence[Upload]) -> set[Key]:
@@ -148,12 +210,16 @@ class TelemetryKind:
         """
         packed: set[Key] = set()
         unsure: Hours = {}
+        version = self._index.version
         for upload in operations:
-            packed |= upload.packed
+            if upload.packed:
+                packed |= upload.packed
+            if upload.version == version:
+                continue
             for place, hours in self.list_late(upload.samples).items():
                 if self._index.was_packed_since(place, upload.version):
                     unsure.setdefault(place, set()).update(hours)
-        return packed | find_packed(tx, unsure)
+        return packed | find_packed(tx, unsure) if unsure else packed
 
 
 def find_packed(tx: Tx, hours: Hours) -> frozenset[Key]:
@@ -163,6 +229,35 @@ def find_packed(tx: Tx, hours: Hours) -> frozenset[Key]:
         for (device_no, connector_id), wanted in hours.items()
         for hour_ms, content in store.list_packs(tx, device_no, connector_id, sorted(wanted))
         for time_ms, digest in unpack_keys(hour_ms, content)
+    )
+
+
+def _append(
+    tx: Tx, operations: Sequence[Upload], packed: set[Key]
+) -> tuple[int, list[list[bool] | None]]:
+    """Append what is not ``packed``; return how many samples were stored, and each outcome."""
+    told = {key for upload in operations if upload.told for key in map(_key, upload.samples)}
+    silent, loud = [], {}
+    for upload in operations:
+        for sample in upload.samples:
+            key = _key(sample)
+            if key in told:
+                loud[key] = sample
+            elif key not in packed:
+                silent.append(sample)
+    stored = store.append_samples(tx, silent)
+    asked = [sample for key, sample in loud.items() if key not in packed]
+    stored_keys = store.append_samples_told(tx, asked)
+    return stored + len(stored_keys), [_outcome(upload, stored_keys) for upload in operations]
+
+
+def _state(sample: Sample) -> tuple[int, int, int, str, bytes]:
+    return (
+        sample.device_no,
+        sample.connector_id,
+        sample.time_ms,
+        sample.reading.state,
+        sample.content,
     )
 
 

@@ -59,6 +59,10 @@ class LogIndex:
         key = device_no << CONNECTOR_BITS | connector_id
         self._times.setdefault(key, array("q")).append(time_ms)
 
+    def newest(self, device_no: int, connector_id: int) -> int:
+        """Return the instant of a known connector that was noted last: at the start, its newest."""
+        return self._times[device_no << CONNECTOR_BITS | connector_id][-1]
+
     def between(self, device_no: int, connector_id: int, from_ms: int, to_ms: int) -> list[int]:
         """Return the connector's instants in ``[from_ms, to_ms)``, ascending, each once."""
         held = self._times.get(device_no << CONNECTOR_BITS | connector_id, ())

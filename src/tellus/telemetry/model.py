@@ -5,6 +5,9 @@ from typing import NamedTuple
 from tellus.fleet.model import Reading
 from tellus.kernel.units import is_clock_suspect
 
+Instant = tuple[int, int, int]
+"""Time (ms), device and connector."""
+
 
 class Sample(NamedTuple):
     """One reading of one connector at one instant.

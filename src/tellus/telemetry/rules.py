@@ -6,22 +6,31 @@ from hashlib import blake2b
 import msgspec
 
 from tellus.fleet.model import Reading
-from tellus.kernel.units import HOUR_MS, MINUTE_MS
+from tellus.kernel.units import HOUR_MS, MINUTE_MS, is_clock_suspect
 from tellus.telemetry.model import PastSample, Sample
 
 PACKING_AGE_MS = 15 * MINUTE_MS
 FOREVER_MS = 2**63 - 1
 
-_encoder = msgspec.msgpack.Encoder()
+encode_reading = msgspec.msgpack.Encoder().encode
+"""Return a reading as stored."""
 
 
 def make_sample(
     device_no: int, connector_id: int, time_ms: int, received_ms: int, reading: Reading
 ) -> Sample:
     """Return the sample of ``reading`` with its stored form and the digest of that form."""
-    content = _encoder.encode(reading)
+    content = encode_reading(reading)
     digest = int.from_bytes(blake2b(content, digest_size=8).digest(), "big", signed=True)
     return Sample(time_ms, device_no, connector_id, digest, received_ms, content, reading)
+
+
+def restore_sample(device_no: int, connector_id: int, past: PastSample) -> Sample:
+    """Return a stored sample of a connector in full."""
+    content = encode_reading(past.reading)
+    return Sample(
+        past.time_ms, device_no, connector_id, past.digest, past.received_ms, content, past.reading
+    )
 
 
 def pick_newest(samples: Iterable[Sample]) -> dict[tuple[int, int], Sample]:
@@ -31,11 +40,12 @@ def pick_newest(samples: Iterable[Sample]) -> dict[tuple[int, int], Sample]:
     """
     newest: dict[tuple[int, int], Sample] = {}
     for sample in samples:
-        if sample.clock_suspect:
+        time_ms = sample.time_ms
+        if is_clock_suspect(time_ms, sample.received_ms):
             continue
         key = (sample.device_no, sample.connector_id)
         held = newest.get(key)
-        if held is None or (sample.time_ms, sample.content) > (held.time_ms, held.content):
+        if held is None or (time_ms, sample.content) > (held.time_ms, held.content):
             newest[key] = sample
     return newest
 

@@ -6,7 +6,7 @@ import msgspec
 
 from tellus.fleet.model import Reading
 from tellus.storage.database import Row, Tx
-from tellus.telemetry.model import PastSample, Sample
+from tellus.telemetry.model import Instant, PastSample, Sample
 
 _INSERT = "INSERT INTO samples (time_ms, device_no, connector_id, digest, received_ms, content)"
 _KEYS_AT_ONCE = 500
@@ -35,6 +35,23 @@ def list_log_times(tx: Tx, after: Row, limit: int) -> list[Row]:
         *after,
         limit,
     )
+
+
+def list_log_instants(tx: Tx, instants: Sequence[Instant]) -> list[Sample]:
+    """Return the log's samples at these instants."""
+    found = [
+        row
+        for instant in instants
+        for row in tx.rows(
+            "SELECT time_ms, device_no, connector_id, digest, received_ms, content FROM samples"
+            " WHERE time_ms = $1 AND device_no = $2 AND connector_id = $3",
+            *instant,
+        )
+    ]
+    return [
+        Sample(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), _decode_reading(row[5]))
+        for row in found
+    ]
 
 
 def list_log_samples(

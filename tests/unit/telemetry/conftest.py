@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import pytest
 
 from tellus.bus.memory import MemoryBus
@@ -30,6 +31,13 @@ class StateDoor:
     def advance_connectors(self, tx: Tx, states: Sequence[Any]) -> None:
         store_state.upsert_connector_states(tx, states)
 
+    def __init__(self, directory: Directory) -> None:
+        self.directory = directory
+
+    def list_owned_since(self, _tx: Tx, device_nos: Iterable[int]) -> dict[int, int]:
+        found = [self.directory.by_no(device_no) for device_no in device_nos]
+        return {device.device_no: device.owned_since_ms for device in found if device}
+
     def see_connectors(self, tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:
         store_state.append_connectors(tx, keys, now_ms)
 
@@ -37,14 +45,26 @@ class StateDoor:
 class TelemetryBench:
     """Service, store and memory of one test."""
 
-    def __init__(self, path: Path, clock: ManualClock) -> None:
+    def __init__(self, path: Path, clock: ManualClock, *, writes_states: bool = False) -> None:
         self.clock = clock
         self.database = SQLiteDatabase.open(path, clock=clock)
         self.directory = Directory()
+        self.writes_states = writes_states
         self.bus = MemoryBus()
         self.changed: list[int] = []
         self.bus.subscribe(DEVICE_CHANGED, self.changed.extend)
-        self.service = TelemetryService(self.database, self.directory, StateDoor(), self.bus, clock)
+        self.service = self.make_service(self.directory)
+
+    def make_service(self, directory: Directory) -> TelemetryService:
+        """A service over the store as it is, and over this memory of the fleet."""
+        return TelemetryService(
+            self.database,
+            directory,
+            StateDoor(directory),
+            self.bus,
+            self.clock,
+            writes_states=self.writes_states,
+        )
 
     def add_device(self, device_no: int = 1, connectors: int = 1) -> Device:
         device = Device(device_no, f"dvc_{device_no}", f"SN{device_no}", OPERATOR, "site_1")
@@ -65,6 +85,11 @@ class TelemetryBench:
         } | changes
         time_ms = self.clock.now_ms() + round(at_s * 1000)
         return make_sample(device_no, connector_id, time_ms, received_ms, Reading(**values))
+
+    def restore(self, device_no: int, connector_id: int, time_ms: int, content: bytes) -> Sample:
+        """The sample that a stored state was made of, received just now."""
+        reading = msgspec.msgpack.decode(content, type=Reading)
+        return make_sample(device_no, connector_id, time_ms, self.clock.now_ms(), reading)
 
     async def history(self, hours: float = 6.0, device_no: int = 1) -> list[PastSample]:
         now_ms = self.clock.now_ms()

@@ -29,9 +29,11 @@ class Exchange(RequestResponseCycle):
     and a handler that fails in between can still be answered with an error.
     """
 
-    def __init__(self, protocol: "RequestReader", *, keep_alive: bool) -> None:
+    def __init__(
+        self, protocol: "RequestReader", scope: Any, *, keep_alive: bool, expects: bool = False
+    ) -> None:
         super().__init__(
-            scope=protocol.scope,
+            scope=scope,
             transport=protocol.transport,
             flow=protocol.flow,
             logger=protocol.logger,
@@ -39,12 +41,17 @@ class Exchange(RequestResponseCycle):
             access_log=False,
             default_headers=protocol.guard.state.default_headers,
             message_event=asyncio.Event(),
-            expect_100_continue=protocol.expect_100_continue,
+            expect_100_continue=expects,
             keep_alive=keep_alive,
             on_response=protocol.on_response_complete,
         )
         self.protocol = protocol
         self._head: list[bytes] | None = None
+
+    def lose(self) -> None:
+        """Hear that the peer is gone."""
+        self.disconnected = not self.response_complete
+        self.message_event.set()
 
     async def run_asgi(self, app: Callable[..., Any]) -> None:
         """Run the application for this request; whatever it does, the peer gets an end."""

@@ -7,6 +7,7 @@ refused is answered in the envelope, after the answers that are owed on the same
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import httptools
@@ -14,6 +15,7 @@ from uvicorn.config import Config
 
 from tellus.surfaces.guard import refusals
 from tellus.surfaces.guard.connections import CONNECTION_KEY, Connection
+from tellus.surfaces.guard.errands import HEAD_END, Owed
 from tellus.surfaces.guard.exchange import Exchange
 from tellus.surfaces.guard.phases import WAITS, Pace, Phase, Reading, overdue
 from tellus.surfaces.guard.reader import RequestReader
@@ -58,10 +60,9 @@ class GuardProtocol(RequestReader):
         """Tell every waiting handler that the peer is gone, and give back what was counted."""
         self.guard.requests.discard(self)
         self.connections.discard(self)
-        for cycle in (self.active, self.cycle, *(queued for queued, _ in self.pipeline)):
-            if cycle is not None:
-                cycle.disconnected = not cycle.response_complete
-                cycle.message_event.set()
+        for owed in (self.active, self.cycle, *(queued for queued, _ in self.pipeline)):
+            if owed is not None:
+                owed.lose()  # type: ignore[union-attr]  # only ours are queued
         self.pipeline.clear()
         self.flow.resume_writing()
         if exc is None:
@@ -98,6 +99,9 @@ class GuardProtocol(RequestReader):
         if self.deaf:
             self._discard(size)
             return
+        begins = self.reading is Reading.IDLE and self.active is None and not self.flow.write_paused
+        if begins and self._runs_known_errand(data):
+            return
         self.chunk_bytes = size
         if self.reading == Reading.BODY:
             self.body_raw_bytes += size
@@ -114,7 +118,45 @@ class GuardProtocol(RequestReader):
             cause = exc.__context__
             self.refuse(cause.refusal if isinstance(cause, RefusedError) else refusals.MALFORMED)
         else:
+            if begins and self.starting is not None:
+                self._get_to_know(self.starting, data)
             self._after_feed()
+
+    def _runs_known_errand(self, data: bytes) -> bool:
+        """Take a chunk that is one request with a known head; the parser need not see it."""
+        known = self.guard.errands.find(data)
+        return known is not None and known[0].run(self, known[1])
+
+    def _get_to_know(self, cycle: Exchange, data: bytes) -> None:
+        """Run the errand of a chunk that was parsed and is one plain request; know its head."""
+        end = data.find(HEAD_END) + len(HEAD_END)
+        whole = self.reading is Reading.IDLE and len(data) - end == len(cycle.body)
+        plain = not (self.chunked or self.upgrade or self.connection_options or cycle.more_body)
+        if not (whole and plain and cycle.keep_alive) or cycle.waiting_for_100_continue:
+            return
+        errands = self.guard.errands
+        errand = errands.clerk.recognise(cycle.scope["method"], self.url, self.headers)
+        if errand is not None and errand.run(self, bytes(cycle.body)):
+            self.starting = self.cycle = None
+            errands.remember(data, errand)
+
+    def owe(self, owed: Owed) -> None:
+        """Expect an answer by ``give`` or ``give_by_task``; nothing else is served before it."""
+        self.active = owed
+        self.phase = Phase.BUSY
+        self.since = self.loop.time()
+
+    def give(self, answer: bytes) -> None:
+        """Write the whole answer that is owed, and go on."""
+        self.transport.write(answer)
+        self.on_response_complete()
+
+    def give_by_task(self, scope: dict[str, Any], app: Callable[..., Any]) -> None:
+        """Let an application give the answer that is owed; its request has been read."""
+        cycle = self.active = Exchange(self, scope, keep_alive=True)
+        cycle.more_body = False
+        cycle.disconnected = self.transport.is_closing()
+        self._start_asgi_task(cycle, app)
 
     def _after_feed(self) -> None:
         if self.starting is not None:

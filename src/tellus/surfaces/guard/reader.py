@@ -14,6 +14,7 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from tellus.surfaces.guard import refusals
+from tellus.surfaces.guard.errands import Owed
 from tellus.surfaces.guard.exchange import Exchange
 from tellus.surfaces.guard.phases import Pace, Reading
 from tellus.surfaces.guard.refusals import RefusedError
@@ -46,7 +47,7 @@ class RequestReader(HttpToolsProtocol):
         self.head_uncounted_bytes = 0  # of this head, in a chunk that began with something else
         self.body_bytes = 0
         self.body_raw_bytes = 0  # with chunk sizes and trailers
-        self.active: Exchange | None = None  # whose answer is owed next
+        self.active: Exchange | Owed | None = None  # whose answer is owed next
         self.starting: Exchange | None = None  # read, and not yet given to the application
         self._begin_head()
 
@@ -152,7 +153,8 @@ class RequestReader(HttpToolsProtocol):
             "extensions": self.extensions,
         }
         keep_alive = version == "1.1" and self.parser.should_keep_alive()
-        return Exchange(self, keep_alive=keep_alive)
+        expects = self.expect_100_continue
+        return Exchange(self, self.scope, keep_alive=keep_alive, expects=expects)
 
     def close_after_answer(self, cycle: Exchange) -> None:
         """Close behind the last answer of this connection."""

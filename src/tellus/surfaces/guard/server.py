@@ -22,6 +22,7 @@ from uvicorn.config import Config
 from uvicorn.server import HANDLED_SIGNALS, Server
 
 from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.errands import Clerk
 from tellus.surfaces.guard.limits import GuardLimits
 from tellus.surfaces.guard.phases import patience
 from tellus.surfaces.guard.protocol import GuardProtocol
@@ -268,12 +269,13 @@ def build_server(
     limits: GuardLimits | None = None,
     drain: DrainState | None = None,
     tls: TlsFiles | None = None,
+    clerk: Clerk | None = None,
     log: LogSink = discard_log,
 ) -> GuardServer:
     """Return a server for an ASGI 3 application; ``run()`` or ``await serve()`` starts it.
 
-    ``port`` 0 takes a free one. ``log`` gets events by name with their facts; nothing of a
-    request's target, headers or body is among them.
+    ``port`` 0 takes a free one. ``clerk`` knows the requests that need no task. ``log`` gets events
+    by name with their facts; nothing of a request's target, headers or body is among them.
     """
     config = Config(
         app,
@@ -291,6 +293,8 @@ def build_server(
         date_header=True,
     )
     guard = Guard(limits or GuardLimits(), drain or DrainState(), log)
+    if clerk is not None:
+        guard.errands.clerk = clerk
     return GuardServer(config, guard, tls)
 
 

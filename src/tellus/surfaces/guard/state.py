@@ -9,6 +9,7 @@ from uvicorn.server import ServerState
 
 from tellus.surfaces.guard.connections import ConnectionRegister
 from tellus.surfaces.guard.draining import DrainState
+from tellus.surfaces.guard.errands import Errands
 from tellus.surfaces.guard.limits import GuardLimits
 from tellus.surfaces.guard.proxies import TrustedProxies
 
@@ -40,7 +41,12 @@ class Guard:
         self.streams: set[StreamProtocol] = set()
         self.refused: Counter[int] = Counter()
         self.state = ServerState()
+        self.errands = Errands()
+        self.begin_of_ok = b""
+        """What every 200 begins with: status line and ``Date``."""
 
     def refresh_date(self, now_s: float) -> None:
         """Set the ``Date`` of all answers that begin from now on, parked ones included."""
-        self.state.default_headers[:] = [(b"date", formatdate(now_s, usegmt=True).encode())]
+        date = formatdate(now_s, usegmt=True).encode()
+        self.state.default_headers[:] = [(b"date", date)]
+        self.begin_of_ok = b"HTTP/1.1 200 OK\r\ndate: %b\r\n" % date

@@ -5,7 +5,8 @@ from bisect import bisect_left
 from typing import Final
 
 LAG_BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-_EVERY_S: Final = 0.25
+EVERY_S = 0.25
+"""How long it sleeps between two looks; read anew at each."""
 
 
 class LoopLag:
@@ -25,6 +26,6 @@ class LoopLag:
         """Measure four times a second until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            due_s = loop.time() + _EVERY_S
-            await asyncio.sleep(_EVERY_S)
+            due_s = loop.time() + EVERY_S
+            await asyncio.sleep(EVERY_S)
             self.note(max(0.0, loop.time() - due_s))
