@@ -32,8 +32,8 @@ from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routing import Router
 from tellus.telemetry.device_api import TelemetryUpload, upload_telemetry
 from tellus.telemetry.ingest import TelemetryKind, Upload
-from tellus.telemetry.log import LogIndex
 from tellus.telemetry.model import Sample
+from tellus.telemetry.recent_own import OwnLog
 from tellus.telemetry.rules import make_sample
 from tellus.telemetry.service import TelemetryService
 
@@ -152,7 +152,7 @@ class Parts:
         self.telemetry = TelemetryService(
             cast("Any", StubDatabase()), directory, fleet, MemoryBus(), SystemClock()
         )
-        self.kind = TelemetryKind(directory, fleet, LogIndex(), MemoryBus())
+        self.kind = TelemetryKind(directory, fleet, OwnLog(), MemoryBus())
 
 
 class QuietFleet:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,13 +37,14 @@ def tellus(
     core: int | None = SERVER_CORE,
     limit_scale: int = LIMIT_SCALE,
     environment: dict[str, str] | None = None,
+    arguments: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Run ``tellus serve`` in its default configuration, registration open, limits scaled."""
     port = free_port()
     command = [
         *PROGRAM, "serve",
         "--data-dir", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port),
-        "--registration", "open", "--limit-scale", str(limit_scale),
+        "--registration", "open", "--limit-scale", str(limit_scale), *arguments,
     ]  # fmt: skip
     with serving(
         command,

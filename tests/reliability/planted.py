@@ -12,14 +12,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import apsw
-
 from tellus import app
 from tellus.cli import main, serve
 from tellus.fleet import events
-from tellus.storage import sqlite_connection, sqlite_writer
-from tellus.storage.sqlite_batch import Queued, apply_batch
-from tellus.storage.sqlite_tx import SQLiteTx
+from tellus.storage import sqlite_connection
+from tellus.storage.batch import Queued, apply_batch
+from tellus.storage.writer import Writer, WriterSession
 from tellus.surfaces import hub
 from tellus.telemetry import store
 
@@ -33,14 +31,14 @@ def replace_part(owner: Any, name: str, part: Any) -> None:
 def answer_before_commit() -> None:
     """Release the callers while the transaction is still open."""
 
-    def commit(writer: Any, connection: apsw.Connection, tx: SQLiteTx, taken: list[Queued]) -> None:
-        batch = apply_batch(connection, tx, taken, 0.005)
+    def commit(writer: Any, session: WriterSession, taken: list[Queued]) -> None:
+        batch = apply_batch(session, taken, 0.005)
         writer._left = batch.left
         writer._call(writer._release, batch)
         time.sleep(0.02)
-        connection.execute("COMMIT")
+        session.commit()
 
-    replace_part(sqlite_writer.Writer, "_commit", commit)
+    replace_part(Writer, "_commit", commit)
 
 
 def compact_often() -> None:
@@ -104,8 +102,8 @@ def drop_samples() -> None:
     genuine = store.append_samples
     numbers = itertools.count()
 
-    def append(tx: Any, samples: Sequence[Any]) -> int:
-        return genuine(tx, [sample for sample in samples if next(numbers) % 20])
+    def append(tx: Any, samples: Sequence[Any], *counted: Any) -> None:
+        genuine(tx, [sample for sample in samples if next(numbers) % 20], *counted)
 
     replace_part(store, "append_samples", append)
 

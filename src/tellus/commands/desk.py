@@ -73,7 +73,15 @@ class Change(NamedTuple):
     moments: Moments | None
 
 
-Operation = Callable[[Tx], Change]
+class Operation(NamedTuple):
+    """What is to be done to commands, and what nobody else may decide about meanwhile."""
+
+    locks: tuple[str, ...]
+    work: Callable[[Tx], Change]
+
+    def __call__(self, tx: Tx) -> Change:
+        """Do it; the locks are held already."""
+        return self.work(tx)
 
 
 class Desk:
@@ -91,6 +99,7 @@ class Desk:
 
     def apply_many(self, tx: Tx, operations: Sequence[Operation]) -> list[Change | ApiError]:
         """Run the operations one after the other; one that is refused fails alone."""
+        tx.lock(*(lock for operation in operations for lock in operation.locks))
         outcomes: list[Change | ApiError] = []
         for operation in operations:
             try:
@@ -121,7 +130,13 @@ def issue(order: Order) -> Operation:
         SessionInTheWay: the command does not go together with a session of the device.
         TooManyRequests: 50 commands of the device are pending.
     """
-    return partial(_issue, order)
+    command, key = order.command, order.terms.key
+    locks = [_queue_of(command.device_no)]
+    if command.transaction_id is not None:
+        locks.append(f"transaction:{command.client_id}:{command.transaction_id}")
+    if key is not None:
+        locks.append(f"request_key:{key.client_id}:{key.key_digest}")
+    return Operation(tuple(locks), partial(_issue, order))
 
 
 def hand_out(
@@ -132,7 +147,8 @@ def hand_out(
     For a connector at most one, its own or the device's; with ``connector_id`` None all. What was
     issued by another operator than ``operator_id``, whose device it is by now, is given up.
     """
-    return partial(_hand_out, device_no, connector_id, now_ms, operator_id)
+    work = partial(_hand_out, device_no, connector_id, now_ms, operator_id)
+    return Operation((_queue_of(device_no),), work)
 
 
 def cancel(device_no: int, command_id: str, now_ms: int) -> Operation:
@@ -141,12 +157,12 @@ def cancel(device_no: int, command_id: str, now_ms: int) -> Operation:
     Raises, when run:
         NotQueued: it was accepted or has ended.
     """
-    return partial(_cancel, device_no, command_id, now_ms)
+    return Operation((_queue_of(device_no),), partial(_cancel, device_no, command_id, now_ms))
 
 
 def settle(device_no: int, now_ms: int) -> Operation:
     """Give up what is to be given up; answers with the number of commands it touched."""
-    return partial(_settle, device_no, now_ms)
+    return Operation((_queue_of(device_no),), partial(_settle, device_no, now_ms))
 
 
 def report(device_no: int, said: Report) -> Operation:
@@ -155,11 +171,17 @@ def report(device_no: int, said: Report) -> Operation:
     Raises, when run:
         NotFound: the command is unknown or another device's.
     """
-    return partial(_report, device_no, said)
+    return Operation((_queue_of(device_no),), partial(_report, device_no, said))
+
+
+def _queue_of(device_no: int) -> str:
+    """Return the lock of all that is decided about a device's commands."""
+    return f"commands:{device_no}"
 
 
 def report_firmware(tx: Tx, said: FirmwareReport) -> bool:
     """Store how far an upgrade has come; return False if that was the last thing said already."""
+    tx.lock(f"firmware:{said.device_no}")
     last = store.find_newest_firmware_report(tx, said.device_no)
     if last is not None and last[:-1] == said[:-1]:
         return False
@@ -169,7 +191,6 @@ def report_firmware(tx: Tx, said: FirmwareReport) -> bool:
 
 def _issue(order: Order, tx: Tx) -> Change:
     command, key = order.command, order.terms.key
-    tx.lock(f"commands:{command.device_no}")
     first = _find_first(tx, order)
     if first is not None:
         return Change(first, command.device_no, _moments(tx, command.device_no))
@@ -232,7 +253,6 @@ def _audit(tx: Tx, command: Command, by: Actor) -> None:
 
 
 def _cancel(device_no: int, command_id: str, now_ms: int, tx: Tx) -> Change:
-    tx.lock(f"commands:{device_no}")
     command = store.find_command(tx, command_id)
     if command is None:
         raise NotFound
@@ -247,7 +267,6 @@ def _cancel(device_no: int, command_id: str, now_ms: int, tx: Tx) -> Change:
 def _hand_out(
     device_no: int, connector_id: int | None, now_ms: int, operator_id: str | None, tx: Tx
 ) -> Change:
-    tx.lock(f"commands:{device_no}")
     queued = _settled(tx, device_no, now_ms, operator_id)
     connectors = None if connector_id is None else frozenset({connector_id, DEVICE_LEVEL})
     chosen = rules.choose(queued, connectors, now_ms)[: None if connector_id is None else 1]
@@ -258,7 +277,6 @@ def _hand_out(
 
 
 def _settle(device_no: int, now_ms: int, tx: Tx) -> Change:
-    tx.lock(f"commands:{device_no}")
     before = store.list_queued(tx, device_no)
     current = _save_settled(tx, before, now_ms)
     touched = sum(command.phase is not Phase.QUEUED for command in current)
@@ -266,7 +284,6 @@ def _settle(device_no: int, now_ms: int, tx: Tx) -> Change:
 
 
 def _report(device_no: int, said: Report, tx: Tx) -> Change:
-    tx.lock(f"commands:{device_no}")
     command = store.find_command(tx, said.command_id)
     if command is None or command.device_no != device_no:
         raise NotFound

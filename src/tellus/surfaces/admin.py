@@ -10,6 +10,7 @@ from tellus.identity import admin_api_accounts as accounts
 from tellus.identity.credentials import AccessTokenResponse
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page, PageQuery
+from tellus.nodes import admin_api as nodes
 from tellus.surfaces.routes import BODY_BYTES_CREDENTIALS, Answer, Route
 
 _READ = "org:read"
@@ -254,6 +255,22 @@ _AUDIT_ROUTES = (
     ),
 )
 
+_NODE_ROUTES = (
+    Route(
+        "GET",
+        "/v1/admin/nodes",
+        "listNodes",
+        nodes.list_nodes,
+        Audience.ADMIN,
+        "List the nodes that serve",
+        "Admin: nodes",
+        description="Every process that serves this installation, oldest first.",
+        scope=_READ,
+        query=PageQuery,
+        response=Page[nodes.NodeItem],
+    ),
+)
+
 ADMIN_ROUTES: tuple[Route, ...] = (
     *_TOKEN_ROUTES,
     *_OPERATOR_ROUTES,
@@ -261,4 +278,5 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *_ACCOUNT_ROUTES,
     *_KEY_ROUTES,
     *_AUDIT_ROUTES,
+    *_NODE_ROUTES,
 )

@@ -121,6 +121,7 @@ class Pipeline:
         self._request_numbers = count(1)
         self._request_prefix = f"req_{os.urandom(6).hex()}_"
         self.origins: Callable[[], frozenset[str]] = frozenset
+        self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
     def next_request_id(self) -> str:
         """Return an identifier that no other answer of this process carries."""
@@ -169,11 +170,19 @@ class Pipeline:
         endpoint, parameters = self._find(scope["method"], path, exchange.address)
         exchange.enter(endpoint)
         authorization = read_authorization(scope)
-        principal = self._identify(endpoint, authorization, exchange.address)
+        try:
+            principal = self._identify(endpoint, authorization, exchange.address)
+        except Unauthenticated:
+            if self.revive is None:
+                raise
+            principal = await self.revive(bearer_of(authorization), endpoint.audience)
         signed = None
         if principal.signing != "off":
             signed = await self._check_signed(endpoint, scope, receive, principal, exchange.address)
         self._admit(endpoint, scope, principal, exchange.address)
+        if self._limiter.is_shared(endpoint.limit):
+            now_s = self._clock.monotonic_s()
+            await self._limiter.check_together(principal, endpoint.limit, now_s)
         if origin is not None and origin in principal.cors_origins:
             exchange.headers += cors.allow(origin)
         read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
@@ -210,7 +219,7 @@ class Pipeline:
             connection = scope["extensions"].get(CONNECTION_KEY)
             if connection is not None and not connection.claim_device(principal.principal_id):
                 raise TooManyRequests(1, "This device holds too many connections")
-        if endpoint.limit is not LimitClass.NONE:
+        if endpoint.limit is not LimitClass.NONE and not self._limiter.is_shared(endpoint.limit):
             self._limiter.check_principal(principal, endpoint.limit, self._clock.monotonic_s())
 
     def _identify(self, endpoint: Endpoint, authorization: str, address: str) -> Principal:
@@ -219,9 +228,7 @@ class Pipeline:
             self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
             return ANYONE
         try:
-            if authorization[:7].lower() != "bearer ":
-                raise Unauthenticated
-            return self._authenticate(authorization[7:].strip(), endpoint.audience)
+            return self._authenticate(bearer_of(authorization), endpoint.audience)
         except ApiError:
             self._limiter.check_unauthenticated(address, self._clock.monotonic_s())
             raise
@@ -283,6 +290,17 @@ def read_authorization(scope: Scope) -> str:
     """Return the Authorization header, empty where there is none or more than one."""
     found = [value for name, value in scope["headers"] if name == b"authorization"]
     return found[0].decode("latin-1") if len(found) == 1 else ""
+
+
+def bearer_of(authorization: str) -> str:
+    """Return the token of an Authorization header.
+
+    Raises:
+        Unauthenticated: it holds none.
+    """
+    if authorization[:7].lower() != "bearer ":
+        raise Unauthenticated
+    return authorization[7:].strip()
 
 
 def check_network(principal: Principal, address: str) -> None:

@@ -1,11 +1,12 @@
 """Moving what does not belong in the recent log into packed hours, a little at a time.
 
-Reading and packing happen on a reader thread; the writer is held only for the rows themselves. Only
-this code changes packs, so what was read is still true when it is written.
+Where the process has its database to itself: reading and packing happen on a reader thread, the
+writer is held only for the rows themselves. Only this code changes packs, so what was read is still
+true when it is written.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -79,16 +80,26 @@ async def _compact_batch(
 
 
 def _pack_batch(tx: Tx, batch: Sequence[Aged]) -> list[PackedRow]:
+    return pack_places(
+        tx,
+        [
+            (aged[:2], store.list_log_samples(tx, aged.device_no, aged.connector_id, aged.times_ms))
+            for aged in batch
+        ],
+    )
+
+
+def pack_places(tx: Tx, places: Iterable[tuple[Position, list[PastSample]]]) -> list[PackedRow]:
+    """Return the packed hours that take over these samples of each (device, connector)."""
     rows = []
-    for aged in batch:
-        place = (aged.device_no, aged.connector_id)
-        found = store.list_log_samples(tx, *place, aged.times_ms)
+    for place, found in places:
         found.sort(key=lambda sample: sample.time_ms)
         by_hour = {
             hour_ms: list(group)
             for hour_ms, group in groupby(found, key=lambda sample: rules.hour_of(sample.time_ms))
         }
-        held = dict(store.list_packs(tx, *place, sorted(by_hour)))
+        packs = store.list_packs(tx, *place, sorted(by_hour))
+        held = {hour_ms: content for hour_ms, _, content in packs}
         for hour_ms, taken in by_hour.items():
             before = unpack(hour_ms, held[hour_ms]) if hour_ms in held else []
             samples = rules.merge(before, taken)

@@ -1,37 +1,16 @@
 """The hot kind of telemetry: uploads applied many at a time, then memory moved forward."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from tellus.bus.port import DEVICE_CHANGED, Bus
 from tellus.fleet.directory import Connector, Directory
 from tellus.storage.database import Tx
 from tellus.telemetry import rules, store
-from tellus.telemetry.log import LogIndex
 from tellus.telemetry.model import Sample
-from tellus.telemetry.packing import unpack_keys
-
-Key = tuple[int, int, int, int]
-"""Time (ms), device, connector, digest: the natural key of a sample."""
-
-Hours = dict[tuple[int, int], set[int]]
-"""By (device, connector), the clock hours (ms) whose packs may hold a repeat."""
-
-NEVER_CHECKED = -1
-
-
-class Upload(NamedTuple):
-    """Samples of one request; ``told`` where each one's outcome is owed to the caller.
-
-    ``packed`` are those found in packed hours beforehand, as of ``version`` of the index: unpacking
-    is left to reader threads, so that whoever sends much that is late holds up nobody else.
-    """
-
-    samples: tuple[Sample, ...]
-    told: bool = False
-    packed: frozenset[Key] = frozenset()
-    version: int = NEVER_CHECKED
+from tellus.telemetry.recent import Key, RecentLog, Upload, find_packed
 
 
 class FleetDoor(Protocol):
@@ -57,10 +36,10 @@ class TelemetryKind:
 
     name = "telemetry"
 
-    def __init__(self, directory: Directory, fleet: FleetDoor, index: LogIndex, bus: Bus) -> None:
+    def __init__(self, directory: Directory, fleet: FleetDoor, log: RecentLog, bus: Bus) -> None:
         self._directory = directory
         self._fleet = fleet
-        self._index = index
+        self._log = log
         self._bus = bus
         self.stored = 0
         self.duplicates = 0
@@ -73,16 +52,13 @@ class TelemetryKind:
         fresh = [sample for sample in samples if not packed or _key(sample) not in packed]
         silent = [sample for sample in fresh if not told or _key(sample) not in told]
         stored_keys: set[Key] = set()
-        stored = 0
         if silent:
-            stored = store.append_samples(tx, silent)
+            store.append_samples(tx, silent, partial(self._count, len(silent)))
         if told:
             loud = {_key(sample): sample for sample in fresh if _key(sample) in told}
             stored_keys = store.append_samples_told(tx, list(loud.values()))
-            stored += len(stored_keys)
+        self._count(len(samples) - len(silent), len(stored_keys))
         self._advance(tx, samples)
-        self.stored += stored
-        self.duplicates += len(samples) - stored
         return [_outcome(upload, stored_keys) for upload in operations]
 
     def after_commit(
@@ -91,7 +67,7 @@ class TelemetryKind:
         """Move memory forward, remember the log's instants and wake the stream."""
         del outcomes  # a repeat is never newer than what memory holds
         samples = [sample for upload in operations for sample in upload.samples]
-        self._index.note(samples)
+        self._log.note(samples)
         changed = []
         for (device_no, connector_id), sample in rules.pick_newest(samples).items():
             device = self._directory.by_no(device_no)
@@ -107,6 +83,10 @@ class TelemetryKind:
                 changed.append(device_no)
         if changed:
             self._bus.publish(DEVICE_CHANGED, changed)
+
+    def _count(self, samples: int, stored: int) -> None:
+        self.stored += stored
+        self.duplicates += samples - stored
 
     def _advance(self, tx: Tx, samples: Sequence[Sample]) -> None:
         newest = rules.pick_newest(samples)
@@ -126,44 +106,14 @@ class TelemetryKind:
         if states:
             self._fleet.advance_connectors(tx, states)
 
-    def list_late(self, samples: Iterable[Sample]) -> Hours:
-        """Return the hours whose packs may hold some of ``samples`` already.
-
-        Only late ones can be packed, and those of clocks that run ahead. Late is also what was
-        packed before the platform's clock was put back.
-        """
-        hours: Hours = {}
-        horizon_ms = self._index.packed_to_ms
-        for sample in samples:
-            late_ms = max(horizon_ms, sample.received_ms - rules.PACKING_AGE_MS)
-            if sample.time_ms < late_ms or sample.clock_suspect:
-                place = (sample.device_no, sample.connector_id)
-                hours.setdefault(place, set()).add(rules.hour_of(sample.time_ms))
-        return hours
-
-    def _find_packed(self, tx: Tx, operations: Sequence[Upload]) -> set[Key]:
+    def _find_packed(self, tx: Tx, operations: Sequence[Upload]) -> frozenset[Key]:
         """Return the keys among the uploads' samples that are packed already.
 
-        What was found beforehand holds, except for connectors that were packed since.
+        What was found beforehand holds, except for hours into which something was packed since.
         """
-        packed: set[Key] = set()
-        unsure: Hours = {}
-        for upload in operations:
-            packed |= upload.packed
-            for place, hours in self.list_late(upload.samples).items():
-                if self._index.was_packed_since(place, upload.version):
-                    unsure.setdefault(place, set()).update(hours)
-        return packed | find_packed(tx, unsure)
-
-
-def find_packed(tx: Tx, hours: Hours) -> frozenset[Key]:
-    """Return the keys of all samples in these packed hours."""
-    return frozenset(
-        (time_ms, device_no, connector_id, digest)
-        for (device_no, connector_id), wanted in hours.items()
-        for hour_ms, content in store.list_packs(tx, device_no, connector_id, sorted(wanted))
-        for time_ms, digest in unpack_keys(hour_ms, content)
-    )
+        unsure = self._log.list_unsure(tx, operations)
+        packed = find_packed(tx, unsure).keys if unsure else frozenset[Key]()
+        return packed.union(*(upload.packed for upload in operations))
 
 
 def _key(sample: Sample) -> Key:

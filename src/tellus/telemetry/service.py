@@ -9,19 +9,17 @@ from tellus.fleet.model import Reading
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import NotFound
 from tellus.storage.database import Database
-from tellus.telemetry import store
-from tellus.telemetry.compaction import compact
 from tellus.telemetry.history import read_samples
-from tellus.telemetry.ingest import FleetDoor, Key, TelemetryKind, Upload, find_packed
-from tellus.telemetry.log import LogIndex
+from tellus.telemetry.ingest import FleetDoor, TelemetryKind
 from tellus.telemetry.model import PastSample, Sample
+from tellus.telemetry.recent import Packed, RecentLog, Upload, find_packed
+from tellus.telemetry.recent_own import OwnLog
+from tellus.telemetry.recent_shared import SharedLog
 from tellus.telemetry.rules import make_sample
 
 # The writer counts operations: small ones let it keep its turns short when many catch up at once.
 _SAMPLES_AT_ONCE = 50
-_START_PAGE = 50_000
 _ALL = 2**63
-_BEFORE_ALL = (-(2**63), 0, 0, 0)
 
 
 class TelemetryService:
@@ -33,19 +31,12 @@ class TelemetryService:
         self._database = database
         self._directory = directory
         self._clock = clock
-        self.index = LogIndex()
+        self.index: RecentLog = SharedLog() if database.is_shared else OwnLog()
         self.kind = TelemetryKind(directory, fleet, self.index, bus)
 
     async def start(self) -> None:
-        """Read back which instants the recent log holds."""
-        position: tuple[int, ...] = _BEFORE_ALL
-        while True:
-            rows = await self._database.read(store.list_log_times, position, _START_PAGE)
-            for time_ms, device_no, connector_id, _ in rows:
-                self.index.note_time(device_no, connector_id, time_ms)
-            if len(rows) < _START_PAGE:
-                return
-            position = rows[-1]
+        """Learn what the recent log holds."""
+        await self.index.load(self._database)
 
     def judge(
         self, device_no: int, connector_id: int, time_ms: int, received_ms: int, reading: Reading
@@ -71,14 +62,14 @@ class TelemetryService:
 
     async def _prepare(self, samples: tuple[Sample, ...]) -> Upload:
         """Return the upload, with what packed hours are found to hold of it already."""
-        version = self.index.version
-        late = self.kind.list_late(samples)
-        packed = await self._database.read(find_packed, late) if late else frozenset[Key]()
-        return Upload(samples, False, packed, version)
+        version = self.index.version()
+        late = self.index.list_late(samples)
+        packed = await self._database.read(find_packed, late) if late else Packed()
+        return Upload(samples, False, packed.keys, version, packed.sizes)
 
     async def compact(self) -> int:
         """Pack what has aged; return how many samples moved."""
-        return await compact(self._database, self.index, self._clock.now_ms())
+        return await self.index.compact(self._database, self._clock.now_ms())
 
     async def history(
         self,
@@ -101,10 +92,10 @@ class TelemetryService:
         device = self._directory.owned(device_id, operator_id)
         if device is None or connector_id not in device.connectors:
             raise NotFound
-        log_times_ms = self.index.between(device.device_no, connector_id, from_ms, to_ms)
         place = (device.device_no, connector_id)
+        read_recent = self.index.reader(place, from_ms, to_ms)
         samples, reached_ms = await self._database.read(
-            read_samples, place, from_ms, to_ms, log_times_ms, enough
+            read_samples, place, from_ms, to_ms, read_recent, enough
         )
         since_ms = device.owned_since_ms
         return [sample for sample in samples if sample.received_ms >= since_ms], reached_ms
