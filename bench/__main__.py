@@ -16,6 +16,7 @@ from bench import (
     command_delivery,
     hot_path,
     idle_connections,
+    postgres,
     session_read,
     stalls,
     startup,
@@ -39,6 +40,9 @@ RUNNERS: dict[str, Runner] = {
     "hot_path": lambda full, _: hot_path.measure(1.0 if full else 0.3),
     "storage_rows": lambda full, _: storage_rows.measure(1.0 if full else 0.3),
     "telemetry": _telemetry,
+    "postgres": lambda full, _: postgres.measure(
+        postgres.Options(seconds=8 if full else 2, rounds=7 if full else 3)
+    ),
     "unpinned": lambda full, _: unpinned.measure(20 if full else 5),
     "stalls": lambda full, _: stalls.measure(60 if full else 15),
     "stream": lambda full, _: stream_latency.measure(30 if full else 8),

@@ -36,8 +36,8 @@ from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routing import Router
 from tellus.telemetry.device_api import TelemetryUpload, upload_telemetry
 from tellus.telemetry.ingest import TelemetryKind, Upload
-from tellus.telemetry.log import LogIndex
 from tellus.telemetry.model import Sample
+from tellus.telemetry.recent_own import OwnLog
 from tellus.telemetry.rules import make_sample
 from tellus.telemetry.service import TelemetryService
 
@@ -206,7 +206,7 @@ class Parts:
         self.telemetry = TelemetryService(
             cast("Any", StubDatabase()), directory, fleet, MemoryBus(), SystemClock()
         )
-        self.kind = TelemetryKind(directory, fleet, LogIndex(), MemoryBus(), writes_states=False)
+        self.kind = TelemetryKind(directory, fleet, OwnLog(), MemoryBus(), writes_states=False)
 
 
 class QuietFleet:

@@ -40,6 +40,8 @@ class Target:
     path: str = PATH
     content: str = TELEMETRY
     content_type: str = "application/json"
+    tokens: list[str] = field(default_factory=list)
+    """Of its own chargers, where those of the run are not known to it."""
     rounds: dict[int, list[Outcome]] = field(default_factory=dict)
     processor_us: dict[int, list[float]] = field(default_factory=dict)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -53,6 +55,7 @@ class Target:
                 path=self.path,
                 content=self.content,
                 content_type=self.content_type,
+                **({"tokens": self.tokens} if self.tokens else {}),
                 connections=connections,
             ),
             folder,
@@ -87,7 +90,7 @@ def measure(options: Options, notes: list[str]) -> list[Figure]:
             tokens = [charger.token for charger in chargers]
             targets = [Target(US, server)]
             targets += _start_peers(options.peers, folder, tokens, running, notes)
-            _run_rounds(targets, options, folder, tokens)
+            run_rounds(targets, options, folder, tokens)
         figures = _report(targets, options.connections)
         figures.append(_check_rows(targets[0], folder))
     return figures
@@ -118,9 +121,11 @@ def _start_peers(
     return targets
 
 
-def _run_rounds(targets: list[Target], options: Options, folder: Path, tokens: list[str]) -> None:
+def run_rounds(targets: list[Target], options: Options, folder: Path, tokens: list[str]) -> None:
+    """Let each target have its turns, the others paused meanwhile, except the first."""
+
     def load(**rest: object) -> Load:
-        return Load(tokens=tokens, seconds=options.seconds, **rest)  # type: ignore[arg-type]
+        return Load(**{"tokens": tokens, "seconds": options.seconds} | rest)  # type: ignore[arg-type]
 
     for number in range(options.rounds):
         turned = targets[number % len(targets) :] + targets[: number % len(targets)]

@@ -38,13 +38,14 @@ def tellus(
     limit_scale: int = LIMIT_SCALE,
     environment: dict[str, str] | None = None,
     program: Sequence[str] | None = None,
+    arguments: Sequence[str] = (),
 ) -> Iterator[Server]:
     """Run ``tellus serve`` in its default configuration, registration open, limits scaled."""
     port = free_port()
     command = [
         *(program or PROGRAM), "serve",
         "--data-dir", str(folder / "data"), "--host", "127.0.0.1", "--port", str(port),
-        "--registration", "open", "--limit-scale", str(limit_scale),
+        "--registration", "open", "--limit-scale", str(limit_scale), *arguments,
     ]  # fmt: skip
     with serving(
         command,

@@ -7,13 +7,55 @@ import pytest
 from tests.contract.client import ContractClient
 from tests.contract.exchange_log import SESSION
 from tests.contract.session_report import pytest_terminal_summary
+from tests.databases import BOTH, POSTGRES, SQLITE, Choice, postgres_server
 from tests.server import RunningServer, running_server
 
 __all__ = ["pytest_terminal_summary"]
 
 
+_ON_BOTH = ("/tests/api/", "/tests/property/", "/tests/unit/telemetry/")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Say on which databases tests run."""
+    parser.addoption(
+        "--database",
+        choices=(SQLITE, POSTGRES, BOTH),
+        default=BOTH,
+        help="database of the tests; both: the API's and the storage's on both, others on SQLite",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests that start servers of their own use the chosen database."""
+    if config.getoption("--database") == POSTGRES:
+        Choice.kind = POSTGRES
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what talks to the shared server, and what says it can, on each chosen database."""
+    if "database_kind" not in metafunc.fixturenames:
+        return
+    chosen = metafunc.config.getoption("--database")
+    place = metafunc.definition.path.as_posix()
+    on_both = chosen == BOTH and any(part in place for part in _ON_BOTH)
+    kinds = (SQLITE, POSTGRES) if on_both else (Choice.kind,)
+    metafunc.parametrize("database_kind", kinds, indirect=True, scope="session")
+
+
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The database that servers use which are started meanwhile."""
+    kind: str = request.param
+    if kind == POSTGRES:
+        postgres_server()
+    before, Choice.kind = Choice.kind, kind
+    yield kind
+    Choice.kind = before
+
+
+@pytest.fixture(scope="session")
+def server(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A platform with open registration and generous limits, shared by the whole session."""
     with running_server(tmp_path_factory.mktemp("platform") / "data") as running:
         yield running

@@ -1,14 +1,13 @@
 """Tokens as a running server would sign them itself, with claims that it would not give."""
 
 import base64
-import sqlite3
 import time
-from contextlib import closing
 from typing import Any
 
 import jwt
 
 from tellus.identity.keys import load_key_file
+from tests.databases import query
 from tests.server import RunningServer
 
 _DAY_S = 86_400
@@ -17,9 +16,7 @@ _DAY_S = 86_400
 def signing_key(server: RunningServer, kid: str) -> bytes:
     """The key of that name, opened with the key file in the server's own data directory."""
     ring = load_key_file(server.data_dir / "keys.json")
-    database = f"file:{server.data_dir / 'tellus.db'}?mode=ro"
-    with closing(sqlite3.connect(database, uri=True)) as connection:
-        row = connection.execute("SELECT sealed FROM signing_keys WHERE kid = ?", (kid,)).fetchone()
+    (row,) = query(server.data_dir, f"SELECT sealed FROM signing_keys WHERE kid = '{kid}'")
     return ring.open(row[0], f"signing-key:{kid}")
 
 

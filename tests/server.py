@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 
+from tests.databases import serve_arguments
+
 READY_WITHIN_S = 20.0
 STOP_WITHIN_S = 35.0
 
@@ -218,6 +220,8 @@ def start_server(
     given = ("--registration", "open", "--limit-scale", "1000", *arguments)
     command = [sys.executable, *program, "serve", "--data-dir", str(data_dir), "--port", "0"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TELLUS_")}
+    if "--database-url" not in arguments:
+        command += serve_arguments(data_dir)
     process = subprocess.Popen(
         [*command, *given],
         stdout=subprocess.DEVNULL,

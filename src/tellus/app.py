@@ -1,7 +1,6 @@
 """The composition root: the only place that knows concrete classes and joins them."""
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -14,7 +13,7 @@ from tellus.commands.expiry import read_lives_ms
 from tellus.commands.handover import Handover
 from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
-from tellus.config import CompatSettings, Settings
+from tellus.config import Settings
 from tellus.firmware.engine import RolloutEngine
 from tellus.firmware.model import Patience
 from tellus.firmware.releases import ReleaseCatalogue
@@ -25,6 +24,7 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.events import EventKind, EventService
+from tellus.fleet.loading import FleetLoader
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.registration import RegistrationService, RegistrationSettings
@@ -33,16 +33,27 @@ from tellus.fleet.service import FleetService
 from tellus.fleet.sites import SiteAdministration
 from tellus.flexibility.operator_api import ControlAggregates
 from tellus.flexibility.service import ControlBounds, FlexibilityService
-from tellus.identity.keys import KeyRing, create_key_file, load_key_file
 from tellus.identity.model import DeviceTokenIssued, SecretFirstUsed, SecretOverdue
 from tellus.identity.service import IdentityService
-from tellus.kernel.clock import Clock, SystemClock
+from tellus.joining import Joining
+from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError
+from tellus.kernel.ids import new_id
 from tellus.kernel.units import SECOND_MS
+from tellus.nodes.following import Follower
+from tellus.nodes.model import BEAT_S
+from tellus.nodes.service import NodeService
+from tellus.opening import (
+    leniency,
+    open_bus,
+    open_clock,
+    open_database,
+    open_keys,
+    open_windows,
+)
 from tellus.sessions.service import RecordService
 from tellus.storage.instance import note_instance_value
 from tellus.storage.migrate import load_migrations
-from tellus.storage.sqlite import SQLiteDatabase
 from tellus.storage.stats import StorageStats
 from tellus.surfaces.admin import ADMIN_ROUTES
 from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
@@ -97,22 +108,18 @@ class Platform:
         drain: DrainState | None = None,
     ) -> None:
         self.settings = settings
-        self.clock = clock or SystemClock()
+        self.clock = clock or open_clock(settings)
         self.drain = drain or DrainState()
         self.start_failure: Exception | None = None
         self.guard: Guard | None = None
         self._recorder = recorder
         self._tasks: set[asyncio.Task[None]] = set()
-        self.bus = MemoryBus()
-        self.directory = Directory(_leniency(settings.compat))
+        self.node_id = new_id("node")
+        self.bus = open_bus(settings, self.clock, self.node_id)
+        self.directory = Directory(leniency(settings.compat))
         self.catalogue = Catalogue.load()
-        self.database = SQLiteDatabase.open(
-            settings.database_file,
-            clock=self.clock,
-            readers=settings.storage.readers,
-            queue_operations=settings.storage.queue_operations,
-        )
-        keys = _keys(settings)
+        self.database = open_database(settings, self.clock, self.node_id)
+        keys = open_keys(settings)
         self.identity = IdentityService(
             self.database,
             keys,
@@ -124,6 +131,7 @@ class Platform:
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         self._build_edge()
+        self.joining = self._join()
 
     def _build_fleet(self, tokens: EnrolmentTokens) -> None:
         settings, database, clock = self.settings, self.database, self.clock
@@ -137,7 +145,8 @@ class Platform:
         self.presence = PresenceWatch(
             database, directory, self.event_kind, self.catalogue, presence_settings, clock
         )
-        self.fleet = FleetService(database, directory, identity, self.presence)
+        self.fleet = FleetService(database, directory, self.presence)
+        self.loader = FleetLoader(database, directory, identity)
         self.queries = FleetQueries(
             database, directory, self.catalogue, self.presence, identity.vault
         )
@@ -163,9 +172,14 @@ class Platform:
     def _build_features(self) -> None:
         database, directory, clock = self.database, self.directory, self.clock
         self.audit = AuditService(database)
-        self.telemetry = TelemetryService(
-            database, directory, self.fleet, self.bus, clock, writes_states=False
+        self.nodes = NodeService(
+            database,
+            clock,
+            self.node_id,
+            version=tellus.__version__,
+            alone=not database.is_shared,
         )
+        self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
         self.records = RecordService(database, directory, self.identity.vault)
         lives_ms = read_lives_ms(self.settings.commands.model_dump())
         self.commands = CommandService(
@@ -202,10 +216,24 @@ class Platform:
             database, self.queries, self.commands, self.clock, patience
         )
 
+    def _join(self) -> Joining | None:
+        """Join the other nodes, where the store has room for them."""
+        bus, database = self.bus, self.database
+        windows = open_windows(self.settings, self.clock, self.node_id)
+        if isinstance(bus, MemoryBus) or windows is None:
+            return None
+        follower = Follower(database, self.node_id, self.clock)
+        joining = Joining(
+            bus, windows, self.nodes, follower, self.identity, self.loader, self.presence
+        )
+        self.registration.shared = self.limiter.shared = windows
+        self.pipeline.revive = self.streams.revive = self.identity.revive
+        return joining
+
     def _build_edge(self) -> None:
         settings, clock = self.settings, self.clock
         proxies = TrustedProxies(settings.server.trusted_proxies)
-        limiter = Limiter(settings.limits.scale, settings.server.trusted_proxies)
+        self.limiter = limiter = Limiter(settings.limits.scale, settings.server.trusted_proxies)
         self.hub = Hub(
             self.directory,
             clock,
@@ -237,6 +265,7 @@ class Platform:
         """Return what handlers may ask for, by the type of their first parameter."""
         return (
             self.audit,
+            self.nodes,
             self.identity,
             self.sites,
             self.devices,
@@ -310,10 +339,14 @@ class Platform:
             await self.database.stop()
             raise
         self._run_every(_PRESENCE_EVERY_S, self._sweep_presence)
-        self._run_every(_COMPACT_EVERY_S, self._compact)
-        self._run_every(_PRUNE_EVERY_S, self.identity.prune_signed_answers)
+        self._run_every(_COMPACT_EVERY_S, self.telemetry.compact, once=True)
+        self._run_every(_PRUNE_EVERY_S, self.identity.prune_signed_answers, once=True)
         self._run_every(0.0, self.flexibility.keep)
-        self._run_every(self.settings.firmware.turn_s, self._move_firmware)
+        self._run_every(self.settings.firmware.turn_s, self._move_firmware, once=True)
+        if self.joining is not None:
+            self._run_every(BEAT_S, self.nodes.beat)
+            for work in self.joining.work():
+                self._run(work)
         self._run(self.hub.run())
         self._run(self.commands.run())
         self._run_every(_SWEEP_COMMANDS_EVERY_S, self.commands.sweep)
@@ -323,11 +356,13 @@ class Platform:
         self._run(keep_probing(self._storage_facts, self._probe))
 
     async def _load(self) -> None:
+        if self.joining is not None:
+            await self.joining.start()
         await self.identity.start()
         names = _SANDBOX_NAMES if self.settings.instance.sandbox else _NAMES
         built_in = await self.sites.ensure_built_in(self.clock.now_ms(), *names)
         self.registration.use_default_place(built_in.operator_id, built_in.site_id)
-        await self.fleet.start()
+        await self.loader.load()
         await self.telemetry.start()
         await self.commands.start()
         await self.flexibility.start()
@@ -340,6 +375,7 @@ class Platform:
         await asyncio.gather(*tasks, return_exceptions=True)
         try:
             await self.presence.flush(self.clock.now_ms())
+            await self.nodes.leave()
         except ApiError as error:
             self._recorder.crash("", "presence", error)
         await self.database.stop()
@@ -357,20 +393,24 @@ class Platform:
         await self.firmware.sweep(self.clock.now_ms())
         await self.rollout_engine.turn()
 
-    async def _compact(self) -> None:
-        await self.telemetry.compact()
-
     def _run(self, work: Any) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _run_every(self, every_s: float, work: Callable[[], Awaitable[None]]) -> None:
-        """Run ``work`` again and again; what goes wrong is logged and tried again next time."""
+    def _run_every(
+        self, every_s: float, work: Callable[[], Awaitable[object]], *, once: bool = False
+    ) -> None:
+        """Run ``work`` again and again, with ``once`` on one node only.
+
+        What goes wrong is logged and tried again next time.
+        """
 
         async def repeat() -> None:
             while True:
                 await asyncio.sleep(every_s)
+                if once and not self.nodes.is_on_duty:
+                    continue
                 try:
                     await work()
                 except ApiError as error:
@@ -379,21 +419,3 @@ class Platform:
                     self._recorder.crash("", work.__name__.strip("_"), error)
 
         self._run(repeat())
-
-
-def _leniency(compat: CompatSettings) -> Callable[[str], bool]:
-    """Return what tells of a model whether its known deviations are admitted."""
-    models = frozenset(compat.lenient_models)
-    return lambda model: compat.mode == "lenient" or model in models
-
-
-def _keys(settings: Settings) -> KeyRing:
-    """Return the instance's keys, made at the first start.
-
-    They are on disk before the database is: where there is a database, a missing file was lost, and
-    another one in its place would only hide that.
-    """
-    if settings.keys_file is None and not settings.database_file.exists():
-        with contextlib.suppress(FileExistsError):
-            return create_key_file(settings.key_file)
-    return load_key_file(settings.key_file)

@@ -30,18 +30,9 @@ from tellus.config_features import (
 )
 
 PREFIX = "TELLUS_"
-NOT_SETTINGS = frozenset(
-    {
-        "TELLUS_BASE_URL",
-        "TELLUS_CLIENT_ID",
-        "TELLUS_CLIENT_SECRET",
-        "TELLUS_OPERATOR_ID",
-        "TELLUS_ADMIN_ID",
-        "TELLUS_ADMIN_SECRET",
-        "TELLUS_CONFIG",
-        "TELLUS_ENROLMENT_TOKEN",
-    }
-)
+_SECRETS = ("PASSWORD", "DATABASE__URL")
+_OF_CLIENTS = "BASE_URL CLIENT_ID CLIENT_SECRET OPERATOR_ID ADMIN_ID ADMIN_SECRET ENROLMENT_TOKEN"
+NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", *_OF_CLIENTS.split()))
 """Variables that clients of the platform read; they configure no server."""
 
 
@@ -55,6 +46,10 @@ class ServerSettings(Section):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(
         default=8600, ge=0, le=65535, description="Port to listen on; 0 takes a free one."
+    )
+    shares_port: bool = Field(
+        default=False,
+        description="Let other processes of this machine listen on the same port (workers do).",
     )
     allow_plain_http: bool = Field(
         default=False,
@@ -115,6 +110,15 @@ class LimitSettings(Section):
     """Rate limits."""
 
     scale: float = Field(default=1.0, gt=0, description="Multiplies every rate limit.")
+
+
+class DatabaseSettings(Section):
+    """The database that several nodes share; without one each keeps a SQLite file."""
+
+    url: SecretStr | None = Field(
+        default=None,
+        description="PostgreSQL to use in place of a file: `postgresql://user:password@host/name`.",
+    )
 
 
 class StorageSettings(Section):
@@ -184,6 +188,7 @@ class Settings(BaseSettings):
     server: ServerSettings = ServerSettings()
     registration: RegistrationSettings = RegistrationSettings()
     limits: LimitSettings = LimitSettings()
+    database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
     presence: PresenceSettings = PresenceSettings()
     commands: CommandSettings = CommandSettings()
@@ -291,7 +296,7 @@ def _read_file(file: Path | None, variables: Mapping[str, str]) -> dict[str, Any
 
 def _read_environment(variables: Mapping[str, str]) -> dict[str, Any]:
     known = {variable: dotted for dotted, variable, _, _ in describe_settings()}
-    secrets = {name + "_FILE": name for name in known if name.endswith("PASSWORD")}
+    secrets = {name + "_FILE": name for name in known if name.endswith(_SECRETS)}
     given: dict[str, Any] = {}
     for name, value in variables.items():
         if not name.startswith(PREFIX) or name in NOT_SETTINGS:

@@ -195,7 +195,7 @@ def test_contracts__many_planted_imports__are_all_named(tmp_path: Path) -> None:
         ("tellus.surfaces.http", "tellus.app", False),
         ("tellus.legacy.translate", "tellus.fleet.service", True),
         ("tellus.legacy.translate", "tellus.fleet.store", False),
-        ("tellus.storage.sqlite_writer", "apsw", True),
+        ("tellus.storage.sqlite_session", "apsw", True),
         ("tellus.storage.database", "apsw", False),
         ("tellus.app", "tellus.cli", False),
         ("tellus.app", "tellus.storage.sqlite", True),

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,13 +46,18 @@ class Pasted(NamedTuple):
     output: str
 
 
-def paste_into_shell(blocks: list[Block], folder: Path, **variables: str) -> list[Pasted]:
-    """Run shell blocks one after the other in one shell; a command that fails fails the test."""
+def paste_into_shell(
+    blocks: list[Block], folder: Path, *, prefix: Sequence[str] = (), **variables: str
+) -> list[Pasted]:
+    """Run shell blocks one after the other in one shell; a command that fails fails the test.
+
+    ``prefix`` is what starts the shell, where it has to run as somebody else.
+    """
     script = ["set -eo pipefail"]
     for number, block in enumerate(blocks):
         (folder / f".block.{number}").write_text(block.text)
         script.append(f". ./.block.{number} >.printed.{number} 2>&1")
-    command = ["bash", "-c", "\n".join(script)]
+    command = [*prefix, "bash", "-c", "\n".join(script)]
     return _run(command, blocks, folder, ".printed", variables)
 
 

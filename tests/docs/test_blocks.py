@@ -5,18 +5,18 @@ from tests.docs.markdown import REPOSITORY, Block, list_documents, read_blocks
 _RUN_HERE = {"sh", "python"}
 
 RUN = {
-    "README.md": "test_quickstart.py",
-    "docs/tutorial/quickstart.md": "test_quickstart.py",
-    "docs/how-to/connect-a-charger.md": "test_how_to.py",
-    "docs/how-to/sign-requests.md": "test_sign_requests.py",
-    "docs/how-to/tls-and-proxies.md": "test_how_to.py",
-    "docs/how-to/back-up-and-restore.md": "test_how_to.py",
-    "docs/how-to/import-and-replay.md": "test_how_to.py",
-    "docs/how-to/operate.md": "test_how_to.py",
-    "docs/how-to/rehearse-failures.md": "test_how_to.py",
-    "docs/how-to/roll-out-firmware.md": "test_how_to.py",
+    "README.md": "docs/test_quickstart.py",
+    "docs/tutorial/quickstart.md": "docs/test_quickstart.py",
+    "docs/how-to/connect-a-charger.md": "docs/test_how_to.py",
+    "docs/how-to/sign-requests.md": "docs/test_sign_requests.py",
+    "docs/how-to/tls-and-proxies.md": "docs/test_how_to.py",
+    "docs/how-to/back-up-and-restore.md": "reliability/test_backup_drill.py",
+    "docs/how-to/import-and-replay.md": "docs/test_how_to.py",
+    "docs/how-to/operate.md": "docs/test_how_to.py",
+    "docs/how-to/rehearse-failures.md": "docs/test_how_to.py",
+    "docs/how-to/roll-out-firmware.md": "docs/test_how_to.py",
 }
-"""Documents whose blocks are run, and by which file."""
+"""Documents whose blocks are run, and by which file below tests."""
 
 EXCEPTIONS = {
     ("CONTRIBUTING.md", "make setup"): "prepares the environment that the tests run in",
@@ -74,7 +74,7 @@ def test_blocks__languages__are_known() -> None:
 def test_blocks__documents_that_are_run__are_named_by_their_test() -> None:
     """The list above tells the truth: the test file names the document, which has such blocks."""
     for document, name in RUN.items():
-        source = (REPOSITORY / "tests" / "docs" / name).read_text()
+        source = (REPOSITORY / "tests" / name).read_text()
         path = REPOSITORY / document
         assert path.name in source
         assert read_blocks(path, *_RUN_HERE)

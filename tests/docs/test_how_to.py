@@ -2,9 +2,6 @@
 
 import json
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +11,6 @@ from tellus.cli.serve import check_exposure
 from tellus.config import load_configuration
 from tests.docs.markdown import REPOSITORY, Block, read_blocks
 from tests.docs.pasting import Pasted, paste_into_shell
-from tests.server import RunningServer
 
 HOW_TO = REPOSITORY / "docs" / "how-to"
 
@@ -60,24 +56,6 @@ def test_tls_and_proxies__as_printed__answers_over_tls(reader_folder: Path) -> N
     assert '"items"' in find(steps, "tellus api GET /v1/operator/sites")
 
 
-def test_back_up_and_restore__as_printed__brings_everything_back(
-    platform: RunningServer, reader_folder: Path
-) -> None:
-    """A copy of a platform at work passes its check, and the drill finds the same devices in it."""
-    backup = reader_folder / "backup"
-    blocks = read_blocks(HOW_TO / "back-up-and-restore.md", "sh")
-    variables = {"DATA": str(platform.data_dir), "BACKUP": str(backup)}
-    steps = paste_into_shell(blocks, reader_folder, **variables)
-    assert find(steps, "integrity_check") == "ok\n"
-    drill = find(steps, "tellus devices list --data-dir restored")
-    total = platform.admin("GET", "/v1/admin/devices")["total"]
-    assert drill.count("dvc_") == total
-    assert platform.base_url not in (reader_folder / "restored" / "admin.json").read_text()
-    copies = [*backup.glob("*.db"), *backup.glob("keys/*")]
-    assert len(copies) == 3
-    assert {copy.stat().st_mode & 0o777 for copy in copies} == {0o600}
-
-
 def test_import_and_replay__as_printed__stores_once_and_derives_the_rest(
     reader_folder: Path,
 ) -> None:
@@ -109,19 +87,6 @@ def test_operate__as_printed__creates_and_looks(reader_folder: Path) -> None:
     assert '{"status":"live"}' in health
     assert '"name":"storage","ok":true' in health
     assert re.search(r'tellus_devices\{presence="online"\} [1-9]', health)
-
-
-def test_operate__unit_for_systemd__is_sound(tmp_path: Path) -> None:
-    """The checker of systemd finds nothing wrong with the sample unit."""
-    analyze = shutil.which("systemd-analyze")
-    if analyze is None:
-        pytest.skip("systemd-analyze is not installed here")
-    [unit] = read_blocks(HOW_TO / "operate.md", "ini")
-    file = tmp_path / "tellus.service"
-    file.write_text(unit.text.replace("/opt/tellus/.venv", sys.prefix))
-    done = subprocess.run([analyze, "verify", file], check=False, capture_output=True, text=True)
-    ours = [line for line in done.stderr.splitlines() if "tellus.service" in line]
-    assert ours == [], done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """The sample files for proxies: each is loaded by its proxy and carries what tellus needs.
 
-A proxy that is not installed here is skipped.
+With several nodes the first of them is gone: whoever calls must not notice. A proxy that is not
+installed here is skipped.
 """
 
 import asyncio
@@ -13,9 +14,10 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -29,7 +31,7 @@ from tellus.surfaces.stream import DEVICES_PER_STREAM
 from tests.docs.markdown import REPOSITORY
 from tests.server import RunningServer, start_server
 
-SAMPLES = REPOSITORY / "docs" / "how-to" / "proxies"
+SAMPLES = REPOSITORY / "deploy" / "proxies"
 _READY_WITHIN_S = 15.0
 
 
@@ -40,6 +42,7 @@ class Files:
     folder: Path
     port: int
     upstream: str
+    nobody: str
 
     @property
     def configuration(self) -> Path:
@@ -52,13 +55,13 @@ class Files:
         return self.folder / "access.log"
 
 
-def write_nginx(files: Files) -> list[str]:
-    """Write the sample below the rest of a configuration; return the command."""
+def write_nginx(files: Files, *, nodes: str = "one-node") -> list[str]:
+    """Write the samples below the rest of a configuration; return the command."""
     sample = _adapted(
-        "nginx.conf",
+        ("nginx/tellus.conf", f"nginx/{nodes}.conf"),
         {
             "listen 443 ssl;": f"listen 127.0.0.1:{files.port} ssl;",
-            "server 127.0.0.1:8600;": f"server {files.upstream};",
+            **_node_addresses(files, nodes),
             "/etc/ssl/tellus": str(files.folder),
             "/var/log/nginx/tellus.log": str(files.log),
             "/var/log/nginx/tellus.error.log": str(files.folder / "error.log"),
@@ -80,7 +83,7 @@ def write_caddy(files: Files) -> list[str]:
     """Write the sample for a name that Caddy signs by itself; return the command."""
     certificate = f"tls {files.folder}/certificate.pem {files.folder}/key.pem"
     sample = _adapted(
-        "Caddyfile",
+        ("Caddyfile",),
         {
             "{\n\t# Access": "{\n\tadmin off\n\tauto_https disable_redirects\n\t# Access",
             "tellus.example.com {": f"https://127.0.0.1:{files.port} {{\n\t{certificate}",
@@ -92,29 +95,35 @@ def write_caddy(files: Files) -> list[str]:
     return ["caddy", "run", "--adapter", "caddyfile", "--config", str(files.configuration)]
 
 
-def write_haproxy(files: Files) -> list[str]:
-    """Write the sample with its log on the standard output; return the command."""
+def write_haproxy(files: Files, *, nodes: str = "one-node") -> list[str]:
+    """Write the samples; return the command."""
     both = (files.folder / "certificate.pem").read_text() + (files.folder / "key.pem").read_text()
     (files.folder / "both.pem").write_text(both)
     sample = _adapted(
-        "haproxy.cfg",
+        ("haproxy/haproxy.cfg", f"haproxy/{nodes}.cfg"),
         {
-            "log /dev/log local0": "log stdout format raw local0",
             "maxconn 20000": "maxconn 200",
             "bind :443": f"bind 127.0.0.1:{files.port}",
             "/etc/ssl/tellus": str(files.folder),
-            "server tellus 127.0.0.1:8600": f"server tellus {files.upstream}",
+            **_node_addresses(files, nodes),
         },
     )
     files.configuration.write_text(sample)
     return ["haproxy", "-f", str(files.configuration)]
 
 
-def _adapted(name: str, places: dict[str, str]) -> str:
-    """Return a sample with its places replaced; each must be there."""
-    text = (SAMPLES / name).read_text()
+def _node_addresses(files: Files, nodes: str) -> dict[str, str]:
+    """Return what stands for the addresses of a sample; the first of several is nobody's."""
+    if nodes == "one-node":
+        return {"127.0.0.1:8600": files.upstream}
+    return {"172.30.86.11:8600": files.nobody, "172.30.86.12:8600": files.upstream}
+
+
+def _adapted(names: Sequence[str], places: dict[str, str]) -> str:
+    """Return samples, one below the other, with their places replaced; each must be there."""
+    text = "\n".join((SAMPLES / name).read_text() for name in names)
     for place, ours in places.items():
-        assert place in text, f"{name} no longer holds {place!r}"
+        assert place in text, f"{names} no longer hold {place!r}"
         text = text.replace(place, ours)
     return text
 
@@ -126,18 +135,25 @@ CHECKS = {
 }
 WRITERS: dict[str, Callable[[Files], list[str]]] = {
     "nginx": write_nginx,
+    "nginx-several": partial(write_nginx, nodes="several-nodes"),
     "caddy": write_caddy,
     "haproxy": write_haproxy,
+    "haproxy-several": partial(write_haproxy, nodes="several-nodes"),
 }
+"""What writes the configuration of each proxy, for one node and for several."""
 
 
 @pytest.fixture(params=list(WRITERS))
 def proxy(request: pytest.FixtureRequest) -> str:
-    """Each proxy that is installed."""
+    """Each proxy that is installed, in each of its shapes."""
     name: str = request.param
-    if shutil.which(name, path=_search_path()) is None:
-        pytest.skip(f"{name} is not installed here")
+    if shutil.which(_program(name), path=_search_path()) is None:
+        pytest.skip(f"{_program(name)} is not installed here")
     return name
+
+
+def _program(name: str) -> str:
+    return name.partition("-")[0]
 
 
 def _search_path() -> str:
@@ -184,7 +200,7 @@ def files(tmp_path: Path, server: RunningServer) -> Files:
         )
     )
     upstream = server.base_url.removeprefix("http://")
-    return Files(folder, _free_port(), upstream)
+    return Files(folder, _free_port(), upstream, f"127.0.0.1:{_free_port()}")
 
 
 def _free_port() -> int:
@@ -229,7 +245,7 @@ def _trust(files: Files) -> ssl.SSLContext:
 
 def test_proxy_sample__checked_by_its_proxy__is_valid(proxy: str, files: Files) -> None:
     """The proxy itself finds nothing wrong with the sample."""
-    command = CHECKS[proxy](WRITERS[proxy](files))
+    command = CHECKS[_program(proxy)](WRITERS[proxy](files))
     done = subprocess.run(
         command,
         check=False,

@@ -1,9 +1,12 @@
 """Whatever order operators, chargers, time and restarts come in, commands keep their promises.
 
-The operations run one after the other on a real SQLite database, as they do on the writer. What the
+The operations run one after the other on a real database, as they do on the writer. What the
 store says after each is compared with a ledger of what was seen.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any, ClassVar
 
 import apsw
@@ -42,9 +45,13 @@ from tellus.commands.model import (
 )
 from tellus.kernel.clock import ManualClock
 from tellus.kernel.errors import TooManyRequests
+from tellus.storage.database import Tx
 from tellus.storage.migrate import load_migrations
+from tellus.storage.postgres_connection import Address, connect
+from tellus.storage.postgres_tx import Connection, PostgresTx
 from tellus.storage.sqlite_schema import migrate
 from tellus.storage.sqlite_tx import SQLiteTx
+from tests.databases import POSTGRES, database_url
 
 DEVICE = 1
 FOR_CONNECTORS = (START, STOP, DISCHARGE, SET_POWER_LIMIT, SET_SCHEDULE)
@@ -63,20 +70,53 @@ QUICK = settings(
 )
 
 
+def _begin_sqlite() -> Callable[[], Tx]:
+    made = apsw.Connection(":memory:")
+    migrate(made, load_migrations(), ManualClock())
+    schema = made.serialize("main")
+
+    def begin() -> Tx:
+        connection = apsw.Connection(":memory:")
+        connection.deserialize("main", schema)
+        return SQLiteTx(connection)
+
+    return begin
+
+
+def _begin_postgres(connection: Connection) -> Callable[[], Tx]:
+    tx = PostgresTx(connection)
+    tx.execute("BEGIN")
+
+    def begin() -> Tx:
+        tx.execute("ROLLBACK")
+        tx.execute("BEGIN")
+        return tx
+
+    return begin
+
+
+@pytest.fixture
+def machine(database_kind: str, tmp_path: Path) -> Iterator[type["CommandMachine"]]:
+    """The machine, over each database in turn."""
+    if database_kind == POSTGRES:
+        with closing(connect(Address(database_url(tmp_path)))) as connection:
+            CommandMachine.begin = staticmethod(_begin_postgres(connection))
+            yield CommandMachine
+    else:
+        CommandMachine.begin = staticmethod(_begin_sqlite())
+        yield CommandMachine
+
+
 class CommandMachine(RuleBasedStateMachine):
     """One device with two connectors, its operator and its clock."""
 
     issued = Bundle("issued")
-    schema: ClassVar[bytes] = b""
+    begin: ClassVar[Callable[[], Tx]]
+    """Return a transaction on an empty store, which is undone when the next one begins."""
 
     def __init__(self) -> None:
         super().__init__()
-        connection = apsw.Connection(":memory:")
-        if not CommandMachine.schema:
-            migrate(connection, load_migrations(), ManualClock())
-            CommandMachine.schema = connection.serialize("main")
-        connection.deserialize("main", CommandMachine.schema)
-        self.tx = SQLiteTx(connection)
+        self.tx = CommandMachine.begin()
         self.now_ms = ManualClock().now_ms()
         self.seen: dict[str, Command] = {}
         self.leases_ms: dict[str, list[int]] = {}
@@ -298,9 +338,11 @@ class CommandMachine(RuleBasedStateMachine):
             assert self.change.moments == rules.moments_of(queued)
 
 
-def test_commands__any_history__keeps_the_promises() -> None:
+def test_commands__any_history__keeps_the_promises(
+    database_kind: str, machine: type[CommandMachine]
+) -> None:
     """No step outside the table, deliveries as the class allows, ends that stay."""
-    run_state_machine_as_test(CommandMachine, settings=LIMITS)
+    run_state_machine_as_test(machine, settings=LIMITS)
 
 
 def _deliver_forever(command: Command) -> bool:
@@ -361,5 +403,6 @@ def test_commands__broken_rule__is_found(
 ) -> None:
     """The machine is no decoration: each seeded mistake is caught by it."""
     monkeypatch.setattr(rules, name, mutant)
+    CommandMachine.begin = staticmethod(_begin_sqlite())
     with pytest.raises((AssertionError, KeyError, ExceptionGroup)):
         run_state_machine_as_test(CommandMachine, settings=QUICK)

@@ -12,17 +12,15 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import apsw
-
 from tellus import app
 from tellus.bus.memory import MemoryBus
 from tellus.cli import main, serve
 from tellus.commands import service
 from tellus.commands.service import CommandService
 from tellus.fleet import events
-from tellus.storage import sqlite_connection, sqlite_writer
-from tellus.storage.sqlite_batch import Queued, apply_batch
-from tellus.storage.sqlite_tx import SQLiteTx
+from tellus.storage import sqlite_connection
+from tellus.storage.batch import Queued, apply_batch
+from tellus.storage.writer import Writer, WriterSession
 from tellus.surfaces import hub
 from tellus.telemetry import store
 
@@ -36,14 +34,14 @@ def replace_part(owner: Any, name: str, part: Any) -> None:
 def answer_before_commit() -> None:
     """Release the callers while the transaction is still open."""
 
-    def commit(writer: Any, connection: apsw.Connection, tx: SQLiteTx, taken: list[Queued]) -> None:
-        batch = apply_batch(connection, tx, taken, 0.005)
+    def commit(writer: Any, session: WriterSession, taken: list[Queued]) -> None:
+        batch = apply_batch(session, taken, 0.005)
         writer._left = batch.left
         writer._call(writer._release, batch)
         time.sleep(0.02)
-        connection.execute("COMMIT")
+        session.commit()
 
-    replace_part(sqlite_writer.Writer, "_commit", commit)
+    replace_part(Writer, "_commit", commit)
 
 
 def compact_often() -> None:
@@ -107,7 +105,10 @@ def drop_samples() -> None:
     numbers = itertools.count()
 
     def forgetful(genuine: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda tx, samples: genuine(tx, [one for one in samples if next(numbers) % 20])
+        def append(tx: Any, samples: Sequence[Any], *counted: Any) -> Any:
+            return genuine(tx, [one for one in samples if next(numbers) % 20], *counted)
+
+        return append
 
     for name in ("append_samples", "append_samples_told"):
         replace_part(store, name, forgetful(getattr(store, name)))

@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
-from tellus.storage import sqlite_writer
+from tellus.storage import sqlite_session
 from tellus.storage.database import Tx
 from tellus.storage.migrate import Migration
 from tellus.storage.sqlite import SQLiteDatabase
@@ -105,7 +105,7 @@ def test_store__power_cut_under_load__no_acknowledged_write_is_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever moment the power fails at, every acknowledged write is there afterwards."""
-    monkeypatch.setattr(sqlite_writer, "_CHECKPOINT_PAGES", 40)
+    monkeypatch.setattr(sqlite_session, "_CHECKPOINT_PAGES", 40)
     seen = lost = 0
     for first in range(0, CUTS, CUTS_PER_STORE):
         folder = tmp_path / f"from-{first}"
@@ -124,7 +124,7 @@ def test_power_cut__store_that_syncs_lazily__is_caught(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The harness sees the loss where commits are not synced (synchronous=NORMAL)."""
-    monkeypatch.setattr(sqlite_writer, "_CHECKPOINT_PAGES", 40)
+    monkeypatch.setattr(sqlite_session, "_CHECKPOINT_PAGES", 40)
     seen, lost = asyncio.run(cut_under_load(RelaxedDatabase, "NORMAL", tmp_path, 9))
     print(f"negative control: acknowledged {seen}, lost {lost}")
     assert lost > 0

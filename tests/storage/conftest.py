@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any, Protocol, Self
 
 import apsw
+import psycopg
 import pytest
 
 from tellus.kernel.clock import Clock
 from tellus.storage.database import Database, Row
 from tellus.storage.migrate import Migration
+from tellus.storage.postgres import PostgresDatabase
 from tellus.storage.sqlite import SQLiteDatabase
+from tests.databases import POSTGRES, SQLITE, emptied_database, postgres_server
 from tests.storage.facts import FACTS
 
 
@@ -61,13 +64,47 @@ class SQLiteBackend:
             connection.close()
 
 
-BACKENDS: dict[str, Callable[[Path], Backend]] = {"sqlite": SQLiteBackend}
+class PostgresBackend:
+    def __init__(self, _folder: Path) -> None:
+        self.server = postgres_server()
+        self.url = emptied_database()
+
+    def open(
+        self,
+        clock: Clock | None = None,
+        queue_operations: int = 5_000,
+        migrations: tuple[Migration, ...] | None = (FACTS,),
+        **options: Any,
+    ) -> PostgresDatabase:
+        return PostgresDatabase.open(
+            self.url,
+            clock=clock,
+            queue_operations=queue_operations,
+            migrations=migrations,
+            **options,
+        )
+
+    def peek(self, sql: str) -> list[Row]:
+        with psycopg.connect(self.url) as connection:
+            return connection.execute(sql).fetchall()
+
+
+BACKENDS: dict[str, Callable[[Path], Backend]] = {
+    POSTGRES: PostgresBackend,
+    SQLITE: SQLiteBackend,
+}
 
 
 @pytest.fixture(params=sorted(BACKENDS))
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     """Each back end in turn."""
     return BACKENDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> PostgresBackend:
+    """PostgreSQL alone, for what only it promises."""
+    return PostgresBackend(tmp_path)
 
 
 @pytest.fixture

@@ -197,10 +197,12 @@ def test_write__raises_midway__its_own_changes_alone_are_undone(backend: Backend
                 database.write(insert_fact, 1),
             )
             await held
-            assert outcomes[0] == 1
+            # Of the two that insert the same fact one fails; which, depends on the back end.
+            twins = [outcomes[0], outcomes[4]]
+            assert sorted(isinstance(twin, Exception) for twin in twins) == [False, True]
+            assert 1 in twins
             assert isinstance(outcomes[1], Conflict)
             assert outcomes[2:4] == [3, 40]
-            assert isinstance(outcomes[4], Exception)
             assert backend.peek("SELECT k FROM facts ORDER BY k") == [(1,), (3,), (4,), (1_000,)]
 
     asyncio.run(scenario())
@@ -267,14 +269,16 @@ def test_queue__client_goes_away__its_write_is_stored_all_the_same(
                 else database.write(insert_fact, 1)
             )
             task = asyncio.ensure_future(call)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
             kind.gate.set()
             await held
             await database.write(insert_fact, 2)
-            assert await database.read(list_keys) == [1, 2, 1_000]
+            async with asyncio.timeout(10):
+                while await database.read(list_keys) != [1, 2, 1_000]:  # noqa: ASYNC110 - nobody tells
+                    await asyncio.sleep(0.01)
 
     asyncio.run(scenario())
 

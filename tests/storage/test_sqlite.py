@@ -12,7 +12,7 @@ import apsw
 import pytest
 
 from tellus.kernel.errors import Unavailable
-from tellus.storage import sqlite_connection, sqlite_writer
+from tellus.storage import sqlite_connection, sqlite_session
 from tellus.storage.database import Tx
 from tellus.storage.migrate import Migration
 from tellus.storage.refusals import (
@@ -184,7 +184,7 @@ def test_log__many_commits__is_folded_back_between_batches(
     sqlite: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The writer checkpoints by itself, so the log stays short."""
-    monkeypatch.setattr(sqlite_writer, "_CHECKPOINT_PAGES", 20)
+    monkeypatch.setattr(sqlite_session, "_CHECKPOINT_PAGES", 20)
 
     async def scenario() -> None:
         async with sqlite.open() as database:
@@ -201,8 +201,8 @@ def test_log__always_somebody_reading__stays_bounded_and_is_not_copied_each_time
     sqlite: SQLiteBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Overlapping readers keep the log from beginning anew only up to a bound."""
-    monkeypatch.setattr(sqlite_writer, "_CHECKPOINT_PAGES", 20)
-    monkeypatch.setattr(sqlite_writer, "_RESTART_PAGES", 200)
+    monkeypatch.setattr(sqlite_session, "_CHECKPOINT_PAGES", 20)
+    monkeypatch.setattr(sqlite_session, "_RESTART_PAGES", 200)
 
     def read_slowly(tx: Tx) -> None:
         list_keys(tx)

@@ -16,6 +16,18 @@ DEVICE_CHANGED = "device_changed"
 COMMAND_PENDING = "command_pending"
 """These devices (``device_no``) have a command to fetch."""
 
+CHANGES = "changes"
+"""Rows that every node keeps in memory were written; the keys say nothing."""
+
+DEVICE_SEEN = "device_seen"
+"""These devices count as offline, and a node hears of them."""
+
+DEVICE_RECONNECTED = "device_reconnected"
+"""These devices came back."""
+
+TOKEN_ISSUED = "token_issued"  # noqa: S105 - a topic
+"""These devices got a token."""
+
 
 class Bus(Protocol):
     """Delivers at most once, in no promised order, without blocking the sender."""

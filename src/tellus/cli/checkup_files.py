@@ -12,6 +12,7 @@ from typing import Final
 from tellus.cli.checkup import Finding, Subject, skipped, well, wrong
 from tellus.cli.client import ADMIN_FILE, CommandFailed, find_access
 from tellus.identity.keys import KeyFileRefused, load_key_file
+from tellus.storage.postgres_examination import examine_postgres
 from tellus.storage.refusals import StorageRefused
 from tellus.storage.sqlite_examination import examine_database, measure_commits_s, sqlite_version
 
@@ -81,6 +82,10 @@ def check_admin_file(subject: Subject) -> Iterator[Finding]:
 
 def check_database(subject: Subject) -> Iterator[Finding]:
     """This release can read the database, and it is nobody else's to read."""
+    url = subject.settings.database.url
+    if url is not None:
+        yield from _check_postgres(url.get_secret_value())
+        return
     path = subject.settings.database_file
     if not path.exists():
         yield skipped("database", f"{path}: {_NOT_STARTED}")
@@ -98,8 +103,22 @@ def check_database(subject: Subject) -> Iterator[Finding]:
     yield well("database", f"{size_mib:.1f} MiB, schema version {facts.schema_version}{later}")
 
 
+def _check_postgres(url: str) -> Iterator[Finding]:
+    where, facts = examine_postgres(url)
+    if facts.problem is not None:
+        advice = "See that the server runs, that this machine may connect, and its settings."
+        yield wrong("database", f"{where}: {facts.problem}", advice)
+        return
+    waiting = facts.pending_migrations
+    later = f", {waiting} migrations at the next start" if waiting else ""
+    yield well("database", f"{where}, durable, schema version {facts.schema_version}{later}")
+
+
 def check_commits(subject: Subject) -> Iterator[Finding]:
     """Commits can be made durable in the data directory, and that is quick."""
+    if subject.settings.database.url is not None:
+        yield skipped("durability", "the server's settings were looked at with the database")
+        return
     folder = subject.settings.data_dir
     if not folder.is_dir():
         yield skipped("durability", f"{folder}: {_NOT_STARTED}")

@@ -16,10 +16,14 @@ import uvloop
 
 from tellus.app import Platform
 from tellus.audit.model import PLATFORM
+from tellus.cli.notify import tell_starter
+from tellus.cli.workers import reserve_port, run_workers
 from tellus.config import ConfigurationError, Settings, load_configuration
 from tellus.identity.keys import KeyFileRefused
 from tellus.identity.model import AdminScope, IssuedAccountSecret
+from tellus.kernel.errors import Conflict
 from tellus.logs import LogRecorder, configure_logs, log_event
+from tellus.opening import open_keys
 from tellus.storage.refusals import StorageRefused
 from tellus.surfaces.application import Application
 from tellus.surfaces.guard.draining import DrainState
@@ -35,6 +39,7 @@ _COLLECT_AFTER = (10_000, 20, 50)
 @click.command()
 @click.option("--config", type=click.Path(path_type=Path), help="Configuration file (TOML).")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Where everything is stored.")
+@click.option("--database-url", help="PostgreSQL to use in place of a file (postgresql://...).")
 @click.option("--host", help="Address to listen on.")
 @click.option("--port", type=int, help="Port to listen on; 0 takes a free one.")
 @click.option("--registration", type=click.Choice(["open", "allowlist"]), help="Who may register.")
@@ -44,8 +49,10 @@ _COLLECT_AFTER = (10_000, 20, 50)
     type=click.Choice(["debug", "info", "warning", "error"]),
     help="Least level that is logged.",
 )
+@click.option("--workers", type=click.IntRange(1, 64), help="Processes to serve with (PostgreSQL).")
+@click.option("--shares-port", is_flag=True, default=None, hidden=True)
 @click.option("--sandbox", is_flag=True, default=None, help="Mark the instance as a sandbox.")
-def serve(config: Path | None, **options: Any) -> None:
+def serve(config: Path | None, workers: int | None, **options: Any) -> None:
     """Run the platform until it is told to stop (Ctrl-C, SIGTERM)."""
     flags = {_SETTING[name]: value for name, value in options.items()}
     try:
@@ -54,13 +61,45 @@ def serve(config: Path | None, **options: Any) -> None:
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
     configure_logs(settings.log)
-    sys.exit(run(settings))
+    if workers is None:
+        sys.exit(run(settings))
+    sys.exit(_run_workers(settings, workers, config, options))
+
+
+def _run_workers(
+    settings: Settings, workers: int, config: Path | None, options: dict[str, Any]
+) -> int:
+    """Serve with several processes over one database and one port; return the exit code."""
+    if settings.database.url is None:
+        raise click.UsageError("--workers needs a database that they can share: --database-url")
+    _make_folder(settings)
+    try:
+        open_keys(settings)
+        kept = reserve_port(settings.server.host, settings.server.port)
+    except (KeyFileRefused, OSError) as error:
+        click.echo(f"tellus: {error}", err=True)
+        return 1
+    given = options | {"config": config, "port": kept.getsockname()[1], "shares_port": True}
+    return run_workers(workers, ["serve", *_as_flags(given)], kept)
+
+
+def _as_flags(options: dict[str, Any]) -> list[str]:
+    """Return ``options`` as they are written on the command line."""
+    flags = []
+    for name, value in options.items():
+        if value is True:
+            flags.append(f"--{name.replace('_', '-')}")
+        elif value is not None:
+            flags.append(f"--{name.replace('_', '-')}={value}")
+    return flags
 
 
 _SETTING = {
     "data_dir": "data_dir",
+    "database_url": "database.url",
     "host": "server.host",
     "port": "server.port",
+    "shares_port": "server.shares_port",
     "registration": "registration.mode",
     "limit_scale": "limits.scale",
     "log_level": "log.level",
@@ -92,13 +131,17 @@ def check_exposure(settings: Settings) -> None:
 
 def run(settings: Settings) -> int:
     """Serve until told to stop; return the exit code."""
-    settings.data_dir.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
+    _make_folder(settings)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(settings))
     except (StorageRefused, KeyFileRefused, ServerStartError, OSError) as error:
         click.echo(f"tellus: {error}", err=True)
         return 1
+
+
+def _make_folder(settings: Settings) -> None:
+    settings.data_dir.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
 
 
 async def _serve(settings: Settings) -> int:
@@ -113,6 +156,7 @@ async def _serve(settings: Settings) -> int:
         drain=drain,
         tls=_tls(settings),
         clerk=platform.hot,
+        shares_port=settings.server.shares_port,
         log=log_event,
     )
     platform.guard = server.guard
@@ -139,22 +183,33 @@ async def _welcome(platform: Platform, server: GuardServer, settings: Settings) 
     while not server.ready.is_set():  # noqa: ASYNC110 - a flag for other threads too
         await asyncio.sleep(0.01)
     calm_collector()
+    tell_starter("READY=1")
     base_url = _base_url(settings, server.bound_port)
+    platform.nodes.listen_at(base_url)
     path = settings.data_dir / ADMIN_FILE
-    if not platform.identity.has_service_accounts():
+    if not await _make_first_account(platform, path, base_url):
+        restore_admin_file(path)
+        _refresh_admin_file(path, base_url)
+    click.echo(f"Tellus answers at {base_url} (reference: {base_url}/docs)", err=True)
+
+
+async def _make_first_account(platform: Platform, path: Path, base_url: str) -> bool:
+    """Create the first service account and write its file; False where there is one already."""
+    if platform.identity.has_service_accounts():
+        return False
+    try:
         await platform.identity.create_service_account(
             "first administrator",
             frozenset(AdminScope),
             PLATFORM,
             keep=partial(_keep_account, path, base_url),
         )
-        _unfinished(path).replace(path)
-        click.echo(f"Wrote the first service account to {path}.", err=True)
-        click.echo(f"Try: tellus status --data-dir {settings.data_dir}", err=True)
-    else:
-        restore_admin_file(path)
-        _refresh_admin_file(path, base_url)
-    click.echo(f"Tellus answers at {base_url} (reference: {base_url}/docs)", err=True)
+    except Conflict:
+        return False  # another node was faster
+    _unfinished(path).replace(path)
+    click.echo(f"Wrote the first service account to {path}.", err=True)
+    click.echo(f"Try: tellus status --data-dir {path.parent}", err=True)
+    return True
 
 
 def calm_collector() -> None:

@@ -89,8 +89,26 @@ class Handed(NamedTuple):
     queues: Mapping[int, Moments | None]
 
 
-Operation = Callable[[Tx], Change]
-GroupOperation = Callable[[Tx], Handed]
+class Operation(NamedTuple):
+    """What is to be done to commands, and what nobody else may decide about meanwhile."""
+
+    locks: tuple[str, ...]
+    work: Callable[[Tx], Change]
+
+    def __call__(self, tx: Tx) -> Change:
+        """Do it; the locks are held already."""
+        return self.work(tx)
+
+
+class GroupOperation(NamedTuple):
+    """What is to be done for many who ask at once, and what it decides about."""
+
+    locks: tuple[str, ...]
+    work: Callable[[Tx], Handed]
+
+    def __call__(self, tx: Tx) -> Handed:
+        """Do it; the locks are held already."""
+        return self.work(tx)
 
 
 class Desk:
@@ -113,6 +131,7 @@ class Desk:
         self, tx: Tx, operations: Sequence[Operation | GroupOperation]
     ) -> list[Change | Handed | ApiError]:
         """Run the operations one after the other; one that is refused fails alone."""
+        tx.lock(*(lock for operation in operations for lock in operation.locks))
         outcomes: list[Change | Handed | ApiError] = []
         for operation in operations:
             try:
@@ -148,7 +167,13 @@ def issue(order: Order) -> Operation:
         SessionInTheWay: the command does not go together with a session of the device.
         TooManyRequests: 50 commands of the device are pending.
     """
-    return partial(_issue, order)
+    command, key = order.command, order.terms.key
+    locks = [queue_of(command.device_no)]
+    if command.transaction_id is not None:
+        locks.append(f"transaction:{command.client_id}:{command.transaction_id}")
+    if key is not None:
+        locks.append(f"request_key:{key.client_id}:{key.key_digest}")
+    return Operation(tuple(locks), partial(_issue, order))
 
 
 def cancel(device_no: int, command_id: str, now_ms: int) -> Operation:
@@ -157,12 +182,12 @@ def cancel(device_no: int, command_id: str, now_ms: int) -> Operation:
     Raises, when run:
         NotQueued: it was accepted or has ended.
     """
-    return partial(_cancel, device_no, command_id, now_ms)
+    return Operation((queue_of(device_no),), partial(_cancel, device_no, command_id, now_ms))
 
 
 def settle(device_no: int, now_ms: int) -> Operation:
     """Give up what is to be given up; answers with the number of commands it touched."""
-    return partial(_settle, device_no, now_ms)
+    return Operation((queue_of(device_no),), partial(_settle, device_no, now_ms))
 
 
 def report(device_no: int, said: Report) -> Operation:
@@ -171,12 +196,16 @@ def report(device_no: int, said: Report) -> Operation:
     Raises, when run:
         NotFound: the command is unknown or another device's.
     """
-    return partial(_report, device_no, said)
+    return Operation((queue_of(device_no),), partial(_report, device_no, said))
+
+
+def queue_of(device_no: int) -> str:
+    """Return the lock of all that is decided about a device's commands."""
+    return f"commands:{device_no}"
 
 
 def _issue(order: Order, tx: Tx) -> Change:
     command, key = order.command, order.terms.key
-    tx.lock(f"commands:{command.device_no}")
     first = _find_first(tx, order)
     if first is not None:
         return Change(first, command.device_no, find_moments(tx, command.device_no))
@@ -244,7 +273,6 @@ def _audit(tx: Tx, command: Command, by: Actor) -> None:
 
 
 def _cancel(device_no: int, command_id: str, now_ms: int, tx: Tx) -> Change:
-    tx.lock(f"commands:{device_no}")
     command = store.find_command(tx, command_id)
     if command is None:
         raise NotFound
@@ -257,7 +285,6 @@ def _cancel(device_no: int, command_id: str, now_ms: int, tx: Tx) -> Change:
 
 
 def _settle(device_no: int, now_ms: int, tx: Tx) -> Change:
-    tx.lock(f"commands:{device_no}")
     before = store.list_queued(tx, device_no)
     current = _save_settled(tx, before, now_ms)
     touched = sum(command.phase is not Phase.QUEUED for command in current)
@@ -265,7 +292,6 @@ def _settle(device_no: int, now_ms: int, tx: Tx) -> Change:
 
 
 def _report(device_no: int, said: Report, tx: Tx) -> Change:
-    tx.lock(f"commands:{device_no}")
     command = store.find_command(tx, said.command_id)
     if command is None or command.device_no != device_no:
         raise NotFound

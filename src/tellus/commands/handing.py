@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from tellus.commands import rules, store
-from tellus.commands.desk import Desk, Handed
+from tellus.commands.desk import Desk, GroupOperation, Handed, queue_of
 from tellus.commands.model import DEVICE_LEVEL, Command, Moments, Phase, Signal
 from tellus.storage.database import Database, Tx
 
@@ -60,15 +60,15 @@ class Counter:
         async with self._slots:
             if self._gathering is group:
                 self._group = None
-            handed: Handed = await self._database.submit(self._desk, partial(hand_out, group))
+            locks = tuple(queue_of(asking.device_no) for asking in group)
+            operation = GroupOperation(locks, partial(hand_out, group))
+            handed: Handed = await self._database.submit(self._desk, operation)
             return handed.answer
 
 
 def hand_out(group: Sequence[Asking], tx: Tx) -> Handed:
     """Lease what those who ask may fetch, one after the other."""
     device_nos = sorted({asking.device_no for asking in group})
-    for device_no in device_nos:
-        tx.lock(f"commands:{device_no}")
     queues: dict[int, list[Command]] = {device_no: [] for device_no in device_nos}
     for command in store.list_queued_of(tx, device_nos):
         queues[command.device_no].append(command)

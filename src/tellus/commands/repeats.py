@@ -33,12 +33,11 @@ def make_key(client_id: str, text: str, *content: Any) -> RequestKey | None:
 
 
 def recall(tx: Tx, key: RequestKey, now_ms: int) -> Any:
-    """Return what was remembered under a key, None if nothing was.
+    """Return what was remembered under a key, None if nothing was; whoever asks holds its lock.
 
     Raises:
         KeyReused: it was for another request.
     """
-    tx.lock(f"request_keys:{key.client_id}")
     found = store_keys.find_answer(tx, key.client_id, key.key_digest, now_ms - REMEMBERED_MS)
     if found is None:
         return None

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from tellus.commands import rules, store
-from tellus.commands.desk import Change, Operation, find_moments, take
+from tellus.commands.desk import Change, Operation, find_moments, queue_of, take
 from tellus.commands.model import (
     FIRMWARE_SIGNALS,
     FIRMWARE_SUCCESS,
@@ -38,17 +38,18 @@ def report_firmware(said: FirmwareReport, set_firmware: SetFirmware) -> Operatio
     ``set_firmware`` writes which version a device runs after a success. Saying the last thing again
     changes nothing.
     """
-    return partial(_report_firmware, said, set_firmware)
+    return _of_device(said.device_no, partial(_report_firmware, said, set_firmware))
 
 
 def conclude(device_no: int, command_id: str, firmware_version: str, now_ms: int) -> Operation:
     """Complete an open upgrade because the device runs the version; answers whether it was open."""
-    return partial(_conclude, device_no, command_id, firmware_version, now_ms)
+    work = partial(_conclude, device_no, command_id, firmware_version, now_ms)
+    return _of_device(device_no, work)
 
 
 def abandon(device_no: int, command_id: str, now_ms: int) -> Operation:
     """Give up an accepted upgrade whose charger did not come back; answers whether it was one."""
-    return partial(_abandon, device_no, command_id, now_ms)
+    return _of_device(device_no, partial(_abandon, device_no, command_id, now_ms))
 
 
 def withdraw(device_no: int, command_id: str, now_ms: int, along: Along) -> Operation:
@@ -56,7 +57,11 @@ def withdraw(device_no: int, command_id: str, now_ms: int, along: Along) -> Oper
 
     ``along`` gets the transaction and the command then, to store what else follows.
     """
-    return partial(_withdraw, device_no, command_id, now_ms, along)
+    return _of_device(device_no, partial(_withdraw, device_no, command_id, now_ms, along))
+
+
+def _of_device(device_no: int, work: Callable[[Tx], Change]) -> Operation:
+    return Operation((queue_of(device_no),), work)
 
 
 def target_of(command: Command) -> str:
@@ -66,7 +71,6 @@ def target_of(command: Command) -> str:
 
 def _report_firmware(said: FirmwareReport, set_firmware: SetFirmware, tx: Tx) -> Change:
     device_no = said.device_no
-    tx.lock(f"commands:{device_no}")
     last = store.find_newest_firmware_report(tx, device_no)
     if last is not None and last[:-1] == said[:-1]:
         return Change(None, device_no, find_moments(tx, device_no))
@@ -117,7 +121,6 @@ def _tell(tx: Tx, command: Command, report: Report) -> None:
 def _conclude(
     device_no: int, command_id: str, firmware_version: str, now_ms: int, tx: Tx
 ) -> Change:
-    tx.lock(f"commands:{device_no}")
     command = store.find_command(tx, command_id)
     if command is None or rules.settle(command, now_ms).phase not in _OPEN:
         return Change(False, device_no, find_moments(tx, device_no))
@@ -128,7 +131,6 @@ def _conclude(
 
 
 def _abandon(device_no: int, command_id: str, now_ms: int, tx: Tx) -> Change:
-    tx.lock(f"commands:{device_no}")
     command = store.find_command(tx, command_id)
     given_up = command is not None and rules.is_abandonable(command)
     if command is not None and given_up:
@@ -137,7 +139,6 @@ def _abandon(device_no: int, command_id: str, now_ms: int, tx: Tx) -> Change:
 
 
 def _withdraw(device_no: int, command_id: str, now_ms: int, along: Along, tx: Tx) -> Change:
-    tx.lock(f"commands:{device_no}")
     command = store.find_command(tx, command_id)
     current = None if command is None else rules.settle(command, now_ms)
     here = current is not None and current.phase is Phase.QUEUED and not current.deliveries

@@ -231,10 +231,11 @@ class DeviceAdministration:
             raise NotFound
         place = (site.operator_id, site.site_id)
         figures = (change.rated_power_kw, change.v2g)
-        store.update_device(tx, device.device_no, place, figures, now_ms)
         secrets, moved = None, None
         if site.operator_id != stored.operator_id:
             secrets = self._identity.move_device(tx, device.device_no, site.operator_id)
+        store.update_device(tx, device.device_no, place, figures, now_ms)
+        if secrets is not None:
             store.set_owned_since(tx, device.device_no, now_ms)
             store_state.delete_connector_states(tx, device.device_no)
             moved = DeviceMoved(device.device_no, device.device_id, site.operator_id, now_ms)
@@ -276,11 +277,12 @@ class DeviceAdministration:
         stored = store.find_registration(tx, device.sn)
         if stored is None or stored.device_no != device.device_no:
             raise NotFound
+        revoked = self._identity.revoke_device(tx, device.device_no, now_ms)
         store.mark_deleted(tx, device.device_no, now_ms)
         store.delete_provisioning(tx, device.sn)
         action, device_id = "device.deleted", device.device_id
         _record(tx, by, action, device_id, device.operator_id, now_ms, sn=device.sn)
-        return self._identity.revoke_device(tx, device.device_no, now_ms)
+        return revoked
 
     def _forget(self, device: Device, revoked: DeviceRecord) -> None:
         self._identity.remember_device(revoked)

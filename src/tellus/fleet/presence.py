@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from tellus.fleet import rules, store_state
 from tellus.fleet.catalogue import Catalogue
@@ -29,6 +29,7 @@ _SLICE: Final = 200
 _TOKEN_LEFT_S: Final = 600
 _PENDING_EVENTS: Final = 10_000
 _CLOCK_JUMP_MS: Final = 10 * SECOND_MS
+_MERGE_MS: Final = 5 * SECOND_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,27 @@ class PresenceSettings:
     timeout_ms: int = 90 * SECOND_MS
     grace_ms: int = 2 * MINUTE_MS
     flush_ms: int = 15 * SECOND_MS
+
+
+class Others(Protocol):
+    """The other nodes, as presence sees them; where there are none, there is no such object."""
+
+    @property
+    def is_on_duty(self) -> bool:
+        """Tell whether transitions are this node's to store."""
+        ...
+
+    def pass_on_reconnect(self, device_no: int) -> None:
+        """Tell every node, this one included, that a device has reconnected."""
+        ...
+
+    def pass_on_seen(self, device_nos: Sequence[int]) -> None:
+        """Tell the other nodes that devices that count as offline are being heard of."""
+        ...
+
+    async def merge_seen(self, since_ms: int) -> None:
+        """Learn which devices were heard of since, by whichever node."""
+        ...
 
 
 class Transition(NamedTuple):
@@ -73,6 +95,7 @@ class PresenceWatch:
         self._pending: deque[StoredEvent] = deque(maxlen=_PENDING_EVENTS)
         self._peaks: dict[tuple[int, int], float] = {}
         self.told: list[Callable[[PresenceChanged], None]] = []
+        self.others: Others | None = None
 
     def is_online(self, device: Device, now_ms: int) -> bool:
         """Tell whether the device is online: heard of in time, and not shut down since."""
@@ -97,13 +120,13 @@ class PresenceWatch:
         elif device.shutdown_seen_ms is not None:
             device.shutdown_seen_ms = None
             if device.online:  # back before any sweep saw it gone
-                self._count_reconnect(device, now_ms)
+                self._tell_reconnect(device, now_ms)
 
     def note_token(self, fact: DeviceTokenIssued) -> None:
         """Count a token that a device asked for although its last one was good, as a reconnect."""
         device = self._directory.by_no(fact.device_no)
         if device is not None and fact.previous_token_left_s > _TOKEN_LEFT_S:
-            self._count_reconnect(device, fact.now_ms)
+            self._tell_reconnect(device, fact.now_ms)
 
     def note_overdue(self, fact: SecretOverdue) -> None:
         """Raise an event about a secret that is used past its advised life."""
@@ -113,6 +136,14 @@ class PresenceWatch:
     async def sweep(self, now_ms: int) -> None:
         """Store who came and went with the faults that follow, and now and then who was seen."""
         self._follow_clock(now_ms)
+        turned = await self._list_turned(now_ms)
+        for part in _slices(turned):
+            await self._store(part, now_ms)
+        await self._store_pending(now_ms)
+        if now_ms - self._flushed_ms >= self._settings.flush_ms or now_ms < self._flushed_ms:
+            await self.flush(now_ms)
+
+    async def _list_turned(self, now_ms: int) -> list[Transition]:
         turned: list[Transition] = []
         for k, device in enumerate(self._directory):
             if k % _SLICE == _SLICE - 1:
@@ -120,11 +151,13 @@ class PresenceWatch:
             transition = self._look_at(device, now_ms)
             if transition is not None:
                 turned.append(transition)
-        for part in _slices(turned):
-            await self._store(part, now_ms)
-        await self._store_pending(now_ms)
-        if now_ms - self._flushed_ms >= self._settings.flush_ms or now_ms < self._flushed_ms:
-            await self.flush(now_ms)
+        if self.others is None or self.others.is_on_duty:
+            return turned
+        # Whose duty it is may not have heard of them; that they are silent here means nothing.
+        back = [transition.device.device_no for transition in turned if transition.online]
+        if back:
+            self.others.pass_on_seen(back)
+        return []
 
     async def flush(self, now_ms: int) -> None:
         """Store when devices were last seen, in few statements; also to be called at the end."""
@@ -138,7 +171,8 @@ class PresenceWatch:
                 changed.append((device, current, device.clock_offset_ms))
         for part in _slices(changed):
             rows = [(device.device_no, *current, offset) for device, current, offset in part]
-            await self._database.write(store_state.upsert_seen, rows)
+            upsert = store_state.upsert_seen if self.others is None else store_state.merge_seen
+            await self._database.write(upsert, rows)
             for device, current, _ in part:
                 device.flushed = current
         if self._peaks:
@@ -147,6 +181,8 @@ class PresenceWatch:
             await self._database.write(store_state.upsert_peaks, rows_kw, now_ms)
             self._peaks = {k: kw for k, kw in self._peaks.items() if peaks.get(k) != kw}
         self._flushed_ms = now_ms
+        if self.others is not None:
+            await self.others.merge_seen(now_ms - self._settings.timeout_ms)
 
     def _look_at(self, device: Device, now_ms: int) -> Transition | None:
         self._note_peak(device)
@@ -154,7 +190,16 @@ class PresenceWatch:
         if online == device.online:
             return None
         seen_ms = device.seen_ms
-        return Transition(device, online, seen_ms, seen_ms == device.shutdown_seen_ms)
+        announced = seen_ms == device.shutdown_seen_ms
+        if not online and not announced and now_ms - seen_ms < self._silence_ms:
+            return None
+        return Transition(device, online, seen_ms, announced)
+
+    @property
+    def _silence_ms(self) -> int:
+        """Return after which silence a device has gone: another node may have heard of it since."""
+        unheard_ms = 0 if self.others is None else self._settings.flush_ms + _MERGE_MS
+        return self._settings.timeout_ms + unheard_ms
 
     async def _store_pending(self, now_ms: int) -> None:
         while self._pending:
@@ -201,7 +246,7 @@ class PresenceWatch:
         device, online, since_ms, announced = transition
         returned = online and device.offline_since_ms is not None
         if returned and not self._has_counted(device, now_ms):
-            self._count_reconnect(device, now_ms)
+            self._tell_reconnect(device, now_ms)
         device.online = online
         device.online_since_ms = since_ms if online else None
         device.offline_since_ms = None if online else since_ms
@@ -216,10 +261,33 @@ class PresenceWatch:
         recent_ms = now_ms - self._settings.timeout_ms
         return last_ms > max(device.offline_since_ms or 0, recent_ms)
 
+    def _tell_reconnect(self, device: Device, now_ms: int) -> None:
+        if self.others is None:
+            self._count_reconnect(device, now_ms)
+        else:
+            self.others.pass_on_reconnect(device.device_no)
+
+    def note_seen(self, device_nos: Sequence[int]) -> None:
+        """Follow what another node has just heard of."""
+        now_ms = self._clock.now_ms()
+        for device_no in device_nos:
+            device = self._directory.by_no(device_no)
+            if device is not None and device.principal is not None:
+                device.principal.last_seen_ms = max(device.principal.last_seen_ms, now_ms)
+
+    def count_reconnects(self, device_nos: Sequence[int]) -> None:
+        """Count reconnects that some node has seen; the one on duty raises the storm."""
+        for device_no in device_nos:
+            device = self._directory.by_no(device_no)
+            if device is not None:
+                self._count_reconnect(device, self._clock.now_ms())
+
     def _count_reconnect(self, device: Device, now_ms: int) -> None:
         if not rules.Reconnects.is_storm(device.reconnects, device.storm_ms, now_ms):
             return
         device.storm_ms = now_ms
+        if self.others is not None and not self.others.is_on_duty:
+            return
         data = {
             "fault_code": RECONNECT_STORM,
             "fault_message": "More than 5 reconnects within 10 minutes",

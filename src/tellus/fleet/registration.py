@@ -14,10 +14,10 @@ from tellus.fleet.rules import Claim, Mode, decide_claim
 from tellus.identity.model import IssuedSecret, SecretFirstUsed
 from tellus.identity.service import IdentityService
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import Conflict, InvalidParameter, TooManyRequests
+from tellus.kernel.errors import Conflict, InvalidParameter
 from tellus.kernel.ids import is_identifier, new_id
-from tellus.kernel.limits import REGISTER_PER_SERIAL
-from tellus.kernel.windows import KeyedWindows, RollingWindow, retry_after_s
+from tellus.kernel.limits import REGISTER_PER_SERIAL, refuse_after
+from tellus.kernel.windows import KeyedWindows, RollingWindow, SharedWindows, take_together
 from tellus.storage.database import Database, Tx
 from tellus.storage.instance import note_instance_value
 from tellus.storage.settling import Settling
@@ -97,6 +97,7 @@ class RegistrationService:
         # guesses is stopped, and uses up nothing of what the charger with the right proof may call.
         self._calls = _windows(settings.limit_scale)
         self._refusals = _windows(settings.limit_scale)
+        self.shared: SharedWindows | None = None
 
     def use_default_place(self, operator_id: str, site_id: str) -> None:
         """Put chargers that nobody expected there; to be called before the first of them comes."""
@@ -116,7 +117,7 @@ class RegistrationService:
             raise InvalidParameter(message, "sn", identity.sn)
         now_s = self._clock.monotonic_s()
         calls = (identity.sn, self._tokens.fingerprint(call.enrolment))
-        _take_or_refuse(self._calls, calls, now_s)
+        await self._take_or_refuse(self._calls, calls, now_s)
         call = call._replace(recorded=self._refusals.wait_s(identity.sn, now_s) == 0.0)
         outcome = await self._settling.settle(
             lambda claimed: self._remember(claimed, identity, call.now_ms),
@@ -126,9 +127,15 @@ class RegistrationService:
         )
         if isinstance(outcome, Claim):
             self.refused[outcome] += 1
-            _take_or_refuse(self._refusals, identity.sn, now_s)
+            await self._take_or_refuse(self._refusals, identity.sn, now_s)
             raise RegistrationRefused
         return outcome
+
+    async def _take_or_refuse(
+        self, windows: KeyedWindows[RollingWindow], key: Hashable, now_s: float
+    ) -> None:
+        name = f"register:{windows is self._refusals}:{key}"
+        refuse_after(await take_together(self.shared, name, windows.use(key, now_s), now_s))
 
     def activate(self, tx: Tx, fact: SecretFirstUsed) -> None:
         """End the pending state of a device, in the transaction that first used its secret."""
@@ -215,10 +222,11 @@ class RegistrationService:
         proof: bytes,
         call: RegisterCall,
     ) -> Claimed:
-        store.update_identity(tx, device.device_no, identity, proof, call.now_ms)
+        # Credentials before the row, in the order in which the first use of a secret takes them.
         secret = self._identity.issue_device_secret(
             tx, device.device_no, call.now_ms, replace_unused=True
         )
+        store.update_identity(tx, device.device_no, identity, proof, call.now_ms)
         action = "device.reclaimed" if device.active else "device.registered_again"
         self._record(tx, action, device.device_id, device.operator_id, identity.sn, call)
         place = (device.operator_id, device.site_id)
@@ -294,9 +302,3 @@ class RegistrationService:
 
 def _windows(scale: float) -> KeyedWindows[RollingWindow]:
     return KeyedWindows(lambda: REGISTER_PER_SERIAL.window(scale))
-
-
-def _take_or_refuse(windows: KeyedWindows[RollingWindow], key: Hashable, now_s: float) -> None:
-    wait_s = windows.take(key, now_s)
-    if wait_s > 0.0:
-        raise TooManyRequests(retry_after_s(wait_s))

@@ -1,19 +1,15 @@
 """The fleet's door for other features: what exists, heartbeats, and state moving forward."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
 from tellus.fleet import store, store_state
 from tellus.fleet.directory import Connector, Device, Directory
-from tellus.fleet.model import Reading
 from tellus.fleet.presence import PresenceWatch
-from tellus.identity.service import IdentityService
 from tellus.kernel.errors import NotFound
-from tellus.storage.database import Database, Row, Tx
-
-_readings = msgspec.msgpack.Decoder(Reading)
+from tellus.storage.database import Database, Tx
 
 
 class Heartbeat(NamedTuple):
@@ -61,30 +57,12 @@ class FleetService:
         self,
         database: Database,
         directory: Directory,
-        identity: IdentityService,
         presence: PresenceWatch,
     ) -> None:
         self._database = database
         self._directory = directory
-        self._identity = identity
         self._presence = presence
         self._heartbeats = HeartbeatKind(directory)
-
-    async def start(self) -> None:
-        """Read the fleet back into memory; identity must have read its principals before."""
-        devices, connectors = await self._database.read(store_state.read_fleet)
-        for row in devices:
-            device = _device(row)
-            principal = self._identity.find_device(device.device_no)
-            if principal is not None:
-                principal.last_seen_ms = _seen_ms(row)
-                self._directory.attach(device, principal)
-            self._directory.add(device)
-        for device_no, *rest in connectors:
-            owner = self._directory.by_no(device_no)
-            if owner is not None:
-                connector = _connector(rest)
-                owner.connectors[connector.connector_id] = connector
 
     async def heartbeat(
         self,
@@ -147,39 +125,3 @@ class FleetService:
             await self._database.write(store_state.append_connectors, [key], now_ms)
             connector = device.connectors.setdefault(connector_id, Connector(connector_id))
         return connector
-
-
-def _device(row: Row) -> Device:
-    device = Device(*row[:5])
-    device.model, device.manufacturer, device.firmware_version, device.mac = row[5:9]
-    device.rated_power_kw = row[9]
-    device.v2g = None if row[10] is None else bool(row[10])
-    device.active = bool(row[11])
-    device.created_ms = row[12]
-    stored_ms, device.heartbeat_ms, device.heartbeat_status, code, offset_ms = row[13:18]
-    device.fault_code = None if code is None else msgspec.json.decode(code)
-    device.clock_offset_ms = offset_ms
-    device.online = bool(row[18])
-    device.online_since_ms, device.offline_since_ms = row[19:21]
-    device.owned_since_ms = row[21]
-    device.flushed = (stored_ms or 0, device.heartbeat_ms)
-    if device.heartbeat_status == "offline":
-        device.shutdown_seen_ms = _seen_ms(row) or None
-    return device
-
-
-def _seen_ms(row: Row) -> int:
-    """Return when a device was last heard; it may have come online after the last flush."""
-    stored_ms, online, online_since_ms = row[13], row[18], row[19]
-    return max(stored_ms or 0, online_since_ms or 0) if online else stored_ms or 0
-
-
-def _connector(row: Sequence[Any]) -> Connector:
-    connector_id, rated_power_kw, peak_power_kw, time_ms, content = row
-    connector = Connector(connector_id, rated_power_kw)
-    connector.peak_power_kw = peak_power_kw or 0.0
-    if content is not None:
-        connector.time_ms = time_ms
-        connector.content = bytes(content)
-        connector.reading = _readings.decode(connector.content)
-    return connector

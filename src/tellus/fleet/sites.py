@@ -1,5 +1,6 @@
 """What administrators do to sites, and the built-in operator and site of every instance."""
 
+import contextlib
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -11,7 +12,7 @@ from tellus.fleet import store
 from tellus.fleet.model import Site
 from tellus.fleet.queries import FleetQueries
 from tellus.identity.service import IdentityService
-from tellus.kernel.errors import InvalidParameter, NotFound
+from tellus.kernel.errors import Conflict, InvalidParameter, NotFound
 from tellus.kernel.ids import new_id
 from tellus.storage.database import Database, Tx
 from tellus.storage.instance import find_instance_value, keep_instance_value
@@ -49,11 +50,13 @@ class SiteAdministration:
                 keep_instance_value, _OPERATOR_KEY, new_id("op")
             )
         if not await self._database.read(store.has_operator, operator_id):
-            await self._identity.create_operator(operator, PLATFORM, operator_id=operator_id)
+            with contextlib.suppress(Conflict):  # another process was first
+                await self._identity.create_operator(operator, PLATFORM, operator_id=operator_id)
         site_id = await self._database.write(self._keep_default_site, operator_id, site, now_ms)
         return BuiltIn(operator_id, site_id)
 
     def _keep_default_site(self, tx: Tx, operator_id: str, name: str, now_ms: int) -> str:
+        tx.lock("built-in")
         site_id = keep_instance_value(tx, _SITE_KEY, new_id("site"))
         if store.find_site(tx, site_id) is None:
             site = Site(site_id, operator_id, name, "UTC", self.region, True, now_ms)

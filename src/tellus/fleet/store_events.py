@@ -19,7 +19,7 @@ def append_events(tx: Tx, events: Sequence[StoredEvent]) -> set[EventKey]:
     """Append the events that are not stored yet and return the keys of those."""
     rows = tx.insert_returning(
         f"INSERT INTO events ({_EVENT})",
-        [_values(event) for event in events],
+        [_values(event) for event in sorted(events, key=_key_of)],
         "ON CONFLICT (time_ms, device_no, connector_id, digest) DO NOTHING"
         " RETURNING time_ms, device_no, connector_id, digest",
     )
@@ -69,6 +69,10 @@ def _conditions(device_no: int, wanted: EventFilter) -> tuple[str, list[Any]]:
             values.append(value)
             clauses.append(f"{clause} ${len(values)}")
     return " AND ".join(clauses), values
+
+
+def _key_of(event: StoredEvent) -> EventKey:
+    return event.time_ms, event.device_no, event.connector_id, event.digest
 
 
 def _key(row: Row) -> EventKey:

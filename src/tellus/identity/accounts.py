@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from tellus.audit.model import Actor
+from tellus.audit.model import PLATFORM, Actor
 from tellus.identity import rules, store, store_keys
 from tellus.identity.keys import KEY_BYTES
 from tellus.identity.model import (
@@ -42,12 +42,14 @@ class AccountUseCases:
     ) -> IssuedAccountSecret:
         """Create a service account with its secret.
 
-        ``keep`` puts the secret away before the account is committed, on the writer's thread: then
-        no end of the process leaves an account whose secret nobody has. What it raises undoes all.
+        ``keep`` is for the first account of all: it puts the secret away before the account is
+        committed, on the writer's thread, so that no end of the process leaves an account whose
+        secret nobody has. What it raises undoes all.
 
         Raises:
             InvalidParameter: no scope is given.
             PermissionDenied: a scope is not the actor's own to give.
+            Conflict: it is to be the first account, and there is one.
         """
         if not scopes:
             raise InvalidParameter("A service account has at least one scope", "scopes")
@@ -96,6 +98,9 @@ class AccountUseCases:
         by: Actor,
         keep: Callable[[IssuedAccountSecret], None] | None,
     ) -> IssuedAccountSecret:
+        tx.lock("service_accounts")
+        if keep is not None and store.list_accounts(tx):
+            raise Conflict("There are service accounts already")
         account_id, text = new_id("sa"), new_secret("sk_adm")
         account = ServiceAccount(
             service_account_id=account_id,
@@ -188,6 +193,10 @@ class AccountUseCases:
             self.use_signing_keys, self._rotate_key, by, revoke_tokens=revoke_tokens
         )
 
+    async def ensure_signing_key(self) -> None:
+        """Make the first signing key, unless another process has just done so, and use it."""
+        await self._state.settle(self.use_signing_keys, self._ensure_key)
+
     def use_signing_keys(self, keys: list[SigningKey]) -> None:
         """Sign with the last of ``keys`` and verify with all of them.
 
@@ -197,6 +206,12 @@ class AccountUseCases:
         self._state.tokens.use_keys(
             LiveKey(key.kid, self._state.keys.open(key.sealed, _context(key.kid)), key.retired_ms)
             for key in keys
+        )
+
+    def _ensure_key(self, tx: Tx) -> list[SigningKey]:
+        tx.lock("signing_keys")
+        return store_keys.list_signing_keys(tx) or self._rotate_key(
+            tx, PLATFORM, revoke_tokens=False
         )
 
     def _rotate_key(self, tx: Tx, by: Actor, *, revoke_tokens: bool) -> list[SigningKey]:

@@ -56,6 +56,7 @@ class ClientUseCases:
         return await self._state.database.read(store.list_operators, offset, size)
 
     def _create_operator(self, tx: Tx, operator: Operator, by: Actor) -> Operator:
+        tx.lock(f"operator:{operator.operator_id}")
         if store.find_operator(tx, operator.operator_id) is not None:
             raise Conflict("This operator exists already")
         store.append_operator(tx, operator)

@@ -1,10 +1,12 @@
 """Use cases around a device's credentials: secrets overlap, so that none is ever locked out."""
 
+from collections.abc import Iterable
+
 from msgspec.structs import replace
 
 from tellus.audit.model import Actor
 from tellus.identity import rules, store
-from tellus.identity.model import DeviceRecord, DeviceSecret, IssuedSecret
+from tellus.identity.model import TOKEN_LIFE_S, DeviceRecord, DeviceSecret, IssuedSecret
 from tellus.identity.state import IdentityState
 from tellus.kernel.call import Principal
 from tellus.kernel.errors import Unauthenticated
@@ -98,6 +100,14 @@ class DeviceUseCases:
         """Return the living object of a device, revoked or not, or None."""
         entry = self._state.directory.device_of(device_no)
         return None if entry is None else entry.principal
+
+    def note_token(self, device_nos: Iterable[int]) -> None:
+        """Follow tokens that another node has issued to devices."""
+        expires_ms = self._state.clock.now_ms() + TOKEN_LIFE_S * SECOND_MS
+        for device_no in device_nos:
+            entry = self._state.directory.device_of(device_no)
+            if entry is not None:
+                entry.last_token_expires_ms = expires_ms
 
     async def rotate_device_secret(self, device: Principal, request_id: str = "") -> IssuedSecret:
         """Issue another secret to an authenticated device.

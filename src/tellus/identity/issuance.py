@@ -8,7 +8,9 @@ from tellus.identity.devices import DeviceUseCases
 from tellus.identity.directory import ClientEntry, DeviceEntry
 from tellus.identity.model import (
     Client,
+    ClientSecret,
     DeviceRecord,
+    DeviceSecret,
     DeviceTokenIssued,
     Fact,
     IssuedToken,
@@ -16,10 +18,11 @@ from tellus.identity.model import (
     SecretOverdue,
 )
 from tellus.identity.state import IdentityState
-from tellus.kernel.call import Principal
+from tellus.kernel.call import Audience, Principal
 from tellus.kernel.errors import PermissionDenied, Unauthenticated
-from tellus.kernel.limits import take_or_refuse, window_of
+from tellus.kernel.limits import refuse_after, window_key, window_of
 from tellus.kernel.units import SECOND_MS
+from tellus.kernel.windows import take_together
 from tellus.storage.database import Tx
 
 
@@ -59,15 +62,16 @@ class TokenUseCases:
             PermissionDenied: the client may not call from ``address``.
             TooManyRequests: too many failed attempts, or too many tokens for this client.
         """
-        now_ms = self._check_attempts(address, client_id)
-        entry = self._state.directory.client(client_id)
-        held = () if entry is None or entry.principal.revoked else entry.client.secrets
+        now_ms = await self._check_attempts(address, client_id)
         verifier = self._state.keys.verifier("client", client_id, secret)
-        used = rules.find_secret(held, verifier, now_ms)
+        entry, used = self._find_client(client_id, verifier, now_ms)
+        if used is None and self._state.look_again is not None:
+            await self._state.look_again(Audience.OPERATOR, client_id)
+            entry, used = self._find_client(client_id, verifier, now_ms)
         if entry is None or used is None:
-            raise self._failed(address, client_id)
+            raise await self._failed(address, client_id)
         check_address(entry.principal, address)
-        self._throttle(entry.principal, "token")
+        await self._throttle(entry.principal, "token")
         if used.first_used_ms is None:
             await self._state.settle(
                 self._state.directory.remember_client,
@@ -87,12 +91,14 @@ class TokenUseCases:
             BadCredentials: they are not good.
             TooManyRequests: too many failed attempts.
         """
-        now_ms = self._check_attempts(address, service_account_id)
+        now_ms = await self._check_attempts(address, service_account_id)
+        if self._state.look_again is not None:
+            await self._state.look_again(Audience.ADMIN, service_account_id)
         entry = self._state.directory.account(service_account_id)
         held = () if entry is None or entry.principal.revoked else (entry.account,)
         verifier = self._state.keys.verifier("account", service_account_id, secret)
         good = rules.find_secret(held, verifier, now_ms) is not None
-        failure = None if good else self._failed(address, service_account_id)
+        failure = None if good else await self._failed(address, service_account_id)
         # What was typed as an id may be a secret in the wrong place: only known ids are recorded.
         name = "unknown" if entry is None else service_account_id
         action = "service_account.token_issued" if good else "service_account.token_refused"
@@ -110,14 +116,15 @@ class TokenUseCases:
             BadCredentials: they are not good.
             TooManyRequests: too many failed attempts, or too many tokens for this device.
         """
-        now_ms = self._check_attempts(address, device_id)
-        entry = self._state.directory.device(device_id)
-        held = () if entry is None or entry.principal.revoked else entry.record.secrets
+        now_ms = await self._check_attempts(address, device_id)
         verifier = self._state.keys.verifier("device", device_id, secret)
-        used = rules.find_secret(held, verifier, now_ms)
+        entry, used = self._find_device(device_id, verifier, now_ms)
+        if used is None and self._state.look_again is not None:
+            await self._state.look_again(Audience.DEVICE, device_id)
+            entry, used = self._find_device(device_id, verifier, now_ms)
         if entry is None or used is None:
-            raise self._failed(address, device_id)
-        self._throttle(entry.principal, "device_other")
+            raise await self._failed(address, device_id)
+        await self._throttle(entry.principal, "device_other")
         overdue = rules.is_overdue(used, now_ms) and used.overdue_told_ms is None
         if used.first_used_ms is None or overdue:
             await self._state.settle(
@@ -126,6 +133,20 @@ class TokenUseCases:
             if entry.principal.revoked:
                 raise BadCredentials
         return self._issue_to_device(entry, now_ms)
+
+    def _find_client(
+        self, client_id: str, verifier: bytes, now_ms: int
+    ) -> tuple[ClientEntry | None, ClientSecret | None]:
+        entry = self._state.directory.client(client_id)
+        held = () if entry is None or entry.principal.revoked else entry.client.secrets
+        return entry, rules.find_secret(held, verifier, now_ms)
+
+    def _find_device(
+        self, device_id: str, verifier: bytes, now_ms: int
+    ) -> tuple[DeviceEntry | None, DeviceSecret | None]:
+        entry = self._state.directory.device(device_id)
+        held = () if entry is None or entry.principal.revoked else entry.record.secrets
+        return entry, rules.find_secret(held, verifier, now_ms)
 
     def _issue_to_device(self, entry: DeviceEntry, now_ms: int) -> IssuedToken:
         token = self._state.tokens.issue(entry.principal)
@@ -174,18 +195,20 @@ class TokenUseCases:
     def _audit_login(self, tx: Tx, by: Actor, action: str, address: str) -> None:
         self._state.audit(tx, by, action, ("service_account", by.name), None, address=address)
 
-    def _check_attempts(self, address: str, principal_id: str) -> int:
+    async def _check_attempts(self, address: str, principal_id: str) -> int:
         clock = self._state.clock
-        self._state.attempts.check(address, principal_id, clock.monotonic_s())
+        await self._state.attempts.check(address, principal_id, clock.monotonic_s())
         return clock.now_ms()
 
-    def _failed(self, address: str, principal_id: str) -> BadCredentials:
-        self._state.attempts.count(address, principal_id, self._state.clock.monotonic_s())
+    async def _failed(self, address: str, principal_id: str) -> BadCredentials:
+        await self._state.attempts.count(address, principal_id, self._state.clock.monotonic_s())
         return BadCredentials()
 
-    def _throttle(self, principal: Principal, limit_class: str) -> None:
+    async def _throttle(self, principal: Principal, limit_class: str) -> None:
         window = window_of(principal, limit_class, self._state.scale)
-        take_or_refuse(window, self._state.clock.monotonic_s())
+        key = window_key(principal, limit_class)
+        shared, now_s = self._state.attempts.shared, self._state.clock.monotonic_s()
+        refuse_after(await take_together(shared, key, window, now_s))
 
     @staticmethod
     def _still_good(entry: ClientEntry, secret_id: str) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from tellus.audit.model import PLATFORM
 from tellus.identity import store, store_keys
 from tellus.identity.accounts import AccountUseCases
 from tellus.identity.clients import ClientUseCases
@@ -18,10 +17,12 @@ from tellus.identity.model import (
     ServiceAccount,
     SigningKey,
 )
+from tellus.identity.refreshing import RefreshUseCases
 from tellus.identity.signatures import SignatureUseCases
 from tellus.identity.state import IdentityState
 from tellus.identity.vault import Vault
 from tellus.kernel.clock import Clock
+from tellus.kernel.windows import SharedWindows
 from tellus.storage.database import Database, Tx
 
 F = TypeVar("F", bound=Fact)
@@ -55,6 +56,7 @@ class IdentityService:
         self._offer_devices(self._devices)
         self._offer_tokens(TokenUseCases(state, self._devices))
         self._offer_signatures(SignatureUseCases(state))
+        self._offer_refreshing(RefreshUseCases(state, self._accounts.use_signing_keys))
 
     def _offer_administration(self, clients: ClientUseCases, accounts: AccountUseCases) -> None:
         self.create_operator = clients.create_operator
@@ -80,6 +82,7 @@ class IdentityService:
         self.revoke_device = devices.revoke_device
         self.remember_device = devices.remember_device
         self.find_device = devices.find_device
+        self.note_token = devices.note_token
         self.rotate_device_secret = devices.rotate_device_secret
 
     def _offer_tokens(self, issuance: TokenUseCases) -> None:
@@ -93,6 +96,24 @@ class IdentityService:
         self.answer_once = signatures.answer_once
         self.prune_signed_answers = signatures.prune
 
+    def _offer_refreshing(self, refreshing: RefreshUseCases) -> None:
+        self.look_again = refreshing.look_again
+        self.revive = refreshing.revive
+        self.found_device = refreshing.found_device
+        self.refresh_clients = refreshing.refresh_clients
+        self.refresh_accounts = refreshing.refresh_accounts
+        self.refresh_devices = refreshing.refresh_devices
+        self.refresh_keys = refreshing.refresh_keys
+        self.refresh_all = refreshing.refresh_all
+
+    def share(self, windows: SharedWindows) -> None:
+        """Count in ``windows``, and look again before an unknown principal is refused.
+
+        For where other nodes answer and write too.
+        """
+        self._state.look_again = self.look_again
+        self._state.attempts.shared = windows
+
     async def start(self) -> None:
         """Load all principals and keys; make the first signing key where there is none.
 
@@ -102,7 +123,7 @@ class IdentityService:
         keys, clients, accounts, devices = await self._state.database.read(_load)
         self._accounts.use_signing_keys(keys)
         if not keys:
-            await self.rotate_signing_key(PLATFORM)
+            await self._accounts.ensure_signing_key()
         for client in clients:
             self._state.directory.remember_client(client)
         for account in accounts:

@@ -1,7 +1,7 @@
 """What the use cases of identity share: the store, the keys, and memory that follows the store."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tellus.audit.model import Actor
@@ -11,6 +11,7 @@ from tellus.identity.directory import Directory
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import Fact
 from tellus.identity.tokens import Tokens
+from tellus.kernel.call import Audience
 from tellus.kernel.clock import Clock
 from tellus.storage.database import Database, Tx
 from tellus.storage.settling import Settling
@@ -18,6 +19,9 @@ from tellus.storage.settling import Settling
 # Each list holds callables that take the kind of fact it is filed under.
 InTx = dict[type[Any], list[Callable[[Tx, Any], None]]]
 AfterCommit = dict[type[Any], list[Callable[[Any], None]]]
+
+LookAgain = Callable[[Audience, str], Awaitable[None]]
+"""Reads a principal again from the store; there only where other nodes write."""
 
 
 class IdentityState:
@@ -35,6 +39,7 @@ class IdentityState:
         self.attempts = FailedAttempts(scale)
         self.in_tx: InTx = {}
         self.after_commit: AfterCommit = {}
+        self.look_again: LookAgain | None = None
         self.settle = Settling(database).settle
         self._revisions = itertools.count(1)
 

@@ -155,7 +155,7 @@ def list_clients(
     return total, [get_client(tx, row[0]) for row in rows]
 
 
-def list_all_clients(tx: Tx) -> list[Client]:
+def list_all_clients(tx: Tx, revision: int = 0) -> list[Client]:
     """Return every client with its secrets."""
     by_client: dict[str, list[Row]] = {}
     for client_id, *secret in tx.rows(
@@ -164,7 +164,7 @@ def list_all_clients(tx: Tx) -> list[Client]:
     ):
         by_client.setdefault(client_id, []).append(tuple(secret))
     rows = tx.rows(f"SELECT {_CLIENT} FROM clients")
-    return [_client(row, by_client.get(row[0], []), 0) for row in rows]
+    return [_client(row, by_client.get(row[0], []), revision) for row in rows]
 
 
 def _client(row: Row, secrets: Iterable[Row], revision: int) -> Client:
@@ -231,12 +231,12 @@ def get_account(tx: Tx, service_account_id: str, revision: int = 0) -> ServiceAc
     return _account(row, revision)
 
 
-def list_accounts(tx: Tx) -> list[ServiceAccount]:
+def list_accounts(tx: Tx, revision: int = 0) -> list[ServiceAccount]:
     """Return every service account, oldest first."""
     rows = tx.rows(
         f"SELECT {_ACCOUNT} FROM service_accounts ORDER BY created_ms, service_account_id"
     )
-    return [_account(row, 0) for row in rows]
+    return [_account(row, revision) for row in rows]
 
 
 def _account(row: Row, revision: int) -> ServiceAccount:
@@ -286,7 +286,13 @@ def get_device(tx: Tx, device_no: int, revision: int = 0) -> DeviceRecord:
     return DeviceRecord(*[*row, held, revision])
 
 
-def list_devices(tx: Tx) -> list[DeviceRecord]:
+def find_device_no(tx: Tx, device_id: str) -> int | None:
+    """Return the number of a device, or None."""
+    row = tx.row("SELECT device_no FROM device_principals WHERE device_id = $1", device_id)
+    return None if row is None else row[0]
+
+
+def list_devices(tx: Tx, revision: int = 0) -> list[DeviceRecord]:
     """Return every device with its secrets."""
     secrets: dict[int, tuple[DeviceSecret, ...]] = {}
     rows = tx.rows(
@@ -296,7 +302,7 @@ def list_devices(tx: Tx) -> list[DeviceRecord]:
     for device_no, group in groupby(rows, key=_first):
         secrets[device_no] = tuple(DeviceSecret(*row[1:]) for row in group)
     return [
-        DeviceRecord(*[*row, secrets.get(row[0], ())])
+        DeviceRecord(*[*row, secrets.get(row[0], ()), revision])
         for row in tx.rows(f"SELECT {_DEVICE} FROM device_principals")
     ]
 

@@ -28,6 +28,33 @@ class SystemClock:
         return time.monotonic()
 
 
+class FollowingClock:
+    """A clock whose wall time follows that of the database, so that all nodes have the same.
+
+    Small differences are left alone: they are those of the measurement.
+    """
+
+    _LEFT_ALONE_MS = 20
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset_ms = 0
+
+    def now_ms(self) -> int:
+        """Return the wall time in milliseconds since 1970-01-01 UTC."""
+        return self._clock.now_ms() + self._offset_ms
+
+    def monotonic_s(self) -> float:
+        """Return seconds on a clock that never goes back."""
+        return self._clock.monotonic_s()
+
+    def follow(self, read_ms: int) -> None:
+        """Take over the time that the database has told just now."""
+        behind_ms = read_ms - self.now_ms()
+        if abs(behind_ms) > self._LEFT_ALONE_MS:
+            self._offset_ms += behind_ms
+
+
 class ManualClock:
     """A clock that stands still until it is told to move; for tests and replays."""
 

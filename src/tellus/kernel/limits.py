@@ -43,6 +43,8 @@ RATES = MappingProxyType(
         "device_batch": Rate(2, 1.0),
     }
 )
+# Counted by each node alone: to count them together would cost more than they protect.
+NODE_CLASSES = frozenset({"device_hot"})
 CLIENT_CLASSES = frozenset({"queries", "control", "batch_control", "token"})
 
 REGISTER_PER_SERIAL = Rate(5, HOUR_S)
@@ -75,13 +77,17 @@ def apply_limits(principal: Principal, limits: dict[str, int], scale: float = 1.
         window.resize(scaled(limit, scale))
 
 
-def take_or_refuse(window: RollingWindow, now_s: float) -> None:
-    """Take one slot of ``window``.
+def window_key(principal: Principal, limit_class: str) -> str:
+    """Return the name of the principal's window among those of all nodes."""
+    return f"{limit_class}:{principal.principal_id}"
+
+
+def refuse_after(wait_s: float) -> None:
+    """Do nothing for 0.0.
 
     Raises:
-        TooManyRequests: none is free; says after how many seconds one is.
+        TooManyRequests: there are seconds to wait; says how many.
     """
-    wait_s = window.take(now_s)
     if wait_s > 0.0:
         raise TooManyRequests(retry_after_s(wait_s))
 

@@ -109,6 +109,34 @@ class Window(Protocol):
 W = TypeVar("W", bound=Window)
 
 
+class SharedWindows(Protocol):
+    """Rolling windows by name that several processes count in together."""
+
+    async def take(self, key: str, limit: int, period_s: float) -> float | None:
+        """Accept ``key`` now and return 0.0, or the seconds until it is; None: nobody can tell."""
+        ...
+
+    async def wait_s(self, key: str, limit: int, period_s: float) -> float | None:
+        """Return the seconds until ``key`` is accepted, taking nothing; None: nobody can tell."""
+        ...
+
+
+async def take_together(
+    shared: SharedWindows | None, key: str, window: RollingWindow, now_s: float
+) -> float:
+    """Accept ``key`` in ``shared`` and return 0.0, or the seconds until it is accepted.
+
+    ``window`` follows what is accepted, and decides alone where ``shared`` is absent or silent.
+    """
+    if shared is not None:
+        wait_s = await shared.take(key, window.limit, window.period_s)
+        if wait_s is not None:
+            if wait_s == 0.0:
+                window.take(now_s)
+            return wait_s
+    return window.take(now_s)
+
+
 class KeyedWindows(Generic[W]):
     """One window per key, at most ``capacity`` of them; those that are idle go by themselves.
 
@@ -125,12 +153,16 @@ class KeyedWindows(Generic[W]):
 
     def take(self, key: Hashable, now_s: float) -> float:
         """Accept ``key`` now and return 0.0, or return the seconds until it is accepted."""
+        return self.use(key, now_s).take(now_s)
+
+    def use(self, key: Hashable, now_s: float) -> W:
+        """Return the window of ``key``, made where there is none."""
         window = self._windows.pop(key, None)
         if window is None:
             self._make_room(now_s)
             window = self._make()
         self._windows[key] = window  # to the end: the front is the key used least recently
-        return window.take(now_s)
+        return window
 
     def wait_s(self, key: Hashable, now_s: float) -> float:
         """Return the seconds until ``key`` is accepted (0.0: now), taking nothing."""

@@ -48,6 +48,8 @@ class RecordUploads:
             for upload in operations
             for content in upload.contents
         }
+        # Of one record sent twice the first stands, also where two processes take them in.
+        tx.lock(*{f"records:{upload.source.device_no}" for upload in operations})
         known = store.list_known(tx, sorted(keys))
         new: dict[Key, NewRecord] = {}
         outcomes = [

@@ -38,14 +38,31 @@ class Tx(Protocol):
         """
         ...
 
+    def insert_later(
+        self,
+        head: str,
+        rows: Sequence[Sequence[Any]],
+        tail: str = "",
+        counted: Callable[[int], object] | None = None,
+    ) -> None:
+        """Like ``insert_many``, at the latest with the next statement that answers, or the commit.
+
+        What it raises is raised there. ``counted`` is then called with how many rows changed; it
+        runs on the writer, and the transaction may still be undone. For hot kinds: what waits goes
+        to the server in one trip.
+        """
+        ...
+
     def insert_returning(self, head: str, rows: Sequence[Sequence[Any]], tail: str) -> list[Row]:
         """Like ``insert_many`` with a ``tail`` that ends in ``RETURNING …``; returns its rows."""
         ...
 
-    def lock(self, aggregate: str) -> None:
-        """Let no other transaction decide about ``aggregate`` until this one ends.
+    def lock(self, *aggregates: str) -> None:
+        """Let no other transaction decide about ``aggregates`` until this one ends.
 
-        Nothing to do where there is one writer.
+        To be called before the decision is read for. What is locked together is locked in an order
+        that is the same everywhere; whoever needs several asks for them at once. Nothing to do
+        where there is one writer.
         """
         ...
 
@@ -91,6 +108,9 @@ class Waiter(Protocol):
 class Database(Protocol):
     """A store of facts with two doors in and one out."""
 
+    is_shared: bool
+    """Whether other processes may write to it too, so that memory alone does not know it all."""
+
     def enqueue(self, kind: HotKind, operation: Any, waiter: Waiter) -> None:
         """Queue one hot operation like ``submit``, which is this with a future, and return at once.
 
@@ -116,7 +136,9 @@ class Database(Protocol):
     ) -> T:
         """Run ``work(tx, …)`` on the writer in a savepoint; return its result once durable.
 
-        What ``work`` raises undoes its own changes alone and is raised here.
+        What ``work`` raises undoes its own changes alone and is raised here. On a shared database
+        it has a transaction of its own, decides under ``tx.lock``, and may be run again when it was
+        in the way of another.
         """
         ...
 

@@ -5,7 +5,6 @@ has read back that its commits are durable.
 """
 
 import asyncio
-import secrets
 import sys
 import threading
 import time
@@ -15,10 +14,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-import apsw
-
 from tellus.kernel.clock import Clock, SystemClock
 from tellus.kernel.errors import TooManyRequests, Unavailable
+from tellus.storage.admission import LONGEST_WAIT_S, bind, ended, retry_s
 from tellus.storage.database import Database, HotKind, Tx, Waiter
 from tellus.storage.migrate import Migration, load_migrations
 from tellus.storage.sqlite_connection import (
@@ -30,23 +28,23 @@ from tellus.storage.sqlite_connection import (
 )
 from tellus.storage.sqlite_readers import Readers
 from tellus.storage.sqlite_schema import migrate
-from tellus.storage.sqlite_writer import Writer
+from tellus.storage.sqlite_session import SQLiteSession
 from tellus.storage.stats import StorageStats
+from tellus.storage.writer import Writer
 
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_LONGEST_WAIT_S = 0.5
-_RETRY_FROM_S, _RETRY_TO_S = 5, 60
 # Each SQLite step gives up the interpreter lock; to get it back from a busy event loop takes up to
 # one switch interval. With the default of 5 ms a batch of ten statements takes 50 ms and group
 # commit collapses; with 0.5 ms it holds, and the loop loses next to nothing.
 _SWITCH_INTERVAL_S = 0.0005
-_POLL_S = 0.005
 
 
 class SQLiteDatabase(Database):
     """A ``Database`` (see the port) in one SQLite file."""
+
+    is_shared = False
 
     def __init__(
         self,
@@ -69,7 +67,7 @@ class SQLiteDatabase(Database):
         self._queue_reads = queue_reads
         self._migrations = migrations
         self._lock = ProcessLock(location.path)
-        self._writer = Writer(self._open_writer, clock, self._stats, self._fail)
+        self._writer = Writer(self._open_session, clock, self._stats, self._fail)
         self._readers = Readers(partial(open_reader, location), readers, self._stats)
         self._thread: threading.Thread | None = None
         self._refusal: str | None = "Storage has not started"
@@ -151,16 +149,16 @@ class SQLiteDatabase(Database):
         self._reading = False
         # Readers first: a snapshot that is still read would keep the log from being emptied.
         self._readers.end()
-        if not await _ended(lambda: self._readers.alive, deadline_s - timeout_s / 2):
+        if not await ended(lambda: self._readers.alive, deadline_s - timeout_s / 2):
             self._readers.interrupt()
-            await _ended(lambda: self._readers.alive, deadline_s - timeout_s / 4)
+            await ended(lambda: self._readers.alive, deadline_s - timeout_s / 4)
         self._writer.end()
         thread = self._thread
-        ended = thread is None or await _ended(thread.is_alive, deadline_s)
+        has_ended = thread is None or await ended(thread.is_alive, deadline_s)
         # Committed batches are answered by callbacks that the thread has left with the loop.
         await asyncio.sleep(0)
         self._writer.refuse_all("Storage is stopping")
-        if ended:
+        if has_ended:
             # A writer that hangs in the disk keeps the lock until the process ends.
             self._lock.release()
 
@@ -191,7 +189,7 @@ class SQLiteDatabase(Database):
         """Run ``work(tx, …)`` on the writer; return its result once durable (see the port)."""
         self._admit()
         future: asyncio.Future[T] = self._loop.create_future()
-        self._writer.put((None, _bind(work, *args, **kwargs), future))
+        self._writer.put((None, bind(work, *args, **kwargs), future))
         return await future
 
     async def read(
@@ -210,9 +208,9 @@ class SQLiteDatabase(Database):
             raise Unavailable(self._refusal or "Storage is stopping")
         if self._readers.waiting >= self._queue_reads:
             self._stats.refused_reads += 1
-            raise TooManyRequests(_retry_s(), "Too many queries are waiting")
+            raise TooManyRequests(retry_s(), "Too many queries are waiting")
         future: asyncio.Future[T] = self._loop.create_future()
-        self._readers.ask(_bind(work, *args, **kwargs), future)
+        self._readers.ask(bind(work, *args, **kwargs), future)
         return await future
 
     def _admit(self) -> None:
@@ -221,14 +219,14 @@ class SQLiteDatabase(Database):
             raise Unavailable(self._refusal)
         depth = self._writer.depth
         if depth >= self._queue_operations or (
-            depth and self._writer.estimate_wait_s(depth) > _LONGEST_WAIT_S
+            depth and self._writer.estimate_wait_s(depth) > LONGEST_WAIT_S
         ):
             self._stats.refused_operations += 1
-            raise TooManyRequests(_retry_s(), "Too many writes are waiting")
+            raise TooManyRequests(retry_s(), "Too many writes are waiting")
 
     _require_durable = staticmethod(require_durable)
 
-    def _open_writer(self) -> apsw.Connection:
+    def _open_session(self) -> SQLiteSession:
         connection = open_writer(self._location)
         try:
             self._require_durable(connection)
@@ -237,7 +235,7 @@ class SQLiteDatabase(Database):
         except BaseException:
             connection.close()
             raise
-        return connection
+        return SQLiteSession(connection, self._stats)
 
     def _tell(self, opened: "asyncio.Future[None]", error: BaseException | None) -> None:
         """Pass the writer's first word from its thread to the loop."""
@@ -256,23 +254,3 @@ class SQLiteDatabase(Database):
         self.failure = reason
         self._refusal = "Storage has failed"
         self.failed.set()
-
-
-def _bind(work: Any, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
-    """Return ``work`` waiting for its transaction only."""
-    if not args and not kwargs:
-        return work  # type: ignore[no-any-return]
-    return lambda tx: work(tx, *args, **kwargs)
-
-
-def _retry_s() -> int:
-    """Return a random pause, so that those turned away together do not come back together."""
-    return _RETRY_FROM_S + secrets.randbelow(_RETRY_TO_S - _RETRY_FROM_S + 1)
-
-
-async def _ended(alive: Callable[[], bool], deadline_s: float) -> bool:
-    while alive():
-        if time.monotonic() > deadline_s:
-            return False
-        await asyncio.sleep(_POLL_S)
-    return True

@@ -1,23 +1,10 @@
 """What an error of SQLite means for the writer: whose fault it is and whether to go on."""
 
-import enum
 import errno
 
 import apsw
 
-
-class Fault(enum.StrEnum):
-    """Who is hit by an error."""
-
-    OPERATION = "operation"
-    """The operation alone: a constraint, a bug in its code."""
-    BUSY = "busy"
-    """The whole transaction, for now: a lock held by a foreign tool, memory or files short."""
-    FULL = "full"
-    """The whole transaction, until there is space again."""
-    FATAL = "fatal"
-    """The store: the disk or the file cannot be trusted until a restart recovers from the log."""
-
+from tellus.storage.faults import Fault, TransactionLost
 
 _FULL_ERRNO = (errno.ENOSPC, errno.EDQUOT)
 _BUSY = (
@@ -28,6 +15,7 @@ _BUSY = (
     apsw.NoMemError,
     apsw.InterruptError,
     MemoryError,
+    TransactionLost,
 )
 _FATAL = (apsw.IOError, apsw.CorruptError, apsw.NotADBError, apsw.ReadOnlyError)
 

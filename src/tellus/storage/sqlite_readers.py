@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 import apsw
 
 from tellus.kernel.errors import Unavailable
-from tellus.storage.sqlite_batch import settle
-from tellus.storage.sqlite_faults import Fault, classify
+from tellus.storage.batch import settle
+from tellus.storage.faults import Fault
+from tellus.storage.sqlite_faults import classify
 from tellus.storage.sqlite_tx import SQLiteTx
 from tellus.storage.stats import StorageStats
 

@@ -1,7 +1,7 @@
 """A transaction on one SQLite connection: the SQL of the port, few and large statements."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
@@ -64,6 +64,18 @@ class SQLiteTx:
             changed += self._changes()
         return changed
 
+    def insert_later(
+        self,
+        head: str,
+        rows: Sequence[Sequence[Any]],
+        tail: str = "",
+        counted: Callable[[int], object] | None = None,
+    ) -> None:
+        """Insert ``rows`` at once: nothing is gained by waiting."""
+        changed = self.insert_many(head, rows, tail)
+        if counted is not None:
+            counted(changed)
+
     def insert_returning(self, head: str, rows: Sequence[Sequence[Any]], tail: str) -> list[Row]:
         """Insert ``rows`` in few statements; return the rows of ``RETURNING``."""
         returned: list[Row] = []
@@ -71,7 +83,7 @@ class SQLiteTx:
             returned += self._execute(sql, values).fetchall()
         return returned
 
-    def lock(self, aggregate: str) -> None:
+    def lock(self, *aggregates: str) -> None:
         """Do nothing: one writer decides about everything, one transaction after the other."""
 
 

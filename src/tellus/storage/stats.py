@@ -59,7 +59,7 @@ class StorageStats:
     refused_operations: int = 0
     """Operations that back-pressure turned away."""
     lost_batches: dict[str, int] = field(default_factory=dict)
-    """Batches answered with "unavailable", by cause: ``full``, ``busy``, ``fatal``."""
+    """Batches answered with "unavailable", by cause: ``full``, ``busy``, ``lost``, ``fatal``."""
     after_commit_errors: int = 0
     checkpoints: int = 0
     wal_pages: int = 0
@@ -70,7 +70,7 @@ class StorageStats:
     failed: bool = False
     """The store has given up writing; only a restart helps."""
     ailment: str = ""
-    """Why the last batch could not be written (``full``, ``busy``); empty while writes succeed."""
+    """Why the last batch could not be written (``full``, ``busy``, ``lost``); else empty."""
     batch_sizes: Histogram = field(default_factory=lambda: Histogram(BATCH_BOUNDS))
     apply_seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS_BOUNDS))
     commit_seconds: Histogram = field(default_factory=lambda: Histogram(SECONDS_BOUNDS))

@@ -10,6 +10,7 @@ from tellus.identity import admin_api_accounts as accounts
 from tellus.identity.credentials import AccessTokenResponse
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page, PageQuery
+from tellus.nodes import admin_api as nodes
 from tellus.surfaces.admin_firmware import FIRMWARE_ADMIN_ROUTES
 from tellus.surfaces.routes import BODY_BYTES_CREDENTIALS, Answer, Route
 
@@ -255,6 +256,22 @@ _AUDIT_ROUTES = (
     ),
 )
 
+_NODE_ROUTES = (
+    Route(
+        "GET",
+        "/v1/admin/nodes",
+        "listNodes",
+        nodes.list_nodes,
+        Audience.ADMIN,
+        "List the nodes that serve",
+        "Admin: nodes",
+        description="Every process that serves this installation, oldest first.",
+        scope=_READ,
+        query=PageQuery,
+        response=Page[nodes.NodeItem],
+    ),
+)
+
 ADMIN_ROUTES: tuple[Route, ...] = (
     *_TOKEN_ROUTES,
     *_OPERATOR_ROUTES,
@@ -263,4 +280,5 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *_KEY_ROUTES,
     *_AUDIT_ROUTES,
     *FIRMWARE_ADMIN_ROUTES,
+    *_NODE_ROUTES,
 )

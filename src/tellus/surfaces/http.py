@@ -122,6 +122,7 @@ class Pipeline:
         self._request_numbers = count(1)
         self._request_prefix = f"req_{os.urandom(6).hex()}_"
         self.origins: Callable[[], frozenset[str]] = frozenset
+        self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
     def next_request_id(self) -> str:
         """Return an identifier that no other answer of this process carries."""
@@ -182,12 +183,20 @@ class Pipeline:
         endpoint, parameters = self._find(scope["method"], path, exchange.address)
         exchange.enter(endpoint)
         authorization = read_authorization(scope)
-        principal = self._identify(endpoint, authorization, exchange.address)
+        try:
+            principal = self._identify(endpoint, authorization, exchange.address)
+        except Unauthenticated:
+            if self.revive is None:
+                raise
+            principal = await self.revive(bearer_of(authorization), endpoint.audience)
         signed = None
         if principal.signing != "off":
             signed = await self._check_signed(endpoint, scope, receive, principal, exchange.address)
         connection = scope["extensions"].get(CONNECTION_KEY)
         self.admit(endpoint, connection, principal, exchange.address)
+        if self._limiter.is_shared(endpoint.limit):
+            now_s = self._clock.monotonic_s()
+            await self._limiter.check_together(principal, endpoint.limit, now_s)
         if origin is not None and origin in principal.cors_origins:
             exchange.headers += cors.allow(origin)
         read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
@@ -225,7 +234,7 @@ class Pipeline:
             principal.last_seen_ms = self._clock.now_ms()
             if connection is not None and not connection.claim_device(principal.principal_id):
                 raise TooManyRequests(1, "This device holds too many connections")
-        if endpoint.limit is not LimitClass.NONE:
+        if endpoint.limit is not LimitClass.NONE and not self._limiter.is_shared(endpoint.limit):
             self._limiter.check_principal(principal, endpoint.limit, self._clock.monotonic_s())
 
     def _identify(self, endpoint: Endpoint, authorization: str, address: str) -> Principal:

@@ -1,7 +1,7 @@
 """``/v1/operator/stream``: live telemetry of chosen devices over a WebSocket."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -73,13 +73,14 @@ class StreamEndpoint:
         self._drain = drain
         self._proxies = proxies
         self._next_request_id = next_request_id
+        self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket from handshake to end."""
         request_id = self._next_request_id().encode()
         await receive()
         try:
-            subscriber = self._admit(scope)
+            subscriber = await self._admit(scope)
         except ApiError as error:
             await _refuse(send, error, request_id)
             return
@@ -107,7 +108,15 @@ class StreamEndpoint:
             snapshot.cancel()
             reader.cancel()
 
-    def _admit(self, scope: Scope) -> Subscriber:
+    async def _authenticate(self, token: str) -> Principal:
+        try:
+            return self._tokens.authenticate(token, Audience.OPERATOR)
+        except Unauthenticated:
+            if self.revive is None:
+                raise
+            return await self.revive(token, Audience.OPERATOR)
+
+    async def _admit(self, scope: Scope) -> Subscriber:
         """Return the subscriber, or raise what the handshake is refused with."""
         address = self._proxies.client_address(scope)
         now_s = self._clock.monotonic_s()
@@ -116,7 +125,7 @@ class StreamEndpoint:
             raise NotFound
         try:
             token = _read_token(scope)
-            principal = self._tokens.authenticate(token, Audience.OPERATOR)
+            principal = await self._authenticate(token)
         except ApiError:
             self._limiter.check_unauthenticated(address, now_s)
             raise
@@ -125,7 +134,10 @@ class StreamEndpoint:
         if "read" not in principal.scopes:
             message = "This needs the scope 'read'"
             raise PermissionDenied(message, scope="read")
-        self._limiter.check_principal(principal, LimitClass.QUERIES, now_s)
+        if self._limiter.is_shared(LimitClass.QUERIES):
+            await self._limiter.check_together(principal, LimitClass.QUERIES, now_s)
+        else:
+            self._limiter.check_principal(principal, LimitClass.QUERIES, now_s)
         device_nos = self._read_devices(scope, principal)
         if self._drain.draining:
             message = "The server is stopping"

@@ -1,11 +1,12 @@
 """Moving what does not belong in the recent log into packed hours, a little at a time.
 
-Reading and packing happen on a reader thread; the writer is held only for the rows themselves. Only
-this code changes packs, so what was read is still true when it is written.
+Where the process has its database to itself: reading and packing happen on a reader thread, the
+writer is held only for the rows themselves. Only this code changes packs, so what was read is still
+true when it is written.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from tellus.telemetry import rules, store
 from tellus.telemetry.log import LogIndex, Position, Span
 from tellus.telemetry.model import PastSample, Sample
 from tellus.telemetry.packing import pack, unpack
+from tellus.telemetry.recent import KeepStates
 
 _CONNECTORS_AT_ONCE = 16
 _INSTANTS_AT_ONCE = 2_000
@@ -38,12 +40,6 @@ class PackedRow(NamedTuple):
     samples: int
     content: bytes
     taken: list[PastSample]
-    leaving: list[Sample]
-    """Those of ``taken`` that may be the last that a connector said, in full."""
-
-
-KeepStates = Callable[[Tx, Sequence[Sample]], None]
-"""Writes, inside the transaction, how connectors are by samples that leave the log."""
 
 
 async def compact(database: Database, index: LogIndex, keep_states: KeepStates, now_ms: int) -> int:
@@ -81,37 +77,54 @@ async def _compact_batch(
     batch: Sequence[Aged],
     span: Span,
 ) -> int:
-    rows = await database.read(_pack_batch, batch)
-    await database.write(_write_rows, rows, index, keep_states)
+    rows, leaving = await database.read(_pack_batch, batch)
+    await database.write(_write_rows, rows, index, keep_states, leaving)
     for aged in batch:
         index.forget(aged.device_no, aged.connector_id, span, aged.read)
     return sum(len(row.taken) for row in rows)
 
 
-def _pack_batch(tx: Tx, batch: Sequence[Aged]) -> list[PackedRow]:
+def _pack_batch(tx: Tx, batch: Sequence[Aged]) -> tuple[list[PackedRow], list[Sample]]:
+    """Return the rows to write, and the samples that may be the last that a connector said."""
+    places = [
+        (aged[:2], store.list_log_samples(tx, aged.device_no, aged.connector_id, aged.times_ms))
+        for aged in batch
+    ]
+    leaving = [
+        rules.restore_sample(*place, sample)
+        for place, found in places
+        for sample in found
+        if not sample.clock_suspect
+    ]
+    return pack_places(tx, places), leaving
+
+
+def pack_places(tx: Tx, places: Iterable[tuple[Position, list[PastSample]]]) -> list[PackedRow]:
+    """Return the packed hours that take over these samples of each (device, connector)."""
     rows = []
-    for aged in batch:
-        place = (aged.device_no, aged.connector_id)
-        found = store.list_log_samples(tx, *place, aged.times_ms)
+    for place, found in places:
         found.sort(key=lambda sample: sample.time_ms)
         by_hour = {
             hour_ms: list(group)
             for hour_ms, group in groupby(found, key=lambda sample: rules.hour_of(sample.time_ms))
         }
-        held = dict(store.list_packs(tx, *place, sorted(by_hour)))
+        packs = store.list_packs(tx, *place, sorted(by_hour))
+        held = {hour_ms: content for hour_ms, _, content in packs}
         for hour_ms, taken in by_hour.items():
             before = unpack(hour_ms, held[hour_ms]) if hour_ms in held else []
             samples = rules.merge(before, taken)
-            content = pack(hour_ms, samples)
-            leaving = [rules.restore_sample(*place, one) for one in taken if not one.clock_suspect]
-            rows.append(PackedRow(*place, hour_ms, len(samples), content, taken, leaving))
+            rows.append(PackedRow(*place, hour_ms, len(samples), pack(hour_ms, samples), taken))
     return rows
 
 
 def _write_rows(
-    tx: Tx, rows: Sequence[PackedRow], index: LogIndex, keep_states: KeepStates
+    tx: Tx,
+    rows: Sequence[PackedRow],
+    index: LogIndex,
+    keep_states: KeepStates,
+    leaving: Sequence[Sample],
 ) -> None:
-    keep_states(tx, [sample for row in rows for sample in row.leaving])
+    keep_states(tx, leaving)
     for row in rows:
         index.note_packed((row.device_no, row.connector_id))
         store.upsert_pack(

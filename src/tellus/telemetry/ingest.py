@@ -1,38 +1,16 @@
 """The hot kind of telemetry: uploads applied many at a time, then memory moved forward."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, Protocol
+from functools import partial
+from typing import Protocol
 
 from tellus.bus.port import DEVICE_CHANGED, Bus
 from tellus.fleet.directory import Connector, Directory
-from tellus.kernel.units import is_clock_suspect
 from tellus.storage.database import Tx
 from tellus.telemetry import rules, store
-from tellus.telemetry.log import LogIndex, Position
 from tellus.telemetry.model import Sample
-from tellus.telemetry.packing import unpack_keys
+from tellus.telemetry.recent import Key, Place, RecentLog, Upload, find_packed
 from tellus.telemetry.rules import FOREVER_MS
-
-Key = tuple[int, int, int, int]
-"""Time (ms), device, connector, digest: the natural key of a sample."""
-
-Hours = dict[tuple[int, int], set[int]]
-"""By (device, connector), the clock hours (ms) whose packs may hold a repeat."""
-
-NEVER_CHECKED = -1
-
-
-class Upload(NamedTuple):
-    """Samples of one request; ``told`` where each one's outcome is owed to the caller.
-
-    ``packed`` are those found in packed hours beforehand, as of ``version`` of the index: unpacking
-    is left to reader threads, so that whoever sends much that is late holds up nobody else.
-    """
-
-    samples: tuple[Sample, ...]
-    told: bool = False
-    packed: frozenset[Key] = frozenset()
-    version: int = NEVER_CHECKED
 
 
 class FleetDoor(Protocol):
@@ -71,14 +49,14 @@ class TelemetryKind:
         self,
         directory: Directory,
         fleet: FleetDoor,
-        index: LogIndex,
+        log: RecentLog,
         bus: Bus,
         *,
         writes_states: bool = True,
     ) -> None:
         self._directory = directory
         self._fleet = fleet
-        self._index = index
+        self._log = log
         self._bus = bus
         self._writes_states = writes_states
         self.stored = 0
@@ -89,12 +67,11 @@ class TelemetryKind:
         samples = [sample for upload in operations for sample in upload.samples]
         packed = self._find_packed(tx, operations)
         if packed or any(upload.told for upload in operations):
-            stored, outcomes = _append(tx, operations, packed)
+            outcomes = self._append(tx, operations, packed)
         else:
-            stored, outcomes = store.append_samples(tx, samples), [None] * len(operations)
+            outcomes = [None] * len(operations)
+            store.append_samples(tx, samples, partial(self._count, len(samples)))
         self._advance(tx, samples)
-        self.stored += stored
-        self.duplicates += len(samples) - stored
         return outcomes
 
     def after_commit(
@@ -103,7 +80,7 @@ class TelemetryKind:
         """Move memory forward, remember the log's instants and wake the stream."""
         del outcomes  # a repeat is never newer than what memory holds
         samples = [sample for upload in operations for sample in upload.samples]
-        self._index.note(samples)
+        self._log.note(samples)
         changed = self._follow(samples)
         if changed:
             self._bus.publish(DEVICE_CHANGED, changed)
@@ -129,7 +106,7 @@ class TelemetryKind:
                 changed[device_no] = None
         return tuple(changed)
 
-    def recover(self, samples: Iterable[Sample]) -> set[Position]:
+    def recover(self, samples: Iterable[Sample]) -> set[Place]:
         """Move memory forward to samples of the log, at the start; return whom one counted for."""
         counting = [sample for sample in samples if self._counts(sample)]
         self._follow(counting)
@@ -184,71 +161,41 @@ class TelemetryKind:
                 return False
         return True
 
-    def list_late(self, samples: Iterable[Sample]) -> Hours:
-        """Return the hours whose packs may hold some of ``samples`` already.
-
-        Only late ones can be packed, and those of clocks that run ahead. Late is also what was
-        packed before the platform's clock was put back.
-        """
-        hours: Hours = {}
-        horizon_ms = self._index.packed_to_ms
-        for sample in samples:
-            time_ms, received_ms = sample.time_ms, sample.received_ms
-            if (
-                time_ms < horizon_ms
-                or time_ms < received_ms - rules.PACKING_AGE_MS
-                or is_clock_suspect(time_ms, received_ms)
-            ):
-                place = (sample.device_no, sample.connector_id)
-                hours.setdefault(place, set()).add(rules.hour_of(time_ms))
-        return hours
-
-    def _find_packed(self, tx: Tx, operations: Sequence[Upload]) -> set[Key]:
+    def _find_packed(self, tx: Tx, operations: Sequence[Upload]) -> frozenset[Key]:
         """Return the keys among the uploads' samples that are packed already.
 
-        What was found beforehand holds, except for connectors that were packed since.
+        What was found beforehand holds, except for hours into which something was packed since.
         """
-        packed: set[Key] = set()
-        unsure: Hours = {}
-        version = self._index.version
+        unsure = self._log.list_unsure(tx, operations)
+        packed = find_packed(tx, unsure).keys if unsure else frozenset[Key]()
+        return packed.union(*(upload.packed for upload in operations if upload.packed))
+
+    def _append(
+        self, tx: Tx, operations: Sequence[Upload], packed: frozenset[Key]
+    ) -> list[list[bool] | None]:
+        """Append what is not ``packed``; return each outcome."""
+        told = {key for upload in operations if upload.told for key in map(_key, upload.samples)}
+        silent, loud, repeats = [], {}, 0
         for upload in operations:
-            if upload.packed:
-                packed |= upload.packed
-            if upload.version == version:
-                continue
-            for place, hours in self.list_late(upload.samples).items():
-                if self._index.was_packed_since(place, upload.version):
-                    unsure.setdefault(place, set()).update(hours)
-        return packed | find_packed(tx, unsure) if unsure else packed
+            for sample in upload.samples:
+                key = _key(sample)
+                if key in told:
+                    repeats += key in loud
+                    loud[key] = sample
+                elif key not in packed:
+                    silent.append(sample)
+                else:
+                    repeats += 1
+        if silent:
+            store.append_samples(tx, silent, partial(self._count, len(silent)))
+        asked = [sample for key, sample in loud.items() if key not in packed]
+        stored = store.append_samples_told(tx, asked)
+        self._count(len(loud) + repeats, len(stored))
+        return [_outcome(upload, stored) for upload in operations]
 
-
-def find_packed(tx: Tx, hours: Hours) -> frozenset[Key]:
-    """Return the keys of all samples in these packed hours."""
-    return frozenset(
-        (time_ms, device_no, connector_id, digest)
-        for (device_no, connector_id), wanted in hours.items()
-        for hour_ms, content in store.list_packs(tx, device_no, connector_id, sorted(wanted))
-        for time_ms, digest in unpack_keys(hour_ms, content)
-    )
-
-
-def _append(
-    tx: Tx, operations: Sequence[Upload], packed: set[Key]
-) -> tuple[int, list[list[bool] | None]]:
-    """Append what is not ``packed``; return how many samples were stored, and each outcome."""
-    told = {key for upload in operations if upload.told for key in map(_key, upload.samples)}
-    silent, loud = [], {}
-    for upload in operations:
-        for sample in upload.samples:
-            key = _key(sample)
-            if key in told:
-                loud[key] = sample
-            elif key not in packed:
-                silent.append(sample)
-    stored = store.append_samples(tx, silent)
-    asked = [sample for key, sample in loud.items() if key not in packed]
-    stored_keys = store.append_samples_told(tx, asked)
-    return stored + len(stored_keys), [_outcome(upload, stored_keys) for upload in operations]
+    def _count(self, samples: int, stored: int) -> None:
+        self.stored += stored
+        self.duplicates += samples - stored
 
 
 def _state(sample: Sample) -> tuple[int, int, int, str, bytes]:

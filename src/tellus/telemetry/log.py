@@ -27,7 +27,7 @@ class LogIndex:
         self._times: dict[int, array[int]] = {}
         self.packed_to_ms = 0
         """Before this instant samples may have left the log for their packed hours."""
-        self.version = 0
+        self.packings = 0
         """Counts the times that a connector's samples were packed."""
         self._packed_at: dict[Position, int] = {}
 
@@ -36,8 +36,8 @@ class LogIndex:
 
     def note_packed(self, position: Position) -> None:
         """Remember, inside the transaction that does it, that a connector's samples are packed."""
-        self.version += 1
-        self._packed_at[position] = self.version
+        self.packings += 1
+        self._packed_at[position] = self.packings
 
     def was_packed_since(self, position: Position, version: int) -> bool:
         """Tell whether a connector's samples were packed after ``version`` was read."""

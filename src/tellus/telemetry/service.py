@@ -9,22 +9,17 @@ from tellus.fleet.model import Reading
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import NotFound
 from tellus.storage.database import Database, HotKind
-from tellus.telemetry import store
-from tellus.telemetry.compaction import compact
 from tellus.telemetry.history import read_samples
-from tellus.telemetry.ingest import FleetDoor, Key, TelemetryKind, Upload, find_packed
-from tellus.telemetry.log import LogIndex, Position
-from tellus.telemetry.model import Instant, PastSample, Sample
+from tellus.telemetry.ingest import FleetDoor, TelemetryKind
+from tellus.telemetry.model import PastSample, Sample
+from tellus.telemetry.recent import Packed, RecentLog, Upload, find_packed
+from tellus.telemetry.recent_own import OwnLog
+from tellus.telemetry.recent_shared import SharedLog
 from tellus.telemetry.rules import make_sample
 
 # The writer counts operations: small ones let it keep its turns short when many catch up at once.
 _SAMPLES_AT_ONCE = 50
-_START_PAGE = 50_000
-_INSTANTS_AT_ONCE = 500
-_OLDER_AT_ONCE = 50
 _ALL = 2**63
-_BEFORE_ALL = (-(2**63), 0, 0, 0)
-
 
 HotOperation = tuple[HotKind, Upload]
 """What the hot door takes: the kind and one operation of it."""
@@ -34,51 +29,21 @@ class TelemetryService:
     """Samples in and out."""
 
     def __init__(
-        self,
-        database: Database,
-        directory: Directory,
-        fleet: FleetDoor,
-        bus: Bus,
-        clock: Clock,
-        *,
-        writes_states: bool = True,
+        self, database: Database, directory: Directory, fleet: FleetDoor, bus: Bus, clock: Clock
     ) -> None:
         self._database = database
         self._directory = directory
         self._clock = clock
-        self.index = LogIndex()
+        self._own = None if database.is_shared else OwnLog()
+        self.index: RecentLog = self._own or SharedLog()
+        writes_states = database.is_shared
         self.kind = TelemetryKind(directory, fleet, self.index, bus, writes_states=writes_states)
 
     async def start(self) -> None:
-        """Read back which instants the recent log holds, and what connectors last said by it."""
-        position: tuple[int, ...] = _BEFORE_ALL
-        more = True
-        while more:
-            rows = await self._database.read(store.list_log_times, position, _START_PAGE)
-            for time_ms, device_no, connector_id, _ in rows:
-                self.index.note_time(device_no, connector_id, time_ms)
-            more = len(rows) == _START_PAGE
-            position = rows[-1] if more else position
-        places = list(self.index.connectors())
-        for start in range(0, len(places), _INSTANTS_AT_ONCE):
-            part = places[start : start + _INSTANTS_AT_ONCE]
-            newest = [(self.index.newest(*place), *place) for place in part]
-            found = await self._recover(newest)
-            for place in part:
-                if place not in found:
-                    await self._recover_older(place)
-
-    async def _recover(self, instants: Sequence[Instant]) -> set[Position]:
-        """Follow what the log holds at these instants; return the connectors that it counts for."""
-        return self.kind.recover(await self._database.read(store.list_log_instants, instants))
-
-    async def _recover_older(self, place: Position) -> None:
-        """Follow the newest that counts of a connector: its last sample does not."""
-        times_ms = self.index.between(*place, -_ALL, _ALL)
-        for stop in range(len(times_ms), 0, -_OLDER_AT_ONCE):
-            part = times_ms[max(0, stop - _OLDER_AT_ONCE) : stop]
-            if await self._recover([(time_ms, *place) for time_ms in part]):
-                return
+        """Learn what the recent log holds, and what connectors last said by it."""
+        await self.index.load(self._database)
+        if self._own is not None:
+            await self._own.recover(self._database, self.kind.recover)
 
     def judge(
         self, device_no: int, connector_id: int, time_ms: int, received_ms: int, reading: Reading
@@ -95,8 +60,8 @@ class TelemetryService:
 
         It is for the hot door at once: later, more may be packed.
         """
-        version = self.index.version
-        if self.kind.list_late((sample,)):
+        version = self.index.version()
+        if self.index.list_late((sample,)):
             return None
         return self.kind, Upload((sample,), version=version)
 
@@ -114,16 +79,14 @@ class TelemetryService:
 
     async def _prepare(self, samples: tuple[Sample, ...]) -> Upload:
         """Return the upload, with what packed hours are found to hold of it already."""
-        version = self.index.version
-        late = self.kind.list_late(samples)
-        packed = await self._database.read(find_packed, late) if late else frozenset[Key]()
-        return Upload(samples, False, packed, version)
+        version = self.index.version()
+        late = self.index.list_late(samples)
+        packed = await self._database.read(find_packed, late) if late else Packed()
+        return Upload(samples, False, packed.keys, version, packed.sizes)
 
     async def compact(self) -> int:
         """Pack what has aged; return how many samples moved."""
-        return await compact(
-            self._database, self.index, self.kind.keep_states, self._clock.now_ms()
-        )
+        return await self.index.compact(self._database, self.kind.keep_states, self._clock.now_ms())
 
     async def history(
         self,
@@ -146,10 +109,10 @@ class TelemetryService:
         device = self._directory.owned(device_id, operator_id)
         if device is None or connector_id not in device.connectors:
             raise NotFound
-        log_times_ms = self.index.between(device.device_no, connector_id, from_ms, to_ms)
         place = (device.device_no, connector_id)
+        read_recent = self.index.reader(place, from_ms, to_ms)
         samples, reached_ms = await self._database.read(
-            read_samples, place, from_ms, to_ms, log_times_ms, enough
+            read_samples, place, from_ms, to_ms, read_recent, enough
         )
         since_ms = device.owned_since_ms
         return [sample for sample in samples if sample.received_ms >= since_ms], reached_ms

@@ -1,6 +1,6 @@
 """The SQL of samples: the recent log, time first, and the packed hours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -10,18 +10,22 @@ from tellus.telemetry.model import Instant, PastSample, Sample
 
 _INSERT = "INSERT INTO samples (time_ms, device_no, connector_id, digest, received_ms, content)"
 _KEYS_AT_ONCE = 500
+_OUTSIDE_AT_ONCE = 5_000
 _decode_reading = msgspec.msgpack.Decoder(Reading).decode
 
 
-def append_samples(tx: Tx, samples: Sequence[Sample]) -> int:
-    """Append to the log what it does not hold yet; return how many that were."""
-    rows = [sample[:6] for sample in samples]
-    return tx.insert_many(_INSERT, rows, "ON CONFLICT DO NOTHING")
+def append_samples(
+    tx: Tx, samples: Sequence[Sample], counted: Callable[[int], object] | None = None
+) -> None:
+    """Append to the log what it does not hold yet; ``counted`` is told how many that were."""
+    # In one order everywhere, so that two who insert the same never wait for each other in a ring.
+    rows = sorted(sample[:6] for sample in samples)
+    tx.insert_later(_INSERT, rows, "ON CONFLICT DO NOTHING", counted)
 
 
 def append_samples_told(tx: Tx, samples: Sequence[Sample]) -> set[tuple[int, int, int, int]]:
     """Append like ``append_samples``; return the keys (time, device, connector, digest) stored."""
-    rows = [sample[:6] for sample in samples]
+    rows = sorted(sample[:6] for sample in samples)
     tail = "ON CONFLICT DO NOTHING RETURNING time_ms, device_no, connector_id, digest"
     return {(row[0], row[1], row[2], row[3]) for row in tx.insert_returning(_INSERT, rows, tail)}
 
@@ -73,6 +77,48 @@ def list_log_samples(
     return found
 
 
+def list_log_between(
+    tx: Tx, device_no: int, connector_id: int, from_ms: int, to_ms: int
+) -> list[PastSample]:
+    """Return the log's samples of a connector in ``[from_ms, to_ms)``; needs an index for that."""
+    rows = tx.rows(
+        "SELECT time_ms, digest, received_ms, content FROM samples"
+        " WHERE device_no = $1 AND connector_id = $2 AND time_ms >= $3 AND time_ms < $4",
+        device_no,
+        connector_id,
+        from_ms,
+        to_ms,
+    )
+    return [PastSample(row[0], row[1], row[2], _decode_reading(row[3])) for row in rows]
+
+
+def list_log_outside(
+    tx: Tx, device_no: int, connector_id: int, span: tuple[int, int]
+) -> list[PastSample]:
+    """Return the log's oldest samples of a connector outside ``span``, up to 5,000 of them."""
+    rows = tx.rows(
+        "SELECT time_ms, digest, received_ms, content FROM samples"
+        " WHERE device_no = $1 AND connector_id = $2 AND (time_ms < $3 OR time_ms >= $4)"
+        " ORDER BY time_ms LIMIT $5",
+        device_no,
+        connector_id,
+        *span,
+        _OUTSIDE_AT_ONCE,
+    )
+    return [PastSample(row[0], row[1], row[2], _decode_reading(row[3])) for row in rows]
+
+
+def list_aged_places(tx: Tx, span: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return (device, connector) of all that the log holds outside ``span``, in order."""
+    rows = tx.rows(
+        "SELECT device_no, connector_id FROM samples WHERE time_ms < $1"
+        " UNION SELECT device_no, connector_id FROM samples WHERE time_ms >= $2"
+        " ORDER BY device_no, connector_id",
+        *span,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 def remove_log_samples(
     tx: Tx, device_no: int, connector_id: int, samples: Sequence[PastSample]
 ) -> None:
@@ -92,21 +138,38 @@ def remove_log_samples(
 
 def list_packs(
     tx: Tx, device_no: int, connector_id: int, hours_ms: Sequence[int]
-) -> list[tuple[int, bytes]]:
-    """Return (hour, content) of the connector's packed hours among ``hours_ms``."""
-    found: list[tuple[int, bytes]] = []
+) -> list[tuple[int, int, bytes]]:
+    """Return (hour, samples, content) of the connector's packed hours among ``hours_ms``."""
+    found: list[tuple[int, int, bytes]] = []
     for start in range(0, len(hours_ms), _KEYS_AT_ONCE):
         part = hours_ms[start : start + _KEYS_AT_ONCE]
         places = ", ".join(f"${k + 3}" for k in range(len(part)))
         rows = tx.rows(
-            "SELECT hour_ms, content FROM sample_hours"
+            "SELECT hour_ms, samples, content FROM sample_hours"
             f" WHERE device_no = $1 AND connector_id = $2 AND hour_ms IN ({places})",
             device_no,
             connector_id,
             *part,
         )
-        found += [(row[0], bytes(row[1])) for row in rows]
+        found += [(row[0], row[1], bytes(row[2])) for row in rows]
     return found
+
+
+def list_pack_sizes(
+    tx: Tx, hours: Sequence[tuple[int, int, int]]
+) -> dict[tuple[int, int, int], int]:
+    """Return how many samples the packs of these (device, connector, hour) hold."""
+    sizes: dict[tuple[int, int, int], int] = {}
+    for start in range(0, len(hours), _KEYS_AT_ONCE):
+        part = hours[start : start + _KEYS_AT_ONCE]
+        places = ", ".join(f"(${3 * k + 1}, ${3 * k + 2}, ${3 * k + 3})" for k in range(len(part)))
+        rows = tx.rows(
+            "SELECT device_no, connector_id, hour_ms, samples FROM sample_hours"
+            f" WHERE (device_no, connector_id, hour_ms) IN (VALUES {places})",
+            *(value for key in part for value in key),
+        )
+        sizes |= {(row[0], row[1], row[2]): row[3] for row in rows}
+    return sizes
 
 
 def list_packs_between(

@@ -3,10 +3,8 @@
 import hashlib
 import hmac
 import re
-import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.api.tenancy import Charger, Tenant
 from tests.contract.client import ContractClient, Reply
+from tests.databases import query
 from tests.server import Client, RunningServer, start_server
 
 BODY = b'{"reason": "user_request"}'
@@ -335,6 +334,5 @@ def prepare_stop(server: RunningServer) -> Callable[[RunningServer], httpx.Respo
 
 def commands_in(data_dir: Path) -> int:
     """How many commands the store holds."""
-    with closing(sqlite3.connect(f"file:{data_dir / 'tellus.db'}?mode=ro", uri=True)) as store:
-        row: tuple[int] = store.execute("SELECT COUNT(*) FROM commands").fetchone()
-    return row[0]
+    ((commands,),) = query(data_dir, "SELECT COUNT(*) FROM commands")
+    return int(commands)

@@ -18,7 +18,6 @@ from tellus.fleet.model import ConnectorState, Reading
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.service import FleetService
 from tellus.identity.keys import KeyRing
-from tellus.identity.service import IdentityService
 from tellus.identity.vault import Vault
 from tellus.kernel.call import NOTHING, Audience, Call, Principal
 from tellus.kernel.clock import ManualClock
@@ -49,9 +48,7 @@ class CommandBench:
         presence = PresenceWatch(
             self.database, self.directory, events, Catalogue({}), SETTINGS, self.clock
         )
-        # Identity is asked only when the fleet is read back.
-        identity = cast("IdentityService", None)
-        fleet = FleetService(self.database, self.directory, identity, presence)
+        fleet = FleetService(self.database, self.directory, presence)
         return CommandService(
             self.database,
             self.directory,

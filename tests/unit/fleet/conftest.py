@@ -15,6 +15,7 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.events import EventKind, EventService
+from tellus.fleet.loading import FleetLoader
 from tellus.fleet.model import EventsStored, PresenceChanged, Reading
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
@@ -63,7 +64,7 @@ class FleetBench:
         await self.identity.start()
         self.built_in = await self.sites.ensure_built_in(clock.now_ms(), "Built-in", "Default")
         self.registration.use_default_place(*self.built_in)
-        await self.fleet.start()
+        await self.loader.load()
 
     def _wire_use_cases(self, tokens: EnrolmentTokens) -> None:
         db, clock = self.database, self.clock
@@ -89,7 +90,8 @@ class FleetBench:
         )
         self.sites = SiteAdministration(db, self.identity, self.queries, "local")
         self.devices = DeviceAdministration(db, self.identity, self.directory, tokens, self.queries)
-        self.fleet = FleetService(db, self.directory, self.identity, self.presence)
+        self.fleet = FleetService(db, self.directory, self.presence)
+        self.loader = FleetLoader(db, self.directory, self.identity)
 
     async def operator(self, name: str = "Acme") -> str:
         return (await self.identity.create_operator(name, PLATFORM)).operator_id

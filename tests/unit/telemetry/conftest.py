@@ -15,10 +15,10 @@ from tellus.fleet.directory import Connector, Device, Directory
 from tellus.fleet.model import Reading
 from tellus.kernel.clock import ManualClock
 from tellus.storage.database import Tx
-from tellus.storage.sqlite import SQLiteDatabase
 from tellus.telemetry.model import PastSample, Sample
 from tellus.telemetry.rules import make_sample
 from tellus.telemetry.service import TelemetryService
+from tests.databases import SQLITE, Choice, open_database
 
 T = TypeVar("T")
 
@@ -47,7 +47,7 @@ class TelemetryBench:
 
     def __init__(self, path: Path, clock: ManualClock, *, writes_states: bool = False) -> None:
         self.clock = clock
-        self.database = SQLiteDatabase.open(path, clock=clock)
+        self.database = open_database(path, clock)
         self.directory = Directory()
         self.writes_states = writes_states
         self.bus = MemoryBus()
@@ -101,13 +101,26 @@ class TelemetryBench:
         return samples
 
 
-@pytest.fixture
-def run_bench(tmp_path: Path) -> Callable[[Callable[[TelemetryBench], Awaitable[T]]], T]:
-    """Run a coroutine function over a started bench and stop it afterwards."""
+RunBench = Callable[[Callable[[TelemetryBench], Awaitable[T]]], T]
 
+
+@pytest.fixture
+def run_bench(database_kind: str, tmp_path: Path) -> RunBench[Any]:
+    """Run a coroutine function over a started bench and stop it afterwards; on each database."""
+    return _runner(tmp_path)
+
+
+@pytest.fixture
+def run_own_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunBench[Any]:
+    """Like ``run_bench``, on a database that the process has to itself."""
+    monkeypatch.setattr(Choice, "kind", SQLITE)
+    return _runner(tmp_path)
+
+
+def _runner(folder: Path) -> RunBench[Any]:
     def run(test: Callable[[TelemetryBench], Awaitable[T]]) -> T:
         async def whole() -> T:
-            bench = TelemetryBench(tmp_path / "tellus.db", ManualClock())
+            bench = TelemetryBench(folder / "tellus.db", ManualClock())
             await bench.database.start()
             try:
                 await bench.service.start()

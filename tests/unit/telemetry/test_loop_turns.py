@@ -12,7 +12,7 @@ LARGEST_SLICE = 100
 
 
 def test_compact__many_connectors_and_nothing_aged__lets_others_run_in_between(
-    run_bench: Run,
+    run_own_bench: Run,
 ) -> None:
     """Looking through the log's index for what has aged never takes the loop in one piece."""
 
@@ -33,4 +33,4 @@ def test_compact__many_connectors_and_nothing_aged__lets_others_run_in_between(
         counting.cancel()
         assert turns >= CONNECTORS // LARGEST_SLICE
 
-    run_bench(check)
+    run_own_bench(check)

@@ -63,8 +63,11 @@ class GuardServer(Server):
     the real port, also where 0 was asked for. ``stopped_by`` is the first signal that came.
     """
 
-    def __init__(self, config: Config, guard: Guard, tls: TlsFiles | None) -> None:
+    def __init__(
+        self, config: Config, guard: Guard, tls: TlsFiles | None, *, shares_port: bool = False
+    ) -> None:
         super().__init__(config)
+        self._shares_port = shares_port
         self.guard = guard
         self.server_state = guard.state
         self.ready = threading.Event()
@@ -83,7 +86,9 @@ class GuardServer(Server):
         application does not start. ``sockets`` are listening sockets to use instead of binding.
         """
         with self.capture_signals():
-            listening = sockets or _bind(self.config.host, self.config.port)
+            listening = sockets or _bind(
+                self.config.host, self.config.port, shares_port=self._shares_port
+            )
             self.bound_port = listening[0].getsockname()[1]
             sweeper = asyncio.create_task(self._sweep_forever())
             try:
@@ -270,11 +275,13 @@ def build_server(
     drain: DrainState | None = None,
     tls: TlsFiles | None = None,
     clerk: Clerk | None = None,
+    shares_port: bool = False,
     log: LogSink = discard_log,
 ) -> GuardServer:
     """Return a server for an ASGI 3 application; ``run()`` or ``await serve()`` starts it.
 
-    ``port`` 0 takes a free one. ``clerk`` knows the requests that need no task. ``log`` gets events
+    ``port`` 0 takes a free one; with ``shares_port`` other processes may listen there too, and
+    connections spread over all. ``clerk`` knows the requests that need no task. ``log`` gets events
     by name with their facts; nothing of a request's target, headers or body is among them.
     """
     config = Config(
@@ -295,10 +302,10 @@ def build_server(
     guard = Guard(limits or GuardLimits(), drain or DrainState(), log)
     if clerk is not None:
         guard.errands.clerk = clerk
-    return GuardServer(config, guard, tls)
+    return GuardServer(config, guard, tls, shares_port=shares_port)
 
 
-def _bind(host: str, port: int) -> list[socket.socket]:
+def _bind(host: str, port: int, *, shares_port: bool = False) -> list[socket.socket]:
     """Return one bound socket per address that ``host`` stands for, all on the same port."""
     found = socket.getaddrinfo(
         host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE | socket.AI_ADDRCONFIG
@@ -309,6 +316,8 @@ def _bind(host: str, port: int) -> list[socket.socket]:
             listener = socket.socket(family, kind, proto)
             bound.append(listener)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shares_port:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             chosen = bound[0].getsockname()[1] if port == 0 and len(bound) > 1 else port

@@ -15,6 +15,7 @@ PROBE_EVERY_S: Final = 5.0
 _AILMENTS: Final = {
     "full": "the disk is full: writes are refused until there is space",
     "busy": "the last batch could not be written",
+    "lost": "the database cannot be reached: requests are refused until it answers",
 }
 
 

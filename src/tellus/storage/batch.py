@@ -3,16 +3,54 @@
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-import apsw
-
-from tellus.storage.database import HotKind, Waiter
-from tellus.storage.sqlite_faults import Fault, classify
-from tellus.storage.sqlite_tx import SQLiteTx
+from tellus.storage.database import HotKind, Tx, Waiter
+from tellus.storage.faults import Fault
 
 Queued: TypeAlias = tuple[HotKind | None, Any, Waiter]
 """A hot kind and its operation, or None and a cold write's bound function; who waits for it."""
+
+Group: TypeAlias = tuple[HotKind, list[Queued]]
+
+_ATTEMPTS = 3
+
+
+class Transactions(Protocol):
+    """What a back end's connection does for a batch."""
+
+    @property
+    def tx(self) -> Tx:
+        """Return what operations run their statements on."""
+        ...
+
+    def begin(self) -> None:
+        """Begin a transaction."""
+        ...
+
+    def rollback(self) -> None:
+        """Undo the transaction and end it."""
+        ...
+
+    def savepoint(self) -> None:
+        """Begin a part that can be undone alone; parts do not nest."""
+        ...
+
+    def release(self) -> None:
+        """End the part."""
+        ...
+
+    def undo(self) -> None:
+        """Undo the part and end it."""
+        ...
+
+    def check(self) -> None:
+        """Raise where the transaction takes no more statements, although nobody has said so."""
+        ...
+
+    def classify(self, error: BaseException) -> Fault:
+        """Tell what an error means."""
+        ...
 
 
 def settle(waiter: Waiter, result: Any, error: Exception | None) -> None:
@@ -26,10 +64,6 @@ def settle(waiter: Waiter, result: Any, error: Exception | None) -> None:
         waiter.set_exception(RuntimeError("An operation raised StopIteration"))
     else:
         waiter.set_exception(error)
-
-
-class TransactionLost(apsw.AbortError):
-    """SQLite ended the transaction under an operation that hid why."""
 
 
 class Batch:
@@ -78,19 +112,47 @@ class Batch:
             settle(waiter, result, error)
 
 
-def apply_batch(
-    connection: apsw.Connection, tx: SQLiteTx, taken: list[Queued], apply_s: float
-) -> Batch:
+def apply_parted(session: Transactions, taken: list[Queued]) -> Batch:
+    """Apply hot operations again, in ever smaller parts, after their commit has failed.
+
+    Raises:
+        Exception: the transaction as a whole is lost, for a reason that is no operation's own.
+    """
+    session.rollback()
+    session.begin()
+    return _apply_halves(session, _in_groups(taken)[0])
+
+
+def apply_batch(session: Transactions, taken: list[Queued], apply_s: float) -> Batch:
     """Begin a transaction and apply ``taken``; the caller commits.
 
     Hot operations go first, one call per kind. Cold writes follow, each in a savepoint, until
     ``apply_s`` seconds have passed (at least one, where there are any).
 
     Raises:
-        apsw.Error: the transaction as a whole is lost (disk full, I/O error, locked).
+        Exception: the transaction as a whole is lost, for a reason that is no operation's own.
     """
     deadline_s = time.perf_counter() + apply_s
-    groups: dict[int, tuple[HotKind, list[Queued]]] = {}
+    hot, cold = _in_groups(taken)
+    session.begin()
+    batch = _apply_hot(session, hot)
+    if len(taken) == len(cold) == 1:
+        batch.add_cold(cold[0], *_apply_alone(session, cold[0][1]))
+        return batch
+    for position, queued in enumerate(cold):
+        if position and time.perf_counter() > deadline_s:
+            batch.left = cold[position:]
+            break
+        batch.add_cold(queued, *_in_savepoint(session, partial(queued[1], session.tx)))
+    return batch
+
+
+def _in_groups(taken: list[Queued]) -> tuple[list[Group], list[Queued]]:
+    """Return the hot operations by kind, and the cold writes.
+
+    Kinds go by their names, so that all processes take their locks in one order.
+    """
+    groups: dict[int, Group] = {}
     cold: list[Queued] = []
     for queued in taken:
         kind = queued[0]
@@ -102,38 +164,36 @@ def apply_batch(
             groups[id(kind)] = (kind, [queued])
         else:
             group[1].append(queued)
-    connection.execute("BEGIN IMMEDIATE")
-    batch = _apply_hot(connection, tx, list(groups.values()))
-    if len(taken) == len(cold) == 1:
-        batch.add_cold(cold[0], *_apply_alone(connection, tx, cold[0][1]))
-        return batch
-    for position, queued in enumerate(cold):
-        if position and time.perf_counter() > deadline_s:
-            batch.left = cold[position:]
-            break
-        batch.add_cold(queued, *_apply_cold(connection, tx, queued[1]))
-    return batch
+    return sorted(groups.values(), key=_name), cold
 
 
-def _apply_hot(
-    connection: apsw.Connection, tx: SQLiteTx, groups: list[tuple[HotKind, list[Queued]]]
-) -> Batch:
-    batch = Batch()
-    try:
-        for kind, queued in groups:
-            batch.add_hot(kind, queued, _outcomes(tx, kind, queued))
-    except Exception as error:
-        if classify(error, connection) is not Fault.OPERATION:
-            raise
-        connection.execute("ROLLBACK")
-        connection.execute("BEGIN IMMEDIATE")
-        return _apply_halves(connection, tx, groups)
-    return batch
+def _name(group: Group) -> str:
+    return group[0].name
 
 
-def _apply_halves(
-    connection: apsw.Connection, tx: SQLiteTx, groups: list[tuple[HotKind, list[Queued]]]
-) -> Batch:
+def _apply_hot(session: Transactions, groups: list[Group]) -> Batch:
+    attempt = 1
+    while True:
+        batch = Batch()
+        try:
+            for kind, queued in groups:
+                batch.add_hot(kind, queued, _outcomes(session.tx, kind, queued))
+        except Exception as error:
+            fault = session.classify(error)
+            if fault is Fault.OPERATION:
+                session.rollback()
+                session.begin()
+                return _apply_halves(session, groups)
+            if fault is not Fault.RETRY or attempt >= _ATTEMPTS:
+                raise
+            attempt += 1
+            session.rollback()
+            session.begin()
+        else:
+            return batch
+
+
+def _apply_halves(session: Transactions, groups: list[Group]) -> Batch:
     """Apply again with savepoints, halving what fails until the bad operations stand alone."""
     batch = Batch()
     for kind, queued in groups:
@@ -141,7 +201,7 @@ def _apply_halves(
         waiting = [queued]
         while waiting:
             part = waiting.pop()
-            result, error = _in_savepoint(connection, partial(_outcomes, tx, kind, part))
+            result, error = _in_savepoint(session, partial(_outcomes, session.tx, kind, part))
             if error is None:
                 outcomes += result
             elif len(part) == 1:
@@ -154,7 +214,7 @@ def _apply_halves(
     return batch
 
 
-def _outcomes(tx: SQLiteTx, kind: HotKind, queued: list[Queued]) -> list[Any]:
+def _outcomes(tx: Tx, kind: HotKind, queued: list[Queued]) -> list[Any]:
     outcomes = kind.apply_many(tx, [operation for _, operation, _ in queued])
     if len(outcomes) != len(queued):
         raise RuntimeError(
@@ -163,46 +223,30 @@ def _outcomes(tx: SQLiteTx, kind: HotKind, queued: list[Queued]) -> list[Any]:
     return outcomes
 
 
-def _apply_alone(
-    connection: apsw.Connection, tx: SQLiteTx, work: Any
-) -> tuple[Any, Exception | None]:
+def _apply_alone(session: Transactions, work: Any) -> tuple[Any, Exception | None]:
     """Run the only work of a transaction, which needs no savepoint in it."""
     try:
-        result = work(tx)
+        result = work(session.tx)
+        session.check()
     except Exception as error:
-        if classify(error, connection) is not Fault.OPERATION:
+        if session.classify(error) is not Fault.OPERATION:
             raise
-        _require_transaction(connection)
-        connection.execute("ROLLBACK")
-        connection.execute("BEGIN IMMEDIATE")
+        session.rollback()
+        session.begin()
         return None, error
-    _require_transaction(connection)
     return result, None
 
 
-def _apply_cold(
-    connection: apsw.Connection, tx: SQLiteTx, work: Any
-) -> tuple[Any, Exception | None]:
-    return _in_savepoint(connection, partial(work, tx))
-
-
-def _in_savepoint(connection: apsw.Connection, work: Any) -> tuple[Any, Exception | None]:
+def _in_savepoint(session: Transactions, work: Any) -> tuple[Any, Exception | None]:
     """Run ``work``; undo its changes alone where it raises, and return what it raised."""
-    connection.execute("SAVEPOINT operation")
+    session.savepoint()
     try:
         result = work()
+        session.check()
     except Exception as error:
-        if classify(error, connection) is not Fault.OPERATION:
+        if session.classify(error) is not Fault.OPERATION:
             raise
-        _require_transaction(connection)
-        connection.execute("ROLLBACK TO operation")
-        connection.execute("RELEASE operation")
+        session.undo()
         return None, error
-    _require_transaction(connection)
-    connection.execute("RELEASE operation")
+    session.release()
     return result, None
-
-
-def _require_transaction(connection: apsw.Connection) -> None:
-    if not connection.in_transaction:
-        raise TransactionLost("An operation ended the transaction that others share")

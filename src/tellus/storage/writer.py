@@ -1,36 +1,78 @@
 """The writer: one thread, one connection, everything that was queued in one commit.
 
 While one batch is being synced to disk the next one gathers, so a slow disk makes batches larger
-rather than requests fewer. Every SQLite step gives up the interpreter lock and may wait for it a
-whole switch interval, so the good path has no savepoint per operation: a batch of hot operations
-that fails is rolled back and halved until the bad ones stand alone.
+rather than requests fewer. Each statement gives up the interpreter lock and may wait for it a whole
+switch interval, so the good path has no savepoint per operation: a batch of hot operations that
+fails is rolled back and halved until the bad ones stand alone.
 """
 
 import asyncio
 import queue
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
-import apsw
 import structlog
 
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import Unavailable
-from tellus.storage.sqlite_batch import Batch, Queued, apply_batch
-from tellus.storage.sqlite_faults import Fault, classify
-from tellus.storage.sqlite_tx import SQLiteTx
+from tellus.storage.batch import Batch, Queued, Transactions, apply_batch, apply_parted
+from tellus.storage.faults import Fault
 from tellus.storage.stats import StorageStats
 
 BATCH_OPERATIONS = 512
 _APPLY_S = 0.005
 _FEWEST = 16
-_CHECKPOINT_PAGES = 1_000
-_RESTART_PAGES = 16_000
-_RESTART_WAIT_MS = 100
 _WEIGHT = 0.2
+_RECONNECT_FROM_S, _RECONNECT_TO_S = 0.05, 1.0
 
 log = structlog.get_logger(__name__)
+
+
+class WriterSession(Transactions, Protocol):
+    """The writer's connection: what a back end does around its batches."""
+
+    @property
+    def look_every_s(self) -> float | None:
+        """Return how long to idle before ``look``; None for ever."""
+        ...
+
+    @property
+    def defers(self) -> bool:
+        """Tell whether statements may wait for the commit, and so fail only there."""
+        ...
+
+    def commit(self) -> None:
+        """End the transaction; returns once it is durable."""
+        ...
+
+    def is_own_error(self, error: BaseException) -> bool:
+        """Tell whether the database raised an error, and not the code around it."""
+        ...
+
+    def recover(self, fault: Fault, *, begins: bool) -> None:
+        """Make ready for the next batch after a lost one; ``begins`` at the first of its kind."""
+        ...
+
+    def rest(self) -> None:
+        """Do what is to be done between batches, when nobody waits."""
+        ...
+
+    def look(self) -> None:
+        """See whether the database is still there; raises where it is not."""
+        ...
+
+    def reopen(self) -> None:
+        """Connect anew; raises where that cannot be done yet."""
+        ...
+
+    def finish(self) -> None:
+        """Do what is to be done once the last batch is committed."""
+        ...
+
+    def close(self) -> None:
+        """Give the connection up."""
+        ...
 
 
 class Writer:
@@ -38,12 +80,12 @@ class Writer:
 
     def __init__(
         self,
-        open_connection: Callable[[], apsw.Connection],
+        open_session: Callable[[], WriterSession],
         clock: Clock,
         stats: StorageStats,
         lose: Callable[[str], None],
     ) -> None:
-        self._open = open_connection
+        self._open = open_session
         self._clock = clock
         self._stats = stats
         self._lose = lose
@@ -59,8 +101,6 @@ class Writer:
         self._batch_s = 0.0
         self._round = BATCH_OPERATIONS
         self._started_s: float | None = None
-        self._ailment: Fault | None = None
-        self._copied_pages = 0
         self._loop: asyncio.AbstractEventLoop
 
     # ------------------------------------------------------------------ on the loop
@@ -120,40 +160,35 @@ class Writer:
         """Open, tell ``ready``, and commit batches until the end or a fatal error."""
         self._loop = loop
         try:
-            connection = self._open()
+            session = self._open()
         except BaseException as error:  # noqa: BLE001 - whatever it is, the starter must hear it
             ready(error)
             return
-        connection.set_wal_hook(self._note_log_pages)
         ready(None)
         try:
-            self._serve(connection)
+            self._serve(session)
         except BaseException as error:  # noqa: BLE001 - a dead writer must never look alive
             self._give_up(error)
         finally:
-            connection.close()
+            session.close()
 
-    def _serve(self, connection: apsw.Connection) -> None:
-        tx = SQLiteTx(connection)
+    def _serve(self, session: WriterSession) -> None:
         while True:
-            taken = self._take()
+            taken = self._take(session)
             if not taken:
                 break
             self._taken = taken
-            self._commit(connection, tx, taken)
+            self._commit(session, taken)
             self._taken = []
-            if self._stats.wal_pages < self._copied_pages:
-                self._copied_pages = 0  # the log began anew
-            if self._stats.wal_pages - self._copied_pages >= _CHECKPOINT_PAGES:
-                self._checkpoint(connection)
-        self._close_log(connection)
+            session.rest()
+        session.finish()
 
-    def _take(self) -> list[Queued]:
+    def _take(self, session: WriterSession) -> list[Queued]:
         """Return what is queued, waiting for a first operation; empty at the end."""
         taken, self._left = self._left, []
         if not taken and not self._ending:
             self._started_s = None
-            self._receive(self._queue.get(), taken)
+            self._receive(self._wait(session), taken)
         self._started_s = self._clock.monotonic_s()
         limit = self._limit
         try:
@@ -166,6 +201,17 @@ class Writer:
             taken, self._left = taken[:limit], taken[limit:]
         return taken
 
+    def _wait(self, session: WriterSession) -> list[Queued] | None:
+        """Return what is handed over next, looking after an idle connection meanwhile."""
+        while True:
+            try:
+                return self._queue.get(timeout=session.look_every_s)
+            except queue.Empty:
+                try:
+                    session.look()
+                except Exception as error:  # noqa: BLE001 - sorted by what it means
+                    self._lose_batch(session, [], error)
+
     def _receive(self, handed_over: list[Queued] | None, taken: list[Queued]) -> None:
         if handed_over is None:
             self._ending = True
@@ -173,27 +219,41 @@ class Writer:
             taken += handed_over
             self._received += len(handed_over)
 
-    def _commit(self, connection: apsw.Connection, tx: SQLiteTx, taken: list[Queued]) -> None:
+    def _commit(self, session: WriterSession, taken: list[Queued]) -> None:
         begun_s, begun_cpu_s = time.perf_counter(), time.thread_time()
         try:
-            batch = apply_batch(connection, tx, taken, _APPLY_S)
+            batch = apply_batch(session, taken, _APPLY_S)
             applied_s, applied_cpu_s = time.perf_counter(), time.thread_time()
-            connection.execute("COMMIT")
+            batch = self._end(session, taken, batch)
         except Exception as error:  # noqa: BLE001 - sorted by what it means
-            self._lose_batch(connection, taken, error)
+            self._lose_batch(session, taken, error)
             return
         ended_s = time.perf_counter()
         self._left = batch.left + self._left
         done = len(taken) - len(batch.left)
         self._count(batch, done, applied_s - begun_s, ended_s - applied_s)
+        self._note_health()
         self._call(self._release, batch)
         if batch.left:
             self._round = done
-        if self._ailment is not None:
-            self._ailment = None
+        self._learn(done, applied_cpu_s - begun_cpu_s)
+
+    def _end(self, session: WriterSession, taken: list[Queued], batch: Batch) -> Batch:
+        """Commit; where statements waited for that and one fails, apply all again in parts."""
+        try:
+            session.commit()
+        except Exception as error:
+            fault = session.classify(error)
+            if not session.defers or fault not in {Fault.OPERATION, Fault.RETRY}:
+                raise
+            batch = apply_parted(session, taken)
+            session.commit()
+        return batch
+
+    def _note_health(self) -> None:
+        if self._stats.ailment:
             self._stats.ailment = ""
             log.info("storage.writes_again")
-        self._learn(done, applied_cpu_s - begun_cpu_s)
 
     def _count(self, batch: Batch, done: int, apply_s: float, commit_s: float) -> None:
         stats = self._stats
@@ -219,66 +279,56 @@ class Writer:
             took_s = self._clock.monotonic_s() - self._started_s
             self._batch_s += _WEIGHT * (took_s - self._batch_s)
 
-    def _lose_batch(
-        self, connection: apsw.Connection, taken: list[Queued], error: Exception
-    ) -> None:
+    def _lose_batch(self, session: WriterSession, taken: list[Queued], error: Exception) -> None:
         """Answer a batch with "unavailable"; go on, or give up where the disk is broken."""
-        fault = classify(error, connection)
-        if fault is Fault.OPERATION:
+        fault = session.classify(error)
+        if fault is Fault.RETRY:
+            fault = Fault.BUSY
+        elif fault is Fault.OPERATION:
             # Nothing of one operation reaches this far, so the transaction itself is in doubt.
-            fault = Fault.BUSY if isinstance(error, apsw.Error) else Fault.FATAL
+            fault = Fault.BUSY if session.is_own_error(error) else Fault.FATAL
         self._stats.lost_batches[fault] = self._stats.lost_batches.get(fault, 0) + 1
-        begins = fault is not self._ailment
+        begins = fault != self._stats.ailment
         if begins:
             # Once per ailment: a full disk fails thousands of batches a minute.
-            self._ailment = fault
             self._stats.ailment = str(fault)
             log.error("storage.batch_lost", cause=str(fault), error=repr(error))
         self._call(refuse, taken, "Storage cannot write now; the outcome is unknown")
         if fault is Fault.FATAL:
             raise error
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        if begins and fault is Fault.FULL:
-            # Once its pages are copied the log is written from the start again, in the space that
-            # it has: often enough to go on with.
-            self._checkpoint(connection)
+        if fault is Fault.LOST:
+            self._taken = []
+            self._reconnect(session)
+        else:
+            session.recover(fault, begins=begins)
 
-    def _checkpoint(self, connection: apsw.Connection) -> None:
-        """Copy the log into the database; when readers have kept it long, insist for a moment."""
-        pages = self._stats.wal_pages
-        begun_s = time.perf_counter()
-        try:
-            if pages < _RESTART_PAGES:
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+    def _reconnect(self, session: WriterSession) -> None:
+        """Connect anew, however long that takes; whoever waits meanwhile is turned away."""
+        pause_s = _RECONNECT_FROM_S
+        while not self._ending:
+            try:
+                session.reopen()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it may pass
+                log.warning("storage.unreachable", error=str(error))
+                self._turn_away(pause_s)
+                pause_s = min(2 * pause_s, _RECONNECT_TO_S)
             else:
-                self._restart_log(connection)
-        except apsw.Error as error:
-            if classify(error, connection) is Fault.FATAL:
-                raise
-            log.warning("storage.checkpoint_put_off", error=str(error), wal_pages=pages)
-        self._stats.checkpoints += 1
-        self._stats.checkpoint_seconds.observe(time.perf_counter() - begun_s)
-        # While readers hold the log it goes on growing: copy again after as many new pages.
-        self._copied_pages = pages
+                self._note_health()
+                return
 
-    def _restart_log(self, connection: apsw.Connection) -> None:
-        timeout_ms = connection.pragma("busy_timeout")
-        connection.set_busy_timeout(_RESTART_WAIT_MS)
-        try:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
-        finally:
-            connection.set_busy_timeout(int(timeout_ms))
-
-    def _close_log(self, connection: apsw.Connection) -> None:
-        try:
-            connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-        except apsw.Error as error:
-            log.warning("storage.last_checkpoint_failed", error=str(error))
-
-    def _note_log_pages(self, _connection: apsw.Connection, _database: str, pages: int) -> int:
-        self._stats.wal_pages = pages
-        return apsw.SQLITE_OK
+    def _turn_away(self, pause_s: float) -> None:
+        until_s = time.monotonic() + pause_s
+        waiting, self._left = self._left, []
+        while not self._ending:
+            self._call(refuse, waiting, "Storage cannot be reached")
+            waiting = []
+            left_s = until_s - time.monotonic()
+            if left_s <= 0:
+                return
+            try:
+                self._receive(self._queue.get(timeout=left_s), waiting)
+            except queue.Empty:
+                return
 
     def _give_up(self, error: BaseException) -> None:
         """Fail everything that waits and tell the store, which takes nothing more."""

@@ -1,0 +1,162 @@
+"""Several nodes over one database: what is joined only then.
+
+Memory of this node follows what the others write: rows through the table of changes, readings
+through the bus, who was heard of through the store every few seconds. A message that is lost costs
+time, never truth: while the bus is silent everything is looked up instead.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+import structlog
+
+from tellus.bus.port import (
+    CHANGES,
+    DEVICE_CHANGED,
+    DEVICE_RECONNECTED,
+    DEVICE_SEEN,
+    TOKEN_ISSUED,
+    Keys,
+)
+from tellus.bus.postgres import PostgresBus
+from tellus.fleet.loading import FleetLoader
+from tellus.fleet.presence import PresenceWatch
+from tellus.identity.model import DeviceTokenIssued
+from tellus.identity.service import IdentityService
+from tellus.kernel.errors import ApiError
+from tellus.nodes.following import Follower
+from tellus.nodes.service import NodeService
+from tellus.storage.postgres_windows import DatabaseWindows
+
+_GATHER_S: Final = 0.02
+_SILENT_POLL_S: Final = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class Joining:
+    """This node among the others; also presence's view of them (``fleet.presence.Others``)."""
+
+    def __init__(
+        self,
+        bus: PostgresBus,
+        windows: DatabaseWindows,
+        nodes: NodeService,
+        follower: Follower,
+        identity: IdentityService,
+        loader: FleetLoader,
+        presence: PresenceWatch,
+    ) -> None:
+        self._bus = bus
+        self._windows = windows
+        self._nodes = nodes
+        self._follower = follower
+        self._identity = identity
+        self._loader = loader
+        self._presence = presence
+        self._moved: dict[int, None] = {}
+        self._moving = asyncio.Event()
+        self._join()
+
+    @property
+    def is_on_duty(self) -> bool:
+        """Tell whether the work in the background is this node's at present."""
+        return self._nodes.is_on_duty
+
+    def pass_on_reconnect(self, device_no: int) -> None:
+        """Tell every node that a device has reconnected."""
+        self._bus.publish(DEVICE_RECONNECTED, [device_no])
+
+    def pass_on_seen(self, device_nos: Sequence[int]) -> None:
+        """Tell the other nodes that devices that count as offline are being heard of."""
+        self._bus.publish(DEVICE_SEEN, device_nos)
+
+    async def merge_seen(self, since_ms: int) -> None:
+        """Learn which devices were heard of since, by whichever node."""
+        await self._loader.merge_seen(since_ms)
+
+    async def start(self) -> None:
+        """Note where the store stands; to be called before memory is read back from it."""
+        await self._nodes.beat()
+        await self._follower.start()
+
+    def work(self) -> tuple[Awaitable[None], ...]:
+        """Return what is to run as long as the node does, once memory has been read back."""
+        self._bus.on_gap(self._follower.wake_whole)
+        return (
+            self._bus.run(),
+            self._windows.run(),
+            self._follower.run(),
+            self._follow_readings(),
+            self._look_up(),
+        )
+
+    # -------------------------------------------------------------------- private
+
+    def _join(self) -> None:
+        identity, loader, presence, bus = self._identity, self._loader, self._presence, self._bus
+        identity.share(self._windows)
+        identity.found_device.append(lambda device_no: loader.refresh_devices([device_no]))
+        identity.react(DeviceTokenIssued, after_commit=self._pass_on_token)
+        presence.others = self
+        follower = self._follower
+        follower.watch(("clients", "client_secrets"), identity.refresh_clients, own=True)
+        follower.watch(("service_accounts",), identity.refresh_accounts, own=True)
+        follower.watch(("signing_keys",), identity.refresh_keys, own=True)
+        follower.watch(
+            ("device_principals", "device_credentials"),
+            _numbered(identity.refresh_devices),
+            own=True,
+        )
+        follower.watch(("devices", "device_state", "connectors"), _numbered(loader.refresh_devices))
+        follower.on_reload(identity.refresh_all)
+        follower.on_reload(loader.refresh_all)
+        bus.subscribe(DEVICE_RECONNECTED, presence.count_reconnects)
+        bus.follow(CHANGES, follower.wake)
+        bus.follow(DEVICE_SEEN, presence.note_seen)
+        bus.follow(TOKEN_ISSUED, identity.note_token)
+        bus.follow(DEVICE_CHANGED, self._gather)
+
+    def _pass_on_token(self, fact: DeviceTokenIssued) -> None:
+        self._bus.publish(TOKEN_ISSUED, [fact.device_no])
+
+    def _gather(self, device_nos: Keys) -> None:
+        self._moved.update(dict.fromkeys(device_nos))
+        self._moving.set()
+
+    async def _follow_readings(self) -> None:
+        """Read the readings that moved on other nodes, a little later and many at a time."""
+        while True:
+            await self._moving.wait()
+            await asyncio.sleep(_GATHER_S)
+            self._moving.clear()
+            moved, self._moved = self._moved, {}
+            await self._tell(self._loader.refresh_readings(moved))
+
+    async def _look_up(self) -> None:
+        """Read all readings now and then while the bus does not say which have moved."""
+        while True:
+            await asyncio.sleep(_SILENT_POLL_S)
+            if self._bus.is_silent:
+                await self._tell(self._loader.refresh_all_readings())
+
+    async def _tell(self, reading: Awaitable[list[int]]) -> None:
+        try:
+            changed = await reading
+        except ApiError as error:
+            log.warning("nodes.readings_failed", error=error.message)
+            return
+        if changed:
+            self._bus.tell(DEVICE_CHANGED, changed)
+
+
+def _numbered(
+    refresh: Callable[[Sequence[int]], Awaitable[None]],
+) -> Callable[[Sequence[str]], Awaitable[None]]:
+    """Return ``refresh`` for keys as the table of changes has them."""
+
+    async def refresh_numbered(keys: Sequence[str]) -> None:
+        await refresh([int(key) for key in keys])
+
+    return refresh_numbered

@@ -1,0 +1,126 @@
+"""Tables that are kept in pieces by time, so that old pieces can be dropped whole.
+
+Pieces are made ahead of time. What belongs to none of them, because it is older or its clock is
+wrong, lies in a piece for the rest until one is made that it belongs to: nothing is ever refused
+for its age.
+"""
+
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+from tellus.kernel.units import DAY_MS
+from tellus.storage.database import Tx
+
+_NAME: Final = "%Y%m%d"
+_LOCK: Final = "partitions"
+
+
+class Partitioned(NamedTuple):
+    """A table in pieces of ``days`` days by the instants (ms) in ``column``."""
+
+    table: str
+    column: str
+    days: int
+    behind: int
+    """How many pieces before the present one are made where they are missing."""
+    ahead: int
+    """How many pieces after the present one are made."""
+    drops_empty: bool
+    """Whether pieces behind those are dropped once they are empty."""
+
+
+PARTITIONED: Final = (
+    Partitioned("samples", "time_ms", 1, 7, 7, drops_empty=True),
+    Partitioned("sample_hours", "hour_ms", 28, 1, 1, drops_empty=False),
+)
+
+
+def keep_partitions_gently(tx: Tx, now_ms: int) -> None:
+    """Like ``keep_partitions``, but give up where others would have to wait for over a second."""
+    tx.execute("SET LOCAL lock_timeout = '1s'")
+    keep_partitions(tx, now_ms)
+
+
+def keep_partitions(tx: Tx, now_ms: int) -> None:
+    """Make the pieces that will be needed, and drop those that are no longer."""
+    tx.lock(_LOCK)
+    for table in PARTITIONED:
+        if not _is_partitioned(tx, table.table):
+            continue
+        width_ms = table.days * DAY_MS
+        present_ms = now_ms - now_ms % width_ms
+        first_ms = present_ms - table.behind * width_ms
+        held = _list_pieces(tx, table.table)
+        for start_ms in range(first_ms, present_ms + (table.ahead + 1) * width_ms, width_ms):
+            if start_ms not in held:
+                _make_piece(tx, table, start_ms)
+        if table.drops_empty:
+            for start_ms, piece in held.items():
+                if start_ms < first_ms and not _has_rows(tx, piece):
+                    _drop_piece(tx, table.table, piece, only_empty=True)
+
+
+def drop_before(tx: Tx, table: str, before_ms: int) -> int:
+    """Drop the pieces of ``table`` that end at ``before_ms`` or earlier; return how many."""
+    tx.lock(_LOCK)
+    (kept,) = (one for one in PARTITIONED if one.table == table)
+    width_ms = kept.days * DAY_MS
+    pieces = [
+        piece
+        for start_ms, piece in _list_pieces(tx, table).items()
+        if start_ms + width_ms <= before_ms
+    ]
+    for piece in pieces:
+        _drop_piece(tx, table, piece, only_empty=False)
+    return len(pieces)
+
+
+def _is_partitioned(tx: Tx, table: str) -> bool:
+    sql = "SELECT 1 FROM pg_class WHERE oid = to_regclass($1) AND relkind = 'p'"
+    return tx.row(sql, table) is not None
+
+
+def _list_pieces(tx: Tx, table: str) -> dict[int, str]:
+    """Return the pieces by the instant (ms) at which each begins."""
+    rows = tx.rows(
+        "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+        " WHERE i.inhparent = to_regclass($1)",
+        table,
+    )
+    pieces = {}
+    for (piece,) in rows:
+        day = piece.removeprefix(f"{table}_")
+        if day != "rest":
+            start = datetime.strptime(day, _NAME).replace(tzinfo=UTC)
+            pieces[int(start.timestamp()) * 1_000] = piece
+    return pieces
+
+
+def _make_piece(tx: Tx, table: Partitioned, start_ms: int) -> None:
+    name, column = table.table, table.column
+    end_ms = start_ms + table.days * DAY_MS
+    day = datetime.fromtimestamp(start_ms / 1_000, UTC).strftime(_NAME)
+    piece = f"{name}_{day}"
+    tx.execute(f"CREATE TABLE {piece} (LIKE {name})")
+    # The rest is small: samples stay there a minute, hours only where they are very old.
+    tx.execute(f"LOCK TABLE {name}_rest IN ACCESS EXCLUSIVE MODE")
+    tx.execute(
+        f"WITH moved AS (DELETE FROM {name}_rest WHERE {column} >= $1 AND {column} < $2"
+        f" RETURNING *) INSERT INTO {piece} SELECT * FROM moved",
+        start_ms,
+        end_ms,
+    )
+    tx.execute(
+        f"ALTER TABLE {name} ATTACH PARTITION {piece} FOR VALUES FROM ({start_ms}) TO ({end_ms})"
+    )
+
+
+def _has_rows(tx: Tx, piece: str) -> bool:
+    return tx.row(f"SELECT 1 FROM {piece} LIMIT 1") is not None
+
+
+def _drop_piece(tx: Tx, table: str, piece: str, *, only_empty: bool) -> None:
+    """Drop a piece; the whole table is locked first, as whoever writes to it does it."""
+    tx.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    if not only_empty or not _has_rows(tx, piece):
+        tx.execute(f"DROP TABLE {piece}")
