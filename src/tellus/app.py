@@ -1,7 +1,5 @@
 """The composition root: the only place that knows concrete classes and joins them."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -40,7 +38,6 @@ from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError
 from tellus.kernel.ids import new_id
 from tellus.kernel.units import SECOND_MS
-from tellus.nodes.following import Follower
 from tellus.nodes.model import BEAT_S
 from tellus.nodes.service import NodeService
 from tellus.opening import (
@@ -51,6 +48,7 @@ from tellus.opening import (
     open_keys,
     open_windows,
 )
+from tellus.rounds import Rounds
 from tellus.sessions.service import RecordService
 from tellus.storage.instance import note_instance_value
 from tellus.storage.migrate import load_migrations
@@ -113,7 +111,6 @@ class Platform:
         self.start_failure: Exception | None = None
         self.guard: Guard | None = None
         self._recorder = recorder
-        self._tasks: set[asyncio.Task[None]] = set()
         self.node_id = new_id("node")
         self.bus = open_bus(settings, self.clock, self.node_id)
         self.directory = Directory(leniency(settings.compat))
@@ -131,6 +128,7 @@ class Platform:
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         self._build_edge()
+        self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
 
     def _build_fleet(self, tokens: EnrolmentTokens) -> None:
@@ -218,14 +216,15 @@ class Platform:
 
     def _join(self) -> Joining | None:
         """Join the other nodes, where the store has room for them."""
-        bus, database = self.bus, self.database
         windows = open_windows(self.settings, self.clock, self.node_id)
-        if isinstance(bus, MemoryBus) or windows is None:
+        if isinstance(self.bus, MemoryBus) or windows is None:
             return None
-        follower = Follower(database, self.node_id, self.clock)
-        joining = Joining(
-            bus, windows, self.nodes, follower, self.identity, self.loader, self.presence
-        )
+        joining = Joining(self.bus, windows, self.nodes, self.database, self.clock)
+        joining.follow_principals(self.identity)
+        joining.follow_fleet(self.loader, self.presence)
+        joining.follow_commands(self.commands)
+        joining.follow_streams(self.hub)
+        joining.follow_controls(self.flexibility)
         self.registration.shared = self.limiter.shared = windows
         self.pipeline.revive = self.streams.revive = self.identity.revive
         return joining
@@ -338,22 +337,25 @@ class Platform:
         except BaseException:
             await self.database.stop()
             raise
-        self._run_every(_PRESENCE_EVERY_S, self._sweep_presence)
-        self._run_every(_COMPACT_EVERY_S, self.telemetry.compact, once=True)
-        self._run_every(_PRUNE_EVERY_S, self.identity.prune_signed_answers, once=True)
-        self._run_every(0.0, self.flexibility.keep)
-        self._run_every(self.settings.firmware.turn_s, self._move_firmware, once=True)
-        if self.joining is not None:
-            self._run_every(BEAT_S, self.nodes.beat)
-            for work in self.joining.work():
-                self._run(work)
-        self._run(self.hub.run())
-        self._run(self.commands.run())
-        self._run_every(_SWEEP_COMMANDS_EVERY_S, self.commands.sweep)
+        self._begin(self._rounds)
+
+    def _begin(self, rounds: Rounds) -> None:
+        """Begin what runs by itself."""
+        rounds.run_every(_PRESENCE_EVERY_S, self._sweep_presence)
+        rounds.run_every(_COMPACT_EVERY_S, self.telemetry.compact, once=True)
+        rounds.run_every(_PRUNE_EVERY_S, self.identity.prune_signed_answers, once=True)
+        rounds.run_every(0.0, self.flexibility.keep)
+        rounds.run_every(self.settings.firmware.turn_s, self._move_firmware, once=True)
+        rounds.run_every(_SWEEP_COMMANDS_EVERY_S, self.commands.sweep, once=True)
         if self.settings.commands.poll_s > 0:
-            self._run_every(self.settings.commands.poll_s, self.commands.look)
-        self._run(self.lag.run())
-        self._run(keep_probing(self._storage_facts, self._probe))
+            rounds.run_every(self.settings.commands.poll_s, self.commands.look)
+        if self.joining is not None:
+            rounds.run_every(BEAT_S, self.nodes.beat)
+            for work in self.joining.work():
+                rounds.run(work)
+        for work in (self.hub.run(), self.commands.run(), self.lag.run()):
+            rounds.run(work)
+        rounds.run(keep_probing(self._storage_facts, self._probe))
 
     async def _load(self) -> None:
         if self.joining is not None:
@@ -369,10 +371,7 @@ class Platform:
 
     async def stop(self) -> None:
         """End what runs by itself, store what is owed, close the store."""
-        tasks = tuple(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._rounds.end()
         try:
             await self.presence.flush(self.clock.now_ms())
             await self.nodes.leave()
@@ -392,30 +391,3 @@ class Platform:
     async def _move_firmware(self) -> None:
         await self.firmware.sweep(self.clock.now_ms())
         await self.rollout_engine.turn()
-
-    def _run(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    def _run_every(
-        self, every_s: float, work: Callable[[], Awaitable[object]], *, once: bool = False
-    ) -> None:
-        """Run ``work`` again and again, with ``once`` on one node only.
-
-        What goes wrong is logged and tried again next time.
-        """
-
-        async def repeat() -> None:
-            while True:
-                await asyncio.sleep(every_s)
-                if once and not self.nodes.is_on_duty:
-                    continue
-                try:
-                    await work()
-                except ApiError as error:
-                    self._recorder.failure("", work.__name__.strip("_"), error, "")
-                except Exception as error:  # noqa: BLE001 - one failed round must not end the rounds
-                    self._recorder.crash("", work.__name__.strip("_"), error)
-
-        self._run(repeat())

@@ -6,28 +6,36 @@ time, never truth: while the bus is silent everything is looked up instead.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import Any, Final
 
 import structlog
 
 from tellus.bus.port import (
     CHANGES,
+    COMMAND_PENDING,
     DEVICE_CHANGED,
     DEVICE_RECONNECTED,
     DEVICE_SEEN,
+    POLL_PARKED,
+    STREAM_OPENED,
     TOKEN_ISSUED,
     Keys,
 )
 from tellus.bus.postgres import PostgresBus
+from tellus.commands.service import CommandService
 from tellus.fleet.loading import FleetLoader
 from tellus.fleet.presence import PresenceWatch
+from tellus.flexibility.service import FlexibilityService
 from tellus.identity.model import DeviceTokenIssued
 from tellus.identity.service import IdentityService
+from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError
 from tellus.nodes.following import Follower
 from tellus.nodes.service import NodeService
+from tellus.storage.database import Database
 from tellus.storage.postgres_windows import DatabaseWindows
+from tellus.surfaces.hub import Hub
 
 _GATHER_S: Final = 0.02
 _SILENT_POLL_S: Final = 2.0
@@ -43,21 +51,17 @@ class Joining:
         bus: PostgresBus,
         windows: DatabaseWindows,
         nodes: NodeService,
-        follower: Follower,
-        identity: IdentityService,
-        loader: FleetLoader,
-        presence: PresenceWatch,
+        database: Database,
+        clock: Clock,
     ) -> None:
         self._bus = bus
         self._windows = windows
         self._nodes = nodes
-        self._follower = follower
-        self._identity = identity
-        self._loader = loader
-        self._presence = presence
+        self._follower = Follower(database, nodes.node.node_id, clock)
         self._moved: dict[int, None] = {}
         self._moving = asyncio.Event()
-        self._join()
+        self._loader: FleetLoader
+        bus.follow(CHANGES, self._follower.wake)
 
     @property
     def is_on_duty(self) -> bool:
@@ -81,7 +85,7 @@ class Joining:
         await self._nodes.beat()
         await self._follower.start()
 
-    def work(self) -> tuple[Awaitable[None], ...]:
+    def work(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """Return what is to run as long as the node does, once memory has been read back."""
         self._bus.on_gap(self._follower.wake_whole)
         return (
@@ -92,31 +96,57 @@ class Joining:
             self._look_up(),
         )
 
-    # -------------------------------------------------------------------- private
+    # ------------------------------------------------------------------ what follows what
 
-    def _join(self) -> None:
-        identity, loader, presence, bus = self._identity, self._loader, self._presence, self._bus
-        identity.share(self._windows)
-        identity.found_device.append(lambda device_no: loader.refresh_devices([device_no]))
-        identity.react(DeviceTokenIssued, after_commit=self._pass_on_token)
-        presence.others = self
+    def follow_principals(self, identity: IdentityService) -> None:
+        """Let principals follow; to be called before the fleet, whose devices need theirs."""
         follower = self._follower
+        identity.share(self._windows)
+        identity.react(DeviceTokenIssued, after_commit=self._pass_on_token)
         follower.watch(("clients", "client_secrets"), identity.refresh_clients, own=True)
         follower.watch(("service_accounts",), identity.refresh_accounts, own=True)
         follower.watch(("signing_keys",), identity.refresh_keys, own=True)
-        follower.watch(
-            ("device_principals", "device_credentials"),
-            _numbered(identity.refresh_devices),
-            own=True,
-        )
-        follower.watch(("devices", "device_state", "connectors"), _numbered(loader.refresh_devices))
+        refresh_devices = _numbered(identity.refresh_devices)
+        follower.watch(("device_principals", "device_credentials"), refresh_devices, own=True)
         follower.on_reload(identity.refresh_all)
-        follower.on_reload(loader.refresh_all)
-        bus.subscribe(DEVICE_RECONNECTED, presence.count_reconnects)
-        bus.follow(CHANGES, follower.wake)
-        bus.follow(DEVICE_SEEN, presence.note_seen)
-        bus.follow(TOKEN_ISSUED, identity.note_token)
-        bus.follow(DEVICE_CHANGED, self._gather)
+        identity.found_device.append(self._find_device)
+        self._bus.follow(TOKEN_ISSUED, identity.note_token)
+
+    def follow_fleet(self, loader: FleetLoader, presence: PresenceWatch) -> None:
+        """Let devices, their readings and their presence follow."""
+        self._loader = loader
+        tables = ("devices", "device_state", "connectors")
+        self._follower.watch(tables, _numbered(loader.refresh_devices))
+        self._follower.on_reload(loader.refresh_all)
+        presence.others = self
+        self._bus.subscribe(DEVICE_RECONNECTED, presence.count_reconnects)
+        self._bus.follow(DEVICE_SEEN, presence.note_seen)
+        self._bus.follow(DEVICE_CHANGED, self._gather)
+
+    def follow_commands(self, commands: CommandService) -> None:
+        """Let queues and parked polls follow."""
+        commands.on_parked = self._teller(POLL_PARKED)
+        self._bus.follow(COMMAND_PENDING, commands.note_elsewhere)
+        self._bus.follow(POLL_PARKED, commands.end_older)
+
+    def follow_streams(self, hub: Hub) -> None:
+        """Let the newer of two like streams replace the older."""
+        hub.on_opened = self._teller(STREAM_OPENED)
+        self._bus.follow(STREAM_OPENED, hub.close_replaced)
+
+    def follow_controls(self, flexibility: FlexibilityService) -> None:
+        """Let the node on duty look after controls that were issued elsewhere."""
+        flexibility.share(lambda: self.is_on_duty)
+        self._follower.watch(("controls",), flexibility.look_again)
+        self._follower.on_reload(flexibility.look_again)
+
+    # -------------------------------------------------------------------- private
+
+    def _teller(self, topic: str) -> Callable[[int], None]:
+        return lambda key: self._bus.publish(topic, (key,))
+
+    async def _find_device(self, device_no: int) -> None:
+        await self._loader.refresh_devices([device_no])
 
     def _pass_on_token(self, fact: DeviceTokenIssued) -> None:
         self._bus.publish(TOKEN_ISSUED, [fact.device_no])

@@ -28,6 +28,12 @@ DEVICE_RECONNECTED = "device_reconnected"
 TOKEN_ISSUED = "token_issued"  # noqa: S105 - a topic
 """These devices got a token."""
 
+POLL_PARKED = "poll_parked"
+"""A poll was parked at these places (``place_key``): an older one there is to end."""
+
+STREAM_OPENED = "stream_opened"
+"""Streams with these keys were opened: an older one with the same key is to end."""
+
 
 class Bus(Protocol):
     """Delivers at most once, in no promised order, without blocking the sender."""

@@ -156,9 +156,9 @@ async def _serve(settings: Settings) -> int:
         drain=drain,
         tls=_tls(settings),
         clerk=platform.hot,
-        shares_port=settings.server.shares_port,
         log=log_event,
     )
+    server.shares_port = settings.server.shares_port
     platform.guard = server.guard
     helpers = [
         asyncio.create_task(_welcome(platform, server, settings)),

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -38,6 +38,7 @@ from tellus.kernel.ids import new_id
 from tellus.storage.database import Database, Tx
 
 _SWEPT_AT_ONCE: Final = 200
+CONNECTOR_BITS: Final = 8
 _PLAIN: Final = Terms()
 
 
@@ -82,6 +83,8 @@ class CommandService:
         self._counter = Counter(database, self._desk)
         self._stop_listening = bus.subscribe(COMMAND_PENDING, self._wake)
         self.aggregates: Aggregates | None = None
+        self.on_parked: Callable[[int], None] | None = None
+        """Told where a poll was parked, as a number; set where other nodes park polls too."""
 
     # ------------------------------------------------------------------ operators
 
@@ -207,6 +210,8 @@ class CommandService:
             await self._fleet.see_connector(device, connector_id, self._clock.now_ms())
         until_s = self._clock.monotonic_s() + wait_s
         poll = self._parked.park(device_no, connector_id, until_s)
+        if self.on_parked is not None:
+            self.on_parked(device_no << CONNECTOR_BITS | connector_id)
         watching: asyncio.Task[None] | None = None
         try:
             while not poll.ended:
@@ -280,6 +285,18 @@ class CommandService:
             TooManyRequests, Unavailable: the store cannot be read now; the next look makes up.
         """
         await self._lookout.look()
+
+    def note_elsewhere(self, device_nos: Keys) -> None:
+        """Look again for these devices: another node has issued something for them."""
+        now_ms = self._clock.now_ms()
+        for device_no in device_nos:
+            self._pending.learn(device_no, Moments({DEVICE_LEVEL: now_ms}, now_ms))
+            self._parked.wake(device_no)
+
+    def end_older(self, places: Keys) -> None:
+        """End the polls parked at these places: newer ones were parked on another node."""
+        for place in places:
+            self._parked.end(place >> CONNECTOR_BITS, place & (1 << CONNECTOR_BITS) - 1)
 
     def tick(self) -> None:
         """End the polls whose time has come; wake those for which a lease has run out."""

@@ -78,6 +78,13 @@ class Parked:
             poll.end()
         return poll
 
+    def end(self, device_no: int, connector_id: int) -> None:
+        """End the poll of a place soon, if there is one."""
+        poll = self._polls.get(device_no, {}).get(connector_id)
+        if poll is not None:
+            self._forget_end(poll)
+            self._end_at(poll, _NEXT_SWEEP)
+
     def leave(self, poll: Poll) -> None:
         """Forget a poll that has been answered."""
         self._forget_end(poll)

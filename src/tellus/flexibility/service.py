@@ -31,7 +31,7 @@ from tellus.flexibility.upkeep import Upkeep
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError, Conflict, InvalidParameter, NotFound
 from tellus.kernel.ids import new_id
-from tellus.kernel.units import SECOND_MS
+from tellus.kernel.units import MINUTE_MS, SECOND_MS
 from tellus.storage.database import Database, Tx
 
 T = TypeVar("T")
@@ -40,6 +40,8 @@ Show = Callable[[Sequence[ChargerOutcome]], bytes]
 TARGETS_AT_ONCE: Final = 500
 _DELETED_AT_ONCE: Final = 250
 _TURN_S: Final = 0.5
+_PREPARED_FOR_MS: Final = MINUTE_MS
+"""Another node may be at work on what it has not answered for yet, but no longer than this."""
 
 
 class ControlBounds(NamedTuple):
@@ -91,6 +93,9 @@ class FlexibilityService:
         census = Census(database, directory, self._targeting)
         self._upkeep = Upkeep(database, directory, presence, commands, census, clock)
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_on_duty: Callable[[], bool] = lambda: True
+        self._prepared_for_ms = 0
+        self._stale = False
 
     # ------------------------------------------------------------------ operators
 
@@ -205,16 +210,38 @@ class FlexibilityService:
 
     # ------------------------------------------------------------------ lifetime
 
+    def share(self, is_on_duty: Callable[[], bool]) -> None:
+        """Look after controls only while on duty: other nodes issue and look after them too."""
+        self._is_on_duty = is_on_duty
+        self._prepared_for_ms = _PREPARED_FOR_MS
+
     async def start(self) -> None:
         """Forget what was never answered for, and read back what is under way."""
-        for control_no in await self._database.read(store.list_prepared):
-            await self._drop(control_no)
-        await self._upkeep.start()
+        await self._read_back()
 
     async def keep(self) -> None:
         """Wait for half a second, or until there is something to do, and do it."""
+        if not self._is_on_duty():
+            self._stale = True
+            await asyncio.sleep(_TURN_S)
+            return
+        if self._stale:
+            await self._read_back()
         await self._upkeep.wait(_TURN_S)
         await self._upkeep.sweep()
+
+    async def look_again(self, control_nos: Sequence[str] = ()) -> None:
+        """Read back what is under way soon: another node has changed it."""
+        del control_nos
+        self._stale = True
+        self._upkeep.wake()
+
+    async def _read_back(self) -> None:
+        self._stale = False
+        before_ms = self._clock.now_ms() - self._prepared_for_ms
+        for control_no in await self._database.read(store.list_prepared, before_ms):
+            await self._drop(control_no)
+        await self._upkeep.start()
 
     async def sweep(self) -> None:
         """Do all that is due now."""

@@ -107,9 +107,11 @@ def list_unfinished(tx: Tx, now_ms: int) -> list[Control]:
     return [_from_row(row) for row in rows]
 
 
-def list_prepared(tx: Tx) -> list[int]:
-    """Return the numbers of controls whose caller was never answered."""
-    rows = tx.rows("SELECT control_no FROM controls WHERE phase = 'preparing'")
+def list_prepared(tx: Tx, before_ms: int) -> list[int]:
+    """Return the numbers of controls from up to ``before_ms`` whose caller was never answered."""
+    rows = tx.rows(
+        "SELECT control_no FROM controls WHERE phase = 'preparing' AND created_ms <= $1", before_ms
+    )
     return [row[0] for row in rows]
 
 

@@ -70,7 +70,8 @@ class Upkeep:
     # ------------------------------------------------------------------ what is under way
 
     async def start(self) -> None:
-        """Read back what is under way."""
+        """Read back what is under way, in place of what is known."""
+        found: dict[int, Live] = {}
         controls = await self._database.read(store.list_unfinished, self._clock.now_ms())
         for control in controls:
             live = Live(control)
@@ -84,7 +85,12 @@ class Upkeep:
                 if is_away:
                     live.away.add(device_no)
             live.next_due_ms = await self._database.read(store_targets.find_next_due, number)
-            self._live[number] = live
+            found[number] = live
+        self._live = found
+
+    def wake(self) -> None:
+        """Let the next turn begin at once."""
+        self._woken.set()
 
     def take_over(self, live: Live) -> None:
         """Look after a control that has just been stored."""

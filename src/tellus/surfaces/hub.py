@@ -6,6 +6,7 @@ cadence, and always the newest. What a slow subscriber has not taken is replaced
 
 import asyncio
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 
 from tellus.bus.port import Keys
 from tellus.fleet.directory import Device, Directory
@@ -48,6 +49,12 @@ class Subscriber:
         self.paused_since_s: float | None = None
         self.closing: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()
 
+    @property
+    def number(self) -> int:
+        """Return a number that stands for client and devices, the same on every node."""
+        text = f"{self.key[0]} {self.device_nos}".encode()
+        return int.from_bytes(blake2b(text, digest_size=7).digest())
+
     def close(self, code: int, reason: str) -> None:
         """Ask the stream to end; the first reason stands."""
         if not self.closing.done():
@@ -76,6 +83,8 @@ class Hub:
         self._waiting: dict[Subscriber, None] = {}
         self._changed: dict[int, None] = {}
         self.frames_sent = 0
+        self.on_opened: Callable[[int], None] | None = None
+        """Told the number of each stream that is opened; set where other nodes have streams too."""
 
     def __len__(self) -> int:
         return len(self._subscribers)
@@ -90,9 +99,18 @@ class Hub:
             if other.key == subscriber.key:
                 other.close(CLOSE_REPLACED, "replaced by a newer connection")
                 self.remove(other)
+        if self.on_opened is not None:
+            self.on_opened(subscriber.number)
         self._subscribers[subscriber] = None
         for device_no in subscriber.device_nos:
             self._by_device.setdefault(device_no, {})[subscriber] = None
+
+    def close_replaced(self, numbers: Keys) -> None:
+        """Close the streams with these numbers: the same were opened on another node."""
+        for subscriber in tuple(self._subscribers):
+            if subscriber.number in numbers:
+                subscriber.close(CLOSE_REPLACED, "replaced by a newer connection")
+                self.remove(subscriber)
 
     def remove(self, subscriber: Subscriber) -> None:
         """Forget a subscriber."""

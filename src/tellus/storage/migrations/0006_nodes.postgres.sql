@@ -31,6 +31,8 @@ CREATE TRIGGER devices_noted AFTER INSERT OR UPDATE OR DELETE ON devices
     FOR EACH ROW EXECUTE FUNCTION note_change('device_no');
 CREATE TRIGGER connectors_noted AFTER INSERT OR UPDATE OR DELETE ON connectors
     FOR EACH ROW EXECUTE FUNCTION note_change('device_no');
+CREATE TRIGGER controls_noted AFTER INSERT OR UPDATE ON controls
+    FOR EACH ROW EXECUTE FUNCTION note_change('control_no');
 CREATE TRIGGER device_state_inserted AFTER INSERT ON device_state
     FOR EACH ROW EXECUTE FUNCTION note_change('device_no');
 -- When a device was last seen is written every few seconds and read by all in one query.

@@ -60,14 +60,13 @@ class GuardServer(Server):
     """Serves one ASGI application on one address and port.
 
     ``ready`` is set (also for other threads) once connections are accepted; ``bound_port`` is then
-    the real port, also where 0 was asked for. ``stopped_by`` is the first signal that came.
+    the real port, also where 0 was asked for. ``stopped_by`` is the first signal that came. Where
+    ``shares_port`` is set other processes may listen there too: connections spread over all.
     """
 
-    def __init__(
-        self, config: Config, guard: Guard, tls: TlsFiles | None, *, shares_port: bool = False
-    ) -> None:
+    def __init__(self, config: Config, guard: Guard, tls: TlsFiles | None) -> None:
         super().__init__(config)
-        self._shares_port = shares_port
+        self.shares_port = False
         self.guard = guard
         self.server_state = guard.state
         self.ready = threading.Event()
@@ -87,7 +86,7 @@ class GuardServer(Server):
         """
         with self.capture_signals():
             listening = sockets or _bind(
-                self.config.host, self.config.port, shares_port=self._shares_port
+                self.config.host, self.config.port, shares_port=self.shares_port
             )
             self.bound_port = listening[0].getsockname()[1]
             sweeper = asyncio.create_task(self._sweep_forever())
@@ -275,13 +274,11 @@ def build_server(
     drain: DrainState | None = None,
     tls: TlsFiles | None = None,
     clerk: Clerk | None = None,
-    shares_port: bool = False,
     log: LogSink = discard_log,
 ) -> GuardServer:
     """Return a server for an ASGI 3 application; ``run()`` or ``await serve()`` starts it.
 
-    ``port`` 0 takes a free one; with ``shares_port`` other processes may listen there too, and
-    connections spread over all. ``clerk`` knows the requests that need no task. ``log`` gets events
+    ``port`` 0 takes a free one. ``clerk`` knows the requests that need no task. ``log`` gets events
     by name with their facts; nothing of a request's target, headers or body is among them.
     """
     config = Config(
@@ -302,7 +299,7 @@ def build_server(
     guard = Guard(limits or GuardLimits(), drain or DrainState(), log)
     if clerk is not None:
         guard.errands.clerk = clerk
-    return GuardServer(config, guard, tls, shares_port=shares_port)
+    return GuardServer(config, guard, tls)
 
 
 def _bind(host: str, port: int, *, shares_port: bool = False) -> list[socket.socket]:
