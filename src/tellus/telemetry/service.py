@@ -35,7 +35,7 @@ class TelemetryService:
         self._directory = directory
         self._clock = clock
         self._own = None if database.is_shared else OwnLog()
-        self.index: RecentLog = self._own or SharedLog()
+        self.index: RecentLog = SharedLog() if self._own is None else self._own
         writes_states = database.is_shared
         self.kind = TelemetryKind(directory, fleet, self.index, bus, writes_states=writes_states)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
 from tellus.bus.memory import MemoryBus
-from tellus.commands import desk, store
+from tellus.commands import desk, handing, store
 from tellus.commands.desk import Desk
+from tellus.commands.handing import Asking
 from tellus.commands.model import KINDS, SET_POWER_LIMIT, START, Command, Effect, Report, Signal
 from tellus.commands.pending import Pending
 from tellus.kernel.clock import SystemClock
@@ -43,7 +45,7 @@ class Nodes:
     def __init__(self, folder: Path) -> None:
         url = database_url(folder)
         self.stores = [PostgresDatabase.open(url) for _ in range(NODES)]
-        self.desks = [Desk(Pending(), MemoryBus()) for _ in range(NODES)]
+        self.desks = [Desk(Pending(), MemoryBus(), lambda *_: None) for _ in range(NODES)]
 
     async def __aenter__(self) -> Self:
         await asyncio.gather(*(one.start() for one in self.stores))
@@ -51,6 +53,15 @@ class Nodes:
 
     async def __aexit__(self, *error: object) -> None:
         await asyncio.gather(*(one.stop() for one in self.stores))
+
+    async def hand_out(self, node: int, device_no: int, now_ms: int) -> list[Command]:
+        """Let a device ask at one node; return what it gets."""
+        asking = Asking(device_no, 1, now_ms, None)
+        operation = desk.GroupOperation(
+            (desk.queue_of(device_no),), partial(handing.hand_out, [asking])
+        )
+        handed: desk.Handed = await self.stores[node].submit(self.desks[node], operation)
+        return handed.answer[0]
 
     async def do(self, node: int, operation: desk.Operation) -> Any:
         """Do something at one node; return its answer."""
@@ -68,11 +79,10 @@ def test_hand_out__many_nodes_ask_at_once__each_command_leaves_once(tmp_path: Pa
                 order = desk.Order(make_command(device_no, now_ms))
                 await nodes.do(device_no % NODES, desk.issue(order))
             asked = [
-                nodes.do(node, desk.hand_out(device_no if node % 2 else DEVICES + 1 - device_no,
-                                             1, now_ms))
+                nodes.hand_out(node, device_no if node % 2 else DEVICES + 1 - device_no, now_ms)
                 for device_no in range(1, DEVICES + 1)
                 for node in range(NODES)
-            ]  # fmt: skip
+            ]
             answers = await asyncio.gather(*asked)
             leased = Counter(command.command_id for answer in answers for command in answer)
             assert len(leased) == DEVICES

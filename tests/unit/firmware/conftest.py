@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -27,7 +27,6 @@ from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import FleetService
 from tellus.identity.keys import KeyRing
-from tellus.identity.service import IdentityService
 from tellus.identity.vault import Vault
 from tellus.kernel.call import NOTHING, Audience, Call, Principal
 from tellus.kernel.clock import ManualClock, SystemClock
@@ -63,9 +62,7 @@ class FirmwareBench:
         presence = PresenceWatch(
             database, directory, self.events, Catalogue({}), PresenceSettings(), clock
         )
-        # Identity is asked only when the fleet is read back.
-        identity = cast("IdentityService", None)
-        fleet = FleetService(database, directory, identity, presence)
+        fleet = FleetService(database, directory, presence)
         queries = FleetQueries(database, directory, Catalogue.load(), presence, vault)
         self.commands = CommandService(
             database, directory, fleet, presence, Catalogue.load(), MemoryBus(), clock

@@ -45,11 +45,10 @@ class StateDoor:
 class TelemetryBench:
     """Service, store and memory of one test."""
 
-    def __init__(self, path: Path, clock: ManualClock, *, writes_states: bool = False) -> None:
+    def __init__(self, path: Path, clock: ManualClock) -> None:
         self.clock = clock
         self.database = open_database(path, clock)
         self.directory = Directory()
-        self.writes_states = writes_states
         self.bus = MemoryBus()
         self.changed: list[int] = []
         self.bus.subscribe(DEVICE_CHANGED, self.changed.extend)
@@ -58,12 +57,7 @@ class TelemetryBench:
     def make_service(self, directory: Directory) -> TelemetryService:
         """A service over the store as it is, and over this memory of the fleet."""
         return TelemetryService(
-            self.database,
-            directory,
-            StateDoor(directory),
-            self.bus,
-            self.clock,
-            writes_states=self.writes_states,
+            self.database, directory, StateDoor(directory), self.bus, self.clock
         )
 
     def add_device(self, device_no: int = 1, connectors: int = 1) -> Device:

@@ -78,7 +78,7 @@ def act(bench: Any, chance: random.Random) -> Callable[[], Awaitable[Any]]:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_restart__after_any_history__knows_what_connectors_last_said(
-    run_bench: Run, seed: int
+    run_own_bench: Run, seed: int
 ) -> None:
     """No state is lost or made up by a crash: late, tied, early, packed, or another operator's."""
 
@@ -92,11 +92,11 @@ def test_restart__after_any_history__knows_what_connectors_last_said(
                 assert await restarted(bench) == states(bench.directory)
         assert await restarted(bench) == states(bench.directory)
 
-    run_bench(test)
+    run_own_bench(test)
 
 
 def test_restart__with_two_samples_of_one_instant__knows_the_present_operators(
-    run_bench: Run,
+    run_own_bench: Run,
 ) -> None:
     """Of one instant the larger content is current, unless a former operator's charger said it."""
 
@@ -114,11 +114,11 @@ def test_restart__with_two_samples_of_one_instant__knows_the_present_operators(
         assert await restarted(bench) == states(bench.directory)
         assert device.connectors[1].content == small.content
 
-    run_bench(test)
+    run_own_bench(test)
 
 
 def test_comparison__of_a_platform_that_forgets_packed_states__sees_it(
-    run_bench: Run, monkeypatch: pytest.MonkeyPatch
+    run_own_bench: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Were states not kept when samples leave the log, the comparison would show it."""
 
@@ -130,10 +130,10 @@ def test_comparison__of_a_platform_that_forgets_packed_states__sees_it(
         assert await bench.service.compact() == 1
         assert await restarted(bench) != states(bench.directory)
 
-    run_bench(test)
+    run_own_bench(test)
 
 
-def test_batch__of_a_process_of_its_own__writes_samples_alone(run_bench: Run) -> None:
+def test_batch__of_a_process_of_its_own__writes_samples_alone(run_own_bench: Run) -> None:
     """A state costs the hot path nothing; it is written when its sample leaves the log."""
 
     async def test(bench: Any) -> None:
@@ -147,17 +147,17 @@ def test_batch__of_a_process_of_its_own__writes_samples_alone(run_bench: Run) ->
         assert kept == [(1, 1, sample.time_ms, sample.content)]
         assert await bench.database.read(store.list_log_instants, [(sample.time_ms, 1, 1)]) == []
 
-    run_bench(test)
+    run_own_bench(test)
 
 
 def test_batch__where_other_nodes_read_states__writes_them_with_the_samples(
     run_bench: Run,
 ) -> None:
-    """With ``writes_states`` a state is as durable as its sample, and in the same commit."""
+    """On a shared database a state is as durable as its sample, and in the same commit."""
 
     async def test(bench: Any) -> None:
-        bench.writes_states = True
-        bench.service = bench.make_service(bench.directory)
+        if not bench.database.is_shared:
+            return  # read back from the log, as the tests above say
         bench.add_device()
         sample = bench.sample()
         await bench.service.ingest(sample)
