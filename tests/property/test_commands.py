@@ -22,7 +22,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from msgspec.structs import replace
 
 from tellus.commands import desk, rules, store
 from tellus.commands.handing import Asking, hand_out
@@ -52,6 +51,7 @@ from tellus.storage.postgres_tx import Connection, PostgresTx
 from tellus.storage.sqlite_schema import migrate
 from tellus.storage.sqlite_tx import SQLiteTx
 from tests.databases import POSTGRES, database_url
+from tests.property.command_mutants import MUTANTS
 
 DEVICE = 1
 FOR_CONNECTORS = (START, STOP, DISCHARGE, SET_POWER_LIMIT, SET_SCHEDULE)
@@ -345,59 +345,7 @@ def test_commands__any_history__keeps_the_promises(
     run_state_machine_as_test(machine, settings=LIMITS)
 
 
-def _deliver_forever(command: Command) -> bool:
-    return False
-
-
-def _never_hold_back(queued: Any, newer: Command) -> list[Command]:
-    return []
-
-
-def _always_due(command: Command) -> int:
-    return command.created_ms
-
-
-def _never_conflict(newer: Command, states: Any, accepted: Any) -> str | None:
-    return None
-
-
-def _always_conflict(newer: Command, states: Any, accepted: Any) -> str | None:
-    return "A session is active" if newer.command == START else None
-
-
-def _lease_all_alike(command: Command, now_ms: int) -> Command:
-    count, first = command.deliveries + 1, command.delivered_ms or now_ms
-    return replace(command, deliveries=count, delivered_ms=first, lease_until_ms=now_ms + LEASE_MS)
-
-
-def _never_expire(command: Command, now_ms: int) -> Command:
-    return command
-
-
-@pytest.mark.parametrize(
-    ("name", "mutant"),
-    [
-        ("is_spent", _deliver_forever),
-        ("supersede", _never_hold_back),
-        ("due_of", _always_due),
-        ("settle", _never_expire),
-        ("find_conflict", _never_conflict),
-        ("find_conflict", _always_conflict),
-        ("hand_out", _lease_all_alike),
-        ("subject_of", lambda _command: None),
-        (
-            "TRANSITIONS",
-            {**rules.TRANSITIONS, (Phase.COMPLETED, Signal.FAILED): Phase.FAILED},
-        ),
-        (
-            "TRANSITIONS",
-            {
-                key: Phase.COMPLETED if key == (Phase.QUEUED, Signal.EXPIRED) else phase
-                for key, phase in rules.TRANSITIONS.items()
-            },
-        ),
-    ],
-)
+@pytest.mark.parametrize(("name", "mutant"), MUTANTS)
 def test_commands__broken_rule__is_found(
     monkeypatch: pytest.MonkeyPatch, name: str, mutant: Any
 ) -> None:

@@ -159,7 +159,7 @@ def test_queue__that_is_full__refuses_as_the_pipeline_does(
     for twin in pair:
         database = twin.platform.database
         monkeypatch.setattr(database, "_queue_operations", 0)
-        monkeypatch.setattr("tellus.storage.sqlite._retry_s", lambda: 7)
+        monkeypatch.setattr("tellus.storage.sqlite.retry_s", lambda: 7)
         with twin.connect() as line:
             line.send(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             line.read()

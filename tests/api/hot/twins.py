@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from tellus.app import Application, Platform
+from tellus.app import Platform
 from tellus.config import load_configuration
 from tellus.fleet.directory import Device
 from tellus.fleet.model import DeviceIdentity
 from tellus.fleet.registration import RegisterCall
 from tellus.kernel.clock import ManualClock
 from tellus.logs import LogRecorder
+from tellus.surfaces.application import Application
 from tellus.surfaces.guard.limits import GuardLimits
 from tellus.surfaces.guard.server import GuardServer, build_server
 

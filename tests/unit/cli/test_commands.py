@@ -10,7 +10,7 @@ from tellus.cli import COMMANDS, main
 from tellus.cli.client import ExitCode, failure_of, unreachable
 from tellus.cli.environment import find_variables, read_env_file, write_env_file
 from tellus.cli.output import show_list
-from tellus.cli.status import read_metrics
+from tellus.cli.status_nodes import read_metrics
 
 WANTED = ("TELLUS_BASE_URL", "TELLUS_ADMIN_ID")
 
@@ -75,9 +75,11 @@ def test_unreachable__timeout__is_124() -> None:
 
 
 def test_read_metrics__page_of_a_platform__is_taken_apart() -> None:
-    """Values without labels are found by name, the build by its labels."""
+    """Values without labels are found by name, build and node by their labels."""
     page = '# HELP x y\ntellus_build_info{python="3.11.7",version="1.2"} 1.0\nx 3.0\ny{a="b"} 4\n'
+    page += 'tellus_node_info{node_id="node_1"} 1.0\n'
     assert read_metrics(page) == {
+        "tellus_node_info.node_id": "node_1",
         "tellus_build_info.python": "3.11.7",
         "tellus_build_info.version": "1.2",
         "x": "3.0",

@@ -8,6 +8,9 @@ import pytest
 
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.model import Reading
+from tellus.kernel.errors import Unavailable
+from tellus.storage.database import Tx
+from tellus.telemetry import states as owing
 from tellus.telemetry import store
 
 Now = dict[tuple[int, int], tuple[int, bytes, Reading | None]]
@@ -37,6 +40,7 @@ async def restarted(bench: Any) -> Now:
         known = Device(device.device_no, device.device_id, device.sn, "op_1", "site_1")
         known.owned_since_ms = device.owned_since_ms
         directory.add(known)
+    await bench.database.write(write_devices, directory)
     service = bench.make_service(directory)
     # As the fleet does before: what the table holds.
     for device_no, connector_id, time_ms, content in await bench.database.read(
@@ -45,6 +49,20 @@ async def restarted(bench: Any) -> Now:
         service.kind.recover([bench.restore(device_no, connector_id, time_ms, content)])
     await service.start()
     return states(directory)
+
+
+def write_devices(tx: Tx, directory: Directory) -> None:
+    """Store the devices, whose table says since when they are their operator's."""
+    tx.execute("DELETE FROM devices")
+    tx.insert_many(
+        "INSERT INTO devices (device_no, device_id, sn, operator_id, site_id, model, manufacturer,"
+        " firmware_version, active, created_ms, owned_since_ms, updated_ms)",
+        [
+            (device.device_no, device.device_id, device.sn, "op_1", "site_1", "M", "M", "1", 1, 0,
+             device.owned_since_ms, 0)
+            for device in directory
+        ],
+    )  # fmt: skip
 
 
 def act(bench: Any, chance: random.Random) -> Callable[[], Awaitable[Any]]:
@@ -72,15 +90,18 @@ def act(bench: Any, chance: random.Random) -> Callable[[], Awaitable[Any]]:
     async def wait() -> None:
         bench.clock.advance(chance.choice([0.001, 1, 5, 300, 1_200, 4_000]))
 
-    acts = [upload] * 6 + [wait] * 2 + [bench.service.compact, move]
+    acts = [upload] * 6 + [wait] * 2 + [bench.service.compact, move, bench.service.stop]
     return chance.choice(acts)
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_restart__after_any_history__knows_what_connectors_last_said(
-    run_own_bench: Run, seed: int
+    run_bench: Run, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No state is lost or made up by a crash: late, tied, early, packed, or another operator's."""
+
+    # No process lives long enough to write what it owes, unless ``stop`` is among the acts.
+    monkeypatch.setattr(owing, "_GATHER_S", 3_600.0)
 
     async def test(bench: Any) -> None:
         chance = random.Random(seed)
@@ -92,11 +113,11 @@ def test_restart__after_any_history__knows_what_connectors_last_said(
                 assert await restarted(bench) == states(bench.directory)
         assert await restarted(bench) == states(bench.directory)
 
-    run_own_bench(test)
+    run_bench(test)
 
 
 def test_restart__with_two_samples_of_one_instant__knows_the_present_operators(
-    run_own_bench: Run,
+    run_bench: Run,
 ) -> None:
     """Of one instant the larger content is current, unless a former operator's charger said it."""
 
@@ -114,7 +135,7 @@ def test_restart__with_two_samples_of_one_instant__knows_the_present_operators(
         assert await restarted(bench) == states(bench.directory)
         assert device.connectors[1].content == small.content
 
-    run_own_bench(test)
+    run_bench(test)
 
 
 def test_comparison__of_a_platform_that_forgets_packed_states__sees_it(
@@ -150,18 +171,81 @@ def test_batch__of_a_process_of_its_own__writes_samples_alone(run_own_bench: Run
     run_own_bench(test)
 
 
-def test_batch__where_other_nodes_read_states__writes_them_with_the_samples(
-    run_bench: Run,
+def test_states__where_other_nodes_read_them__are_written_before_those_are_told(
+    run_bench: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On a shared database a state is as durable as its sample, and in the same commit."""
+    """This process' streams hear at once, the other nodes when the store tells them the same."""
 
     async def test(bench: Any) -> None:
         if not bench.database.is_shared:
-            return  # read back from the log, as the tests above say
+            return  # nobody else reads them
+        told: list[Any] = []
+        monkeypatch.setattr(bench.bus, "pass_on", lambda _topic, keys: told.append(keys))
+        bench.add_device(connectors=2)
+        samples = [bench.sample(at_s, connector_id=1 + at_s % 2) for at_s in range(-5, 0)]
+        for sample in samples:
+            await bench.service.ingest(sample)
+        assert bench.changed == [1] * 5
+        await bench.service.stop()
+        kept = await bench.database.read(lambda tx: tx.rows(_STATES + " ORDER BY connector_id"))
+        newest = (samples[-2], samples[-1])
+        assert kept == [(1, s.connector_id, s.time_ms, s.content) for s in newest]
+        assert told == [(1,)]
+
+    run_bench(test)
+
+
+def test_states__while_the_store_refuses__stay_owed(
+    run_bench: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What could not be written is written when the store takes it again."""
+
+    async def test(bench: Any) -> None:
+        if not bench.database.is_shared:
+            return  # nothing is owed
         bench.add_device()
         sample = bench.sample()
         await bench.service.ingest(sample)
+        with monkeypatch.context() as patch:
+            patch.setattr(bench.database, "write", _refuse)
+            with pytest.raises(Unavailable):
+                await bench.service.stop()
+        assert await bench.database.read(lambda tx: tx.rows(_STATES)) == []
+        await bench.service.stop()
         kept = await bench.database.read(lambda tx: tx.rows(_STATES))
         assert kept == [(1, 1, sample.time_ms, sample.content)]
 
     run_bench(test)
+
+
+def test_states__of_a_node_that_died__are_found_by_the_one_on_duty(
+    run_bench: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A state that no living node owes is written from the log, and every node hears of it."""
+
+    async def test(bench: Any) -> None:
+        if not bench.database.is_shared:
+            return  # one process, and it starts anew
+        bench.add_device()
+        sample = bench.sample()
+        dead = bench.make_service(bench.directory)
+        dead.kind.on_moved = None
+        await dead.ingest(sample)
+        directory = Directory()
+        directory.add(Device(1, "dvc_1", "SN1", "op_1", "site_1"))
+        await bench.database.write(write_devices, directory)
+        told: list[Any] = []
+        monkeypatch.setattr(bench.bus, "pass_on", lambda _topic, keys: told.append(keys))
+        living = bench.make_service(directory)
+        await living.compact()
+        await living.stop()
+        assert states(directory) == states(bench.directory)
+        kept = await bench.database.read(lambda tx: tx.rows(_STATES))
+        assert kept == [(1, 1, sample.time_ms, sample.content)]
+        assert told == [(1,)]
+
+    run_bench(test)
+
+
+async def _refuse(*_: Any) -> None:
+    raise Unavailable("Storage cannot be reached")
