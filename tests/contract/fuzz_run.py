@@ -9,6 +9,8 @@ import httpx
 from tests.contract.client import ContractClient
 from tests.contract.fuzz_items import FuzzItem
 
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
+
 ClientFor = Callable[[FuzzItem], ContractClient]
 
 
@@ -53,7 +55,9 @@ def run(items: Iterable[FuzzItem], client_for: ClientFor) -> FuzzReport:
     return report
 
 
-def _send(item: FuzzItem, client: ContractClient, report: FuzzReport) -> str | None:
+def _send(
+    item: FuzzItem, client: ContractClient, report: FuzzReport, *, again: bool = False
+) -> str | None:
     try:
         reply = client.raw(item.method, item.target, item.body, item.headers)
     except AssertionError as violation:
@@ -64,7 +68,13 @@ def _send(item: FuzzItem, client: ContractClient, report: FuzzReport) -> str | N
         raise
     except httpx.TransportError as error:
         report.closed += 1
-        return None if item.may_close else f"closed without an answer: {error!r}"
+        if item.may_close:
+            return None
+        # A connection may be closed by the server just when it is used again; what changes nothing
+        # is then sent once more on a fresh one, as HTTP clients do.
+        if again or item.method not in _REPEATABLE:
+            return f"closed without an answer: {error!r}"
+        return _send(item, client, report, again=True)
     report.statuses[reply.status] += 1
     if reply.status not in item.acceptable:
         return f"answered with {reply.status} {reply.body[:200]!r}"
