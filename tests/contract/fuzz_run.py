@@ -68,13 +68,11 @@ def _send(
         raise
     except httpx.TransportError as error:
         report.closed += 1
-        if item.may_close:
-            return None
         # A connection may be closed by the server just when it is used again; what changes nothing
         # is then sent once more on a fresh one, as HTTP clients do.
-        if again or item.method not in _REPEATABLE:
-            return f"closed without an answer: {error!r}"
-        return _send(item, client, report, again=True)
+        if not again and not item.may_close and item.method in _REPEATABLE:
+            return _send(item, client, report, again=True)
+        return None if item.may_close else f"closed without an answer: {error!r}"
     report.statuses[reply.status] += 1
     if reply.status not in item.acceptable:
         return f"answered with {reply.status} {reply.body[:200]!r}"
