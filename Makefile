@@ -13,6 +13,7 @@ SEED ?= 42
 LIMIT_SCALE ?= 1
 KEEP ?= 0
 ARGS ?=
+JOBS ?= 2
 BENCH ?= -m bench
 
 .PHONY: help setup sandbox test check format bench constraints clean
@@ -22,6 +23,7 @@ help: ## list the targets
 	@echo
 	@echo "  make sandbox PORT=8600 SEED=42 LIMIT_SCALE=1 KEEP=0    (the defaults)"
 	@echo "  make test ARGS='tests/unit -x'                         (passed on to pytest)"
+	@echo "  make test ARGS='-n0 tests/unit/test_logs.py --pdb'     (in one process)"
 
 setup: $(READY) ## prepare .venv with the pinned packages and the tellus command
 
@@ -50,8 +52,9 @@ sandbox: setup ## start the platform with a living demo fleet on 127.0.0.1:8600
 	@exec $(BIN)/tellus sandbox --port $(PORT) --seed $(SEED) --limit-scale $(LIMIT_SCALE) \
 	  $(if $(filter-out 0,$(KEEP)),--keep)
 
-test: setup ## run the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+# What belongs together stays in one process: tests/sharing.py.
+test: setup ## run the whole test suite, in two processes
+	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 check: setup ## lint, formatting, types, import contracts
 	@held=0; \

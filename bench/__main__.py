@@ -2,7 +2,8 @@
 
     python -m bench [--full] [--only telemetry,startup] [--json FILE]
 
-Shortened by default, so that it ends within ten minutes; ``--full`` takes longer and steadier.
+Shortened by default, so that it ends within a quarter of an hour; ``--full`` takes longer and is
+steadier.
 """
 
 import argparse
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    cadence,
     command_delivery,
+    frame_age,
     hot_path,
     idle_connections,
     postgres,
@@ -24,6 +27,7 @@ from bench import (
     stream_latency,
     telemetry,
     unpinned,
+    workers,
 )
 from bench.figures import Figure, format_figures, write_json
 from bench.processes import SkippedError
@@ -43,9 +47,14 @@ RUNNERS: dict[str, Runner] = {
     "postgres": lambda full, _: postgres.measure(
         postgres.Options(seconds=8 if full else 2, rounds=7 if full else 3)
     ),
+    "workers": lambda full, _: workers.measure(
+        workers.Options(seconds=8 if full else 2, rounds=7 if full else 3)
+    ),
     "unpinned": lambda full, _: unpinned.measure(20 if full else 5),
     "stalls": lambda full, _: stalls.measure(60 if full else 15),
     "stream": lambda full, _: stream_latency.measure(30 if full else 8),
+    "frame_age": lambda full, _: frame_age.measure(30 if full else 8),
+    "cadence": lambda full, _: cadence.measure(cadence.Options(seconds=600 if full else 30)),
     "idle_connections": lambda full, _: idle_connections.measure(
         (1_000, 5_000, 7_500) if full else (1_000, 5_000)
     ),

@@ -206,7 +206,7 @@ class Parts:
         self.telemetry = TelemetryService(
             cast("Any", StubDatabase()), directory, fleet, MemoryBus(), SystemClock()
         )
-        self.kind = TelemetryKind(directory, fleet, OwnLog(), MemoryBus(), writes_states=False)
+        self.kind = TelemetryKind(directory, fleet, OwnLog(), MemoryBus())
 
 
 class QuietFleet:

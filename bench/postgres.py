@@ -99,9 +99,9 @@ def _measure_commits(url: str, size: int, seconds: float) -> float:
 
 
 @contextmanager
-def postgres() -> Iterator[PostgresServer]:
-    """Run a server on the core of the load."""
-    database = PostgresServer(settings=("max_wal_size=4GB",), core=LOAD_CORE)
+def postgres(core: int | None = LOAD_CORE) -> Iterator[PostgresServer]:
+    """Run a server, by default on the core of the load."""
+    database = PostgresServer(settings=("max_wal_size=4GB",), core=core)
     database.start()
     try:
         yield database

@@ -2,16 +2,26 @@
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from tests.contract.client import ContractClient
 from tests.contract.exchange_log import SESSION
-from tests.contract.session_report import pytest_terminal_summary
+from tests.contract.session_report import (
+    pytest_sessionfinish,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
 from tests.databases import BOTH, POSTGRES, SQLITE, Choice, postgres_server
 from tests.server import RunningServer, running_server
+from tests.sharing import TIMED, pytest_xdist_make_scheduler
 
-__all__ = ["pytest_terminal_summary"]
-
+__all__ = [
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "pytest_xdist_make_scheduler",
+]
 
 _ON_BOTH = ("/tests/api/", "/tests/property/", "/tests/unit/telemetry/")
 
@@ -27,7 +37,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let tests that start servers of their own use the chosen database."""
+    """Let tests that start servers of their own use the chosen database; time no examples."""
+    hypothesis.settings.register_profile("tellus", deadline=None)
+    hypothesis.settings.load_profile("tellus")
     if config.getoption("--database") == POSTGRES:
         Choice.kind = POSTGRES
 
@@ -43,15 +55,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("database_kind", kinds, indirect=True, scope="session")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what is timed."""
+    items.sort(key=lambda item: not item.nodeid.startswith(TIMED))
+
+
+def _find_kind(item: pytest.Item) -> str:
+    """Return the database that a test asks for by its parameter, empty where it does not."""
+    call = getattr(item, "callspec", None)
+    return "" if call is None else str(call.params.get("database_kind", ""))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Choose the test's database, whichever test ran before."""
+    chosen = item.config.getoption("--database")
+    Choice.kind = _find_kind(item) or (POSTGRES if chosen == POSTGRES else SQLITE)
+
+
 @pytest.fixture(scope="session")
-def database_kind(request: pytest.FixtureRequest) -> Iterator[str]:
+def database_kind(request: pytest.FixtureRequest) -> str:
     """The database that servers use which are started meanwhile."""
     kind: str = request.param
     if kind == POSTGRES:
         postgres_server()
-    before, Choice.kind = Choice.kind, kind
-    yield kind
-    Choice.kind = before
+    return kind
 
 
 @pytest.fixture(scope="session")

@@ -305,6 +305,7 @@ class Platform:
                 refused=lambda: self.guard.refused if self.guard else {},
                 lag=self.lag,
                 version=tellus.__version__,
+                node_id=self.node_id,
                 admitted=lambda: self.events.admitted,
             )
         )
@@ -374,6 +375,7 @@ class Platform:
         await self._rounds.end()
         try:
             await self.presence.flush(self.clock.now_ms())
+            await self.telemetry.stop()
             await self.nodes.leave()
         except ApiError as error:
             self._recorder.crash("", "presence", error)

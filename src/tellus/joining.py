@@ -109,15 +109,15 @@ class Joining:
         refresh_devices = _numbered(identity.refresh_devices)
         follower.watch(("device_principals", "device_credentials"), refresh_devices, own=True)
         follower.on_reload(identity.refresh_all)
-        identity.found_device.append(self._find_device)
+        identity.found_devices.append(self._find_devices)
         self._bus.follow(TOKEN_ISSUED, identity.note_token)
 
     def follow_fleet(self, loader: FleetLoader, presence: PresenceWatch) -> None:
         """Let devices, their readings and their presence follow."""
         self._loader = loader
         tables = ("devices", "device_state", "connectors")
-        self._follower.watch(tables, _numbered(loader.refresh_devices))
-        self._follower.on_reload(loader.refresh_all)
+        self._follower.watch(tables, _numbered(self._refresh_fleet))
+        self._follower.on_reload(self._reload_fleet)
         presence.others = self
         self._bus.subscribe(DEVICE_RECONNECTED, presence.count_reconnects)
         self._bus.follow(DEVICE_SEEN, presence.note_seen)
@@ -145,8 +145,14 @@ class Joining:
     def _teller(self, topic: str) -> Callable[[int], None]:
         return lambda key: self._bus.publish(topic, (key,))
 
-    async def _find_device(self, device_no: int) -> None:
-        await self._loader.refresh_devices([device_no])
+    async def _find_devices(self, device_nos: Sequence[int]) -> Callable[[], None]:
+        return await self._loader.find_devices(device_nos)
+
+    async def _refresh_fleet(self, device_nos: Sequence[int]) -> None:
+        self._tell(await self._loader.refresh_devices(device_nos))
+
+    async def _reload_fleet(self) -> None:
+        self._tell(await self._loader.refresh_all())
 
     def _pass_on_token(self, fact: DeviceTokenIssued) -> None:
         self._bus.publish(TOKEN_ISSUED, [fact.device_no])
@@ -162,23 +168,25 @@ class Joining:
             await asyncio.sleep(_GATHER_S)
             self._moving.clear()
             moved, self._moved = self._moved, {}
-            await self._tell(self._loader.refresh_readings(moved))
+            await self._try(self._loader.refresh_readings(moved))
 
     async def _look_up(self) -> None:
         """Read all readings now and then while the bus does not say which have moved."""
         while True:
             await asyncio.sleep(_SILENT_POLL_S)
             if self._bus.is_silent:
-                await self._tell(self._loader.refresh_all_readings())
+                await self._try(self._loader.refresh_all_readings())
 
-    async def _tell(self, reading: Awaitable[list[int]]) -> None:
+    async def _try(self, reading: Awaitable[list[int]]) -> None:
         try:
-            changed = await reading
+            self._tell(await reading)
         except ApiError as error:
             log.warning("nodes.readings_failed", error=error.message)
-            return
-        if changed:
-            self._bus.tell(DEVICE_CHANGED, changed)
+
+    def _tell(self, moved: Sequence[int]) -> None:
+        """Tell whoever follows devices here that readings of these have moved forward."""
+        if moved:
+            self._bus.tell(DEVICE_CHANGED, moved)
 
 
 def _numbered(

@@ -20,10 +20,10 @@ class Rounds:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
-        """Let ``work`` go on."""
-        task = asyncio.create_task(work)
+        """Let ``work`` go on; should it end by a bug, that is told."""
+        task = asyncio.create_task(work, name=work.__qualname__)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
 
     def run_every(
         self, every_s: float, work: Callable[[], Awaitable[object]], *, once: bool = False
@@ -40,6 +40,12 @@ class Rounds:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._recorder.crash("", task.get_name(), error)
 
     async def _repeat(
         self, every_s: float, work: Callable[[], Awaitable[object]], *, once: bool

@@ -12,6 +12,7 @@ RUN = {
     "docs/how-to/tls-and-proxies.md": "docs/test_how_to.py",
     "docs/how-to/back-up-and-restore.md": "reliability/test_backup_drill.py",
     "docs/how-to/import-and-replay.md": "docs/test_how_to.py",
+    "docs/how-to/move-to-postgresql.md": "docs/test_move_to_postgresql.py",
     "docs/how-to/operate.md": "docs/test_how_to.py",
     "docs/how-to/rehearse-failures.md": "docs/test_how_to.py",
     "docs/how-to/roll-out-firmware.md": "docs/test_how_to.py",

@@ -13,7 +13,7 @@ import pytest
 from tellus.flexibility import operator_api as api
 from tellus.flexibility import service, upkeep
 from tellus.kernel.call import NOTHING
-from tellus.storage import sqlite_writer
+from tellus.storage import writer
 from tests.unit.flexibility.conftest import ControlBench, ControlBounds
 
 CHARGERS = 10_000
@@ -30,7 +30,7 @@ class Stopwatch:
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.slices_s: list[float] = []
         self.transactions_s: list[float] = []
-        run, apply = events.Handle._run, sqlite_writer.apply_batch
+        run, apply = events.Handle._run, writer.apply_batch
 
         def timed_run(handle: Any) -> None:
             began_s = time.thread_time()
@@ -44,7 +44,7 @@ class Stopwatch:
             return batch
 
         patch.setattr(events.Handle, "_run", timed_run)
-        patch.setattr(sqlite_writer, "apply_batch", timed_apply)
+        patch.setattr(writer, "apply_batch", timed_apply)
 
     def take(self, what: str) -> tuple[float, float]:
         """Return the longest of each since the last time, and print them."""

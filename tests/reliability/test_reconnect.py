@@ -23,7 +23,7 @@ from tests.reliability.returning_fleet import MOMENTS
 from tests.reliability.test_kill import Lives
 from tests.server import Client, RunningServer, start_server
 
-CHARGERS = int(os.environ.get("TELLUS_TEST_CHARGERS", "1000"))
+CHARGERS = int(os.environ.get("TELLUS_TEST_CHARGERS", "500"))
 SAMPLES = int(os.environ.get("TELLUS_TEST_BUFFERED_SAMPLES", "24"))
 HEARTBEAT_S = float(os.environ.get("TELLUS_TEST_HEARTBEAT_S", "8"))
 OUTAGE_S = float(os.environ.get("TELLUS_TEST_OUTAGE_S", "3"))

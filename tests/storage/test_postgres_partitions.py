@@ -1,15 +1,19 @@
 """Tables in pieces by time, and the audit log, on PostgreSQL."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import timedelta
 
 import psycopg
 import pytest
 
 from tellus.kernel.clock import ManualClock
-from tellus.kernel.errors import Unavailable
 from tellus.kernel.units import DAY_MS
 from tellus.storage.database import Tx
-from tellus.storage.postgres_partitions import drop_before, keep_partitions, keep_partitions_gently
+from tellus.storage.postgres_connection import Address, connect
+from tellus.storage.postgres_partitions import drop_before, keep_partitions
+from tellus.storage.postgres_tx import PostgresTx, lock_key
 from tests.storage.conftest import PostgresBackend
 
 
@@ -51,7 +55,7 @@ def test_keep_partitions__time_passes__pieces_come_and_go_and_rows_stay(
         async with postgres.open(clock=clock, migrations=None) as database:
             await database.write(append_samples, ahead_ms, old_ms)
             before = pieces_of(postgres)
-            await database.write(keep_partitions, now_ms + 9 * DAY_MS)
+            assert keep(postgres, now_ms + 9 * DAY_MS)
             after = pieces_of(postgres)
             assert len(before - after) == 8  # the ninth still holds a row
             assert len(after - before) == 9
@@ -59,29 +63,70 @@ def test_keep_partitions__time_passes__pieces_come_and_go_and_rows_stay(
                 (old_ms,), (ahead_ms,),
             ]  # fmt: skip
             assert postgres.peek("SELECT count(*) FROM samples_rest") == [(0,)]
-            await database.write(keep_partitions, now_ms + 9 * DAY_MS)
+            assert keep(postgres, now_ms + 9 * DAY_MS)
             assert pieces_of(postgres) == after
 
     asyncio.run(scenario())
 
 
-def test_keep_partitions__in_the_way_of_a_long_read__gives_up_and_leaves_all_as_it_was(
+def test_keep_partitions__while_a_dump_reads__gives_up_and_leaves_all_as_it_was(
     postgres: PostgresBackend,
 ) -> None:
-    """Making pieces never holds up uploads for long: it waits a second, and tries another time."""
+    """Where somebody is in its way it changes nothing, says so, and does it another time."""
     clock = ManualClock()
 
     async def scenario() -> None:
         async with postgres.open(clock=clock, migrations=None) as database:
+            await database.write(append_samples, clock.now_ms() + 10 * DAY_MS)
             before = pieces_of(postgres)
-            with psycopg.connect(postgres.url) as reader:
-                reader.execute("SELECT count(*) FROM samples")
-                later_ms = clock.now_ms() + 3 * DAY_MS
-                with pytest.raises(Unavailable):
-                    await database.write(keep_partitions_gently, later_ms)
+            later_ms = clock.now_ms() + 9 * DAY_MS
+            with dumping(postgres):
+                assert not keep(postgres, later_ms)
+                assert not keep(postgres, later_ms)
+                assert pieces_of(postgres) == before
+            assert keep(postgres, later_ms)
+            assert len(pieces_of(postgres) - before) == 9
+            assert len(before - pieces_of(postgres)) == 9
+            assert postgres.peek("SELECT count(*) FROM samples") == [(1,)]
+
+    asyncio.run(scenario())
+
+
+def test_keep_partitions__another_does_it__leaves_it_to_that(postgres: PostgresBackend) -> None:
+    """Of several processes one makes pieces; the others do not wait for it."""
+    clock = ManualClock()
+
+    async def scenario() -> None:
+        async with postgres.open(clock=clock, migrations=None):
+            before = pieces_of(postgres)
+            later_ms = clock.now_ms() + DAY_MS
+            with psycopg.connect(postgres.url) as other:
+                other.execute("SELECT pg_advisory_xact_lock(%s)", (lock_key("partitions"),))
+                assert not keep(postgres, later_ms)
             assert pieces_of(postgres) == before
-            await database.write(keep_partitions_gently, later_ms)
-            assert len(pieces_of(postgres) - before) == 3
+            assert keep(postgres, later_ms)
+            assert len(pieces_of(postgres) - before) == 1
+
+    asyncio.run(scenario())
+
+
+def test_start__pieces_are_due_while_a_dump_reads__serves_and_uploads_are_stored(
+    postgres: PostgresBackend,
+) -> None:
+    """A process starts beside a dump, and what it takes in lies in the rest meanwhile."""
+    clock = ManualClock()
+
+    async def scenario() -> None:
+        async with postgres.open(clock=clock, migrations=None):
+            pass
+        clock.advance(timedelta(days=30).total_seconds())
+        with dumping(postgres):
+            async with postgres.open(clock=clock, migrations=None) as database:
+                assert await database.write(append_samples, clock.now_ms()) == 1
+            assert postgres.peek("SELECT count(*) FROM samples_rest") == [(1,)]
+        async with postgres.open(clock=clock, migrations=None):
+            assert postgres.peek("SELECT count(*) FROM samples_rest") == [(0,)]
+            assert postgres.peek("SELECT count(*) FROM samples") == [(1,)]
 
     asyncio.run(scenario())
 
@@ -102,6 +147,21 @@ def test_drop_before__old_pieces__go_whole(postgres: PostgresBackend) -> None:
             assert left == [(now_ms - 2 * DAY_MS,), (now_ms,)]
 
     asyncio.run(scenario())
+
+
+def keep(postgres: PostgresBackend, now_ms: int) -> bool:
+    """Make and drop pieces as of ``now_ms``, on a connection of its own."""
+    with closing(connect(Address(postgres.url))) as connection:
+        return keep_partitions(PostgresTx(connection), now_ms)
+
+
+@contextmanager
+def dumping(postgres: PostgresBackend) -> Iterator[None]:
+    """Hold what pg_dump holds: one snapshot, and a reader's lock on every table."""
+    with psycopg.connect(postgres.url) as dump:
+        dump.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        dump.execute("LOCK TABLE samples, sample_hours IN ACCESS SHARE MODE")
+        yield
 
 
 def pieces_of(postgres: PostgresBackend) -> set[str]:

@@ -16,6 +16,13 @@ class MemoryBus:
         for listener in tuple(self._listeners.get(topic, ())):
             listener(keys)
 
+    def tell(self, topic: str, keys: Keys) -> None:
+        """Call every listener of ``topic``: all there are live in this process."""
+        self.publish(topic, keys)
+
+    def pass_on(self, topic: str, keys: Keys) -> None:
+        """There are no other nodes."""
+
     def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
         """Call ``listener(keys)`` for each message; returns the way to stop."""
         listeners = self._listeners.setdefault(topic, [])

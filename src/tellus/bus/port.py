@@ -42,6 +42,14 @@ class Bus(Protocol):
         """Tell every listener of ``topic``; call on the event loop, after the commit."""
         ...
 
+    def tell(self, topic: str, keys: Keys) -> None:
+        """Tell the listeners of this process alone."""
+        ...
+
+    def pass_on(self, topic: str, keys: Keys) -> None:
+        """Tell the other nodes alone."""
+        ...
+
     def subscribe(self, topic: str, listener: Listener) -> Callable[[], None]:
         """Call ``listener(keys)`` on the event loop for each message; returns the way to stop."""
         ...

@@ -8,6 +8,9 @@ that messages may have been missed.
 """
 
 import asyncio
+import contextlib
+import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -74,6 +77,10 @@ class PostgresBus:
     def publish(self, topic: str, keys: Keys) -> None:
         """Tell the listeners of this process now, and the other nodes soon."""
         self._local.publish(topic, keys)
+        self.pass_on(topic, keys)
+
+    def pass_on(self, topic: str, keys: Keys) -> None:
+        """Tell the other nodes soon, and nobody in this process."""
         self._outbox.setdefault(topic, {}).update(dict.fromkeys(keys))
         self._filled.set()
 
@@ -111,6 +118,8 @@ class PostgresBus:
                     await work(connection)
             except (psycopg.Error, OSError, TimeoutError) as error:
                 log.warning("bus.interrupted", part=what, error=str(error).strip())
+            except Exception:
+                log.exception("bus.failed", part=what)  # a listener's bug must not end the bus
             if self._clock.monotonic_s() - began_s > _SILENT_AFTER_S:
                 pause_s = _RETRY_FROM_S
             await asyncio.sleep(pause_s)
@@ -136,7 +145,7 @@ class PostgresBus:
                 for topic, keys in outbox.items()
                 for payload in pack(self._node_id, topic, tuple(keys))
             ]
-            async with asyncio.timeout(_SILENT_AFTER_S):
+            with hung_up_after(connection, _SILENT_AFTER_S):
                 await connection.execute(
                     "SELECT pg_notify(%s, payload) FROM unnest(%s::text[]) AS payload",
                     (CHANNEL, payloads),
@@ -144,7 +153,8 @@ class PostgresBus:
             self.sent += len(payloads)
 
     async def _listen(self, connection: "psycopg.AsyncConnection[Any]") -> None:
-        await connection.execute(f"LISTEN {CHANNEL}")
+        with hung_up_after(connection, _SILENT_AFTER_S):
+            await connection.execute(f"LISTEN {CHANNEL}")
         self._heard_s = self._clock.monotonic_s()
         self._listening = True
         try:
@@ -179,6 +189,25 @@ class PostgresBus:
             await asyncio.sleep(_PING_S)
             self._outbox.setdefault(PING, {})[0] = None
             self._filled.set()
+
+
+@contextlib.contextmanager
+def hung_up_after(connection: "psycopg.AsyncConnection[Any]", seconds: float) -> Iterator[None]:
+    """Break the connection off if the block takes longer; what it waits for then fails at once.
+
+    To cancel the statement instead would have psycopg wait for the server's word on that, for ten
+    seconds more where the way to it is silent.
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, _hang_up, connection.fileno())
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _hang_up(handle: int) -> None:
+    with contextlib.suppress(OSError), socket.socket(fileno=os.dup(handle)) as end:
+        end.shutdown(socket.SHUT_RDWR)
 
 
 def pack(node_id: str, topic: str, keys: Sequence[int]) -> Iterator[str]:

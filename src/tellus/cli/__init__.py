@@ -45,6 +45,9 @@ COMMANDS: Final = {
     "replay": _Place("importing", "replay", "Import records together with what they imply."),
     "config": _Place("configuration", "configuration", "Look at the configuration."),
     "doctor": _Place("doctor", "doctor", "Look for what is wrong with an installation."),
+    "migrate-store": _Place(
+        "migrating", "migrate_store", "Move an installation from SQLite to PostgreSQL."
+    ),
     "keys": _Place("keys", "keys", "Create a key file; list and rotate signing keys."),
     "completion": _Place("completion", "completion", "Print the completion script of a shell."),
 }

@@ -63,7 +63,9 @@ def _describe(
         return
     usage = " ".join([path, *command.collect_usage_pieces(context)])
     yield f"```text\n{usage}\n```"
-    options = [_option(one) for one in command.params if isinstance(one, click.Option)]
+    options = [
+        _option(one) for one in command.params if isinstance(one, click.Option) and not one.hidden
+    ]
     if options:
         yield "\n".join(["| Option | Meaning |", "|---|---|", *options])
 

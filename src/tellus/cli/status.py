@@ -1,6 +1,5 @@
 """``tellus status``: whether a platform is well, and what it holds."""
 
-import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +16,8 @@ from tellus.cli.client import (
     unreachable,
 )
 from tellus.cli.output import json_option, print_json, show_table
+from tellus.cli.status_nodes import look_at, look_at_all
 
-_TIMEOUT_S: Final = 10.0
 _COUNTED: Final = {
     "operators": ("/v1/admin/operators", {}),
     "clients": ("/v1/admin/clients", {}),
@@ -33,7 +32,9 @@ _COUNTED: Final = {
 @data_dir_option
 @json_option
 def status(data_dir: Path | None, *, as_json: bool) -> None:
-    """Show whether the platform is ready, what it runs, and how much it holds.
+    """Show whether the platform is ready, its nodes, and how much it holds.
+
+    A node that cannot be reached from here is listed as the others know it.
 
     Exit code 9 when it answers but is not ready.
     """
@@ -48,75 +49,29 @@ def status(data_dir: Path | None, *, as_json: bool) -> None:
 
 
 async def _look(access: AdminAccess) -> dict[str, Any]:
-    node, checks = await _look_from_outside(access.base_url)
+    try:
+        node, checks = await look_at(access.base_url)
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise unreachable(access.base_url, error) from None
     async with Api(access.base_url) as api:
         token = await api.admin_token(access)
         counts = {}
         for name, (path, filters) in _COUNTED.items():
             page = await api.call("GET", path, token=token, parameters={"size": 1, **filters})
             counts[name] = page["total"]
+        listed = await api.call("GET", "/v1/admin/nodes", token=token, parameters={"size": 100})
     return {
         "base_url": access.base_url,
         "ready": node["ready"],
         "version": node["version"],
         "counts": counts,
-        "nodes": [node],
+        "nodes": await look_at_all(node, listed["items"]),
         "checks": checks,
     }
 
 
-async def _look_from_outside(base_url: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return what the node says of itself to anybody, and its checks."""
-    timeout = aiohttp.ClientTimeout(total=_TIMEOUT_S)
-    try:
-        async with aiohttp.ClientSession(base_url, timeout=timeout) as session:
-            async with session.get("/readyz?verbose") as answer:
-                is_ready = answer.status == 200  # noqa: PLR2004 - ready, as load balancers read it
-                held = await answer.json()
-            async with session.get("/metrics") as answer:
-                metrics = read_metrics(await answer.text())
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise unreachable(base_url, error) from None
-    told = held.get("data") or held.get("details") or {}
-    node = {
-        "base_url": base_url,
-        "ready": is_ready,
-        "version": metrics.get("tellus_build_info.version"),
-        "python": metrics.get("tellus_build_info.python"),
-        "uptime_s": _since_s(metrics.get("process_start_time_seconds")),
-        "memory_bytes": _whole(metrics.get("process_resident_memory_bytes")),
-        "connections_open": _whole(metrics.get("tellus_connections_open")),
-        "streams_open": _whole(metrics.get("tellus_streams_open")),
-        "polls_parked": _whole(metrics.get("tellus_polls_parked")),
-        "storage_queue_operations": _whole(metrics.get("tellus_storage_queue_operations")),
-    }
-    return node, list(told.get("checks", ()))
-
-
-def read_metrics(page: str) -> dict[str, str]:
-    """Return the metrics without labels by name, and the labels of ``tellus_build_info``."""
-    found = {}
-    for line in page.splitlines():
-        name, _, value = line.partition(" ")
-        if line.startswith("tellus_build_info{"):
-            for label in line[line.index("{") + 1 : line.index("}")].split(","):
-                key, _, text = label.partition("=")
-                found[f"tellus_build_info.{key}"] = text.strip('"')
-        elif not line.startswith("#") and "{" not in name and value:
-            found[name] = value
-    return found
-
-
-def _whole(text: str | None) -> int | None:
-    return None if text is None else int(float(text))
-
-
-def _since_s(text: str | None) -> int | None:
-    return None if text is None else max(0, int(time.time() - float(text)))
-
-
 def _show(found: dict[str, Any]) -> None:
-    node, counts = found["nodes"][0], found["counts"]
+    counts = found["counts"]
     state = "ready" if found["ready"] else "NOT READY"
     click.echo(f"{found['base_url']}  {state}  tellus {found['version']}")
     click.echo(
@@ -125,21 +80,27 @@ def _show(found: dict[str, Any]) -> None:
         f" {counts['operators']} operators, {counts['clients']} clients"
     )
     click.echo()
-    rows = [
-        [
-            node["base_url"],
-            state,
-            _period(node["uptime_s"]),
-            _mebibytes(node["memory_bytes"]),
-            *(str(node[name] if node[name] is not None else "-") for name in _NODE_COUNTS),
-        ]
-    ]
-    show_table(_NODE_TITLES, rows)
+    show_table(_NODE_TITLES, [_node_row(node) for node in found["nodes"]])
     click.echo()
     rows = [[one["name"], "ok" if one["ok"] else "FAILS", one["detail"]] for one in found["checks"]]
     show_table(("CHECK", "STATE", "DETAIL"), rows)
 
 
+def _node_row(node: dict[str, Any]) -> list[str]:
+    return [
+        node["node_id"],
+        node["base_url"] or "-",
+        f"{node['host']} {node['pid']}",
+        node["version"],
+        _STATES[node["ready"]],
+        "duty" if node["on_duty"] else "-",
+        _period(node["uptime_s"]),
+        _mebibytes(node["memory_bytes"]),
+        *(str(node[name] if node[name] is not None else "-") for name in _NODE_COUNTS),
+    ]
+
+
+_STATES: Final = {True: "ready", False: "NOT READY", None: "not asked"}
 _NODE_COUNTS: Final = (
     "connections_open",
     "streams_open",
@@ -148,7 +109,11 @@ _NODE_COUNTS: Final = (
 )
 _NODE_TITLES: Final = (
     "NODE",
+    "ADDRESS",
+    "PROCESS",
+    "VERSION",
     "STATE",
+    "WORK",
     "UP",
     "MEMORY",
     "CONNECTIONS",

@@ -1,6 +1,7 @@
 """The fleet read from the store into memory: whole at start, by device when another node wrote."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Any, Final
 
@@ -49,17 +50,30 @@ class FleetLoader:
             self._add(_device(row), _seen_ms(row))
         self._add_connectors(connectors)
 
-    async def refresh_devices(self, device_nos: Iterable[int]) -> None:
-        """Read devices again with all that belongs to them; those that are gone go."""
+    async def refresh_devices(self, device_nos: Iterable[int]) -> list[int]:
+        """Read devices again with all that belongs to them; those that are gone go.
+
+        Return those of which a reading moved forward.
+        """
+        moved: list[int] = []
         for part in _parts(device_nos):
             found = await self._database.read(store_state.read_fleet, part)
-            self._take_over(part, found)
+            moved += self._take_over(part, found)
+        return moved
 
-    async def refresh_all(self) -> None:
-        """Read the whole fleet again, a part at a time."""
+    async def find_devices(self, device_nos: Sequence[int]) -> Callable[[], None]:
+        """Read devices that are not known here; return what makes those known that still are not.
+
+        Their principals become known in the same step, or somebody would meet one without a device.
+        """
+        found = await self._database.read(store_state.read_fleet, device_nos)
+        return partial(self._add_unknown, found)
+
+    async def refresh_all(self) -> list[int]:
+        """Read the whole fleet again, a part at a time; return whose readings moved forward."""
         known = dict.fromkeys(device.device_no for device in self._directory)
         known.update(dict.fromkeys(await self._database.read(store_state.list_device_nos)))
-        await self.refresh_devices(known)
+        return await self.refresh_devices(known)
 
     async def refresh_all_readings(self) -> list[int]:
         """Read all newest readings again; return the devices that moved forward."""
@@ -85,7 +99,13 @@ class FleetLoader:
 
     # -------------------------------------------------------------------- private
 
-    def _take_over(self, asked: Iterable[int], found: store_state.FleetRows) -> None:
+    def _add_unknown(self, found: store_state.FleetRows) -> None:
+        devices = [row for row in found.devices if self._directory.by_no(row[0]) is None]
+        added = {row[0] for row in devices}
+        connectors = [row for row in found.connectors if row[0] in added]
+        self._take_over((), store_state.FleetRows(devices, connectors))
+
+    def _take_over(self, asked: Iterable[int], found: store_state.FleetRows) -> list[int]:
         gone = dict.fromkeys(asked)
         for row in found.devices:
             fresh = _device(row)
@@ -99,7 +119,7 @@ class FleetLoader:
             device = self._directory.by_no(device_no)
             if device is not None:
                 self._directory.remove(device)
-        self._add_connectors(found.connectors)
+        return self._add_connectors(found.connectors)
 
     def _add(self, device: Device, seen_ms: int) -> None:
         principal = self._identity.find_device(device.device_no)
@@ -122,7 +142,8 @@ class FleetLoader:
             self._directory.attach(known, principal)
         _merge_seen(known, seen_ms, fresh.heartbeat_ms)
 
-    def _add_connectors(self, rows: Iterable[Row]) -> None:
+    def _add_connectors(self, rows: Iterable[Row]) -> list[int]:
+        moved: dict[int, None] = {}
         for device_no, connector_id, rated_power_kw, peak_power_kw, *reading in rows:
             device = self._directory.by_no(device_no)
             if device is None:
@@ -132,8 +153,9 @@ class FleetLoader:
                 connector = device.connectors[connector_id] = Connector(connector_id)
             connector.rated_power_kw = rated_power_kw
             connector.peak_power_kw = max(connector.peak_power_kw, peak_power_kw or 0.0)
-            if reading[1] is not None:
-                _advance(device, [connector_id, *reading])
+            if reading[1] is not None and _advance(device, [connector_id, *reading]):
+                moved[device_no] = None
+        return list(moved)
 
 
 def _advance(device: Device, reading: Sequence[Any]) -> bool:

@@ -137,6 +137,10 @@ class PresenceWatch:
         """Store who came and went with the faults that follow, and now and then who was seen."""
         self._follow_clock(now_ms)
         turned = await self._list_turned(now_ms)
+        if self.others is not None and not all(transition.online for transition in turned):
+            # Before anybody is said to have gone: what have the others heard since the last look?
+            await self.others.merge_seen(now_ms - self._silence_ms)
+            turned = [one for one in turned if one.online or self._look_at(one.device, now_ms)]
         for part in _slices(turned):
             await self._store(part, now_ms)
         await self._store_pending(now_ms)
@@ -182,7 +186,7 @@ class PresenceWatch:
             self._peaks = {k: kw for k, kw in self._peaks.items() if peaks.get(k) != kw}
         self._flushed_ms = now_ms
         if self.others is not None:
-            await self.others.merge_seen(now_ms - self._settings.timeout_ms)
+            await self.others.merge_seen(now_ms - self._silence_ms)
 
     def _look_at(self, device: Device, now_ms: int) -> Transition | None:
         self._note_peak(device)

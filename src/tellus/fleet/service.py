@@ -100,7 +100,11 @@ class FleetService:
         store_state.upsert_connector_states(tx, states)
 
     def list_owned_since(self, tx: Tx, device_nos: Iterable[int]) -> dict[int, int]:
-        """Return since when (ms) each living device among these is its present operator's."""
+        """Return since when (ms) each living device among these is its present operator's.
+
+        None of them changes hands before the transaction ends.
+        """
+        store_state.lock_states(tx)
         return store.list_owned_since(tx, device_nos)
 
     def see_connectors(self, tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:

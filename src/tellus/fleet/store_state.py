@@ -69,7 +69,16 @@ def read_seen(tx: Tx, since_ms: int) -> list[Row]:
 
 def delete_connector_states(tx: Tx, device_no: int) -> None:
     """Forget what a device's connectors last said."""
+    lock_states(tx)
     tx.execute("DELETE FROM connector_state WHERE device_no = $1", device_no)
+
+
+def lock_states(tx: Tx) -> None:
+    """Let whoever writes states and whoever hands devices over do so one after the other.
+
+    Otherwise the last words to a former operator could be written after the device has moved.
+    """
+    tx.lock("connector_states")
 
 
 def append_connectors(tx: Tx, keys: Iterable[tuple[int, int]], now_ms: int) -> None:

@@ -17,6 +17,9 @@ from tellus.storage.database import Tx
 
 T = TypeVar("T")
 
+FindDevices = Callable[[Sequence[int]], Awaitable[Callable[[], None]]]
+"""Reads what else there is to devices that were not known; returns what makes that known."""
+
 _AT_ONCE: Final = 100
 
 
@@ -27,7 +30,7 @@ class RefreshUseCases:
         self._state = state
         self._use_keys = use_keys
         self._kids: tuple[Any, ...] = ()
-        self.found_device: list[Callable[[int], Awaitable[None]]] = []
+        self.found_devices: list[FindDevices] = []
 
     async def refresh_clients(self, client_ids: Iterable[str]) -> None:
         """Take over clients with their secrets as they are stored."""
@@ -48,8 +51,7 @@ class RefreshUseCases:
     async def refresh_devices(self, device_nos: Iterable[int]) -> None:
         """Take over devices with their secrets as they are stored."""
         for part in _parts(device_nos):
-            for record in await self._state.database.read(self._read_devices, part):
-                self._state.directory.remember_device(record)
+            await self._take_over_devices(await self._state.database.read(self._read_devices, part))
 
     async def refresh_keys(self, kids: Sequence[str] = ()) -> None:
         """Take over the signing keys, if they are others; which ones changed does not matter."""
@@ -73,8 +75,6 @@ class RefreshUseCases:
             device_no = await self._state.database.read(store.find_device_no, principal_id)
             if device_no is not None:
                 await self.refresh_devices([device_no])
-                for told in self.found_device:
-                    await told(device_no)
 
     async def revive(self, token: str, audience: Audience) -> Principal:
         """Authenticate a token that was refused, after a look at what other nodes have written.
@@ -82,7 +82,8 @@ class RefreshUseCases:
         Raises:
             TokenExpired, Unauthenticated: it is refused still.
         """
-        await self.refresh_keys()
+        if self._state.tokens.is_of_unknown_key(token):
+            await self.refresh_keys()
         principal_id = self._state.tokens.read_subject(token)
         await self.look_again(audience, principal_id)
         return self._state.tokens.authenticate(token, audience)
@@ -95,10 +96,20 @@ class RefreshUseCases:
             self._state.directory.remember_client(client)
         for account in accounts:
             self._state.directory.remember_account(account)
-        for device in devices:
-            self._state.directory.remember_device(device)
+        for part in _parts(devices):
+            await self._take_over_devices(part)
         self._state.tokens.forget_verified()
         await self.refresh_keys()
+
+    async def _take_over_devices(self, records: Sequence[DeviceRecord]) -> None:
+        """Take over devices; one that was not known gets known to the fleet in the same step."""
+        known = self._state.directory.device_of
+        fresh = [one.device_no for one in records if known(one.device_no) is None]
+        steps = [await find(fresh) for find in self.found_devices] if fresh else []
+        for record in records:
+            self._state.directory.remember_device(record)
+        for step in steps:
+            step()
 
     def _read_clients(self, tx: Tx, client_ids: Sequence[str]) -> list[Client]:
         revision = self._state.next_revision()

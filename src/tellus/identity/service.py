@@ -99,7 +99,7 @@ class IdentityService:
     def _offer_refreshing(self, refreshing: RefreshUseCases) -> None:
         self.look_again = refreshing.look_again
         self.revive = refreshing.revive
-        self.found_device = refreshing.found_device
+        self.found_devices = refreshing.found_devices
         self.refresh_clients = refreshing.refresh_clients
         self.refresh_accounts = refreshing.refresh_accounts
         self.refresh_devices = refreshing.refresh_devices

@@ -24,6 +24,9 @@ _SERVER_FAILED: Final = 500
 # A signature is good for twice the skew; the minute is for calls that are under way meanwhile.
 ANSWER_KEPT_S: Final = 2 * signing.SKEW_S + 60
 
+_LOOK_EVERY_S: Final = 0.1
+_LOOKS: Final = 20
+
 Key = tuple[str, bytes]
 
 
@@ -86,7 +89,7 @@ class SignatureUseCases:
 
     async def _act(self, key: Key, act: Callable[[], Awaitable[bytes]]) -> bytes:
         database = self._state.database
-        first = await database.write(store_signed.reserve, *key, self._state.clock.now_ms())
+        first = await self._reserve(key)
         if first is not None:
             if first.body is None:
                 raise OutcomeUnknown
@@ -101,6 +104,20 @@ class SignatureUseCases:
         with contextlib.suppress(ApiError):  # it has acted: the caller is told so in any case
             await database.write(store_signed.keep_answer, *key, SignedAnswer(_SUCCESS, body))
         return body
+
+    async def _reserve(self, key: Key) -> SignedAnswer | None:
+        """Reserve a signature; return what is there where it was used before.
+
+        Another node may be acting on it at this moment: that is waited for, a while.
+        """
+        database = self._state.database
+        first = await database.write(store_signed.reserve, *key, self._state.clock.now_ms())
+        for _ in range(_LOOKS if database.is_shared else 0):
+            if first is None or first.body is not None:
+                break
+            await asyncio.sleep(_LOOK_EVERY_S)
+            first = await database.write(store_signed.reserve, *key, self._state.clock.now_ms())
+        return first
 
     def _finished(self, key: Key, task: asyncio.Task[bytes]) -> None:
         del self._running[key]

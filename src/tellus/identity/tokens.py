@@ -122,6 +122,13 @@ class Tokens:
                 return principal
         return self._verify(token, audience)
 
+    def is_of_unknown_key(self, token: str) -> bool:
+        """Tell whether a token claims to be signed with a key that is not known here."""
+        try:
+            return jwt.get_unverified_header(token).get("kid") not in self._keys
+        except (jwt.PyJWTError, ValueError, RecursionError, TypeError):
+            return False
+
     def read_subject(self, token: str) -> str:
         """Return whom a token with a good signature was issued to.
 

@@ -28,6 +28,10 @@ _OVERLAP_MS: Final = 10 * SECOND_MS
 _BEHIND_MS: Final = 60 * SECOND_MS
 """After so long without a look everything is read anew."""
 
+_GATHER_S: Final = 0.01
+_REST: Final = 4
+"""A look is followed by a rest this many times as long: a storm of changes costs a share."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -84,22 +88,36 @@ class Follower:
                     await self._woken.wait()
             except TimeoutError:
                 pass
+            began_s = self._clock.monotonic_s()
+            await asyncio.sleep(_GATHER_S)
             self._woken.clear()
             try:
                 await self.poll()
             except ApiError as error:
                 log.warning("nodes.follow_failed", error=error.message)
                 await asyncio.sleep(POLL_S)
+            except Exception:
+                log.exception("nodes.follow_failed")
+                self._all_due = True  # memory must not stay behind, whatever the reason
+                await asyncio.sleep(POLL_S)
+            else:
+                took_s = self._clock.monotonic_s() - began_s
+                await asyncio.sleep(min(POLL_S / 2, (took_s - _GATHER_S) * _REST))
 
     async def poll(self) -> None:
         """Apply what is new."""
         now_ms = self._clock.now_ms()
-        behind = self._polled_ms is not None and now_ms - self._polled_ms > _BEHIND_MS
-        if self._all_due or behind:
+        if self._polled_ms is not None and now_ms - self._polled_ms > _BEHIND_MS:
+            self._all_due = True
+        if self._all_due:
             await self.start()
-            for reload in self._reloads:
-                await reload()
             self._all_due = False
+            try:
+                for reload in self._reloads:
+                    await reload()
+            except BaseException:
+                self._all_due = True
+                raise
         changes = await self._database.read(store.list_changes, self._floor)
         await self._apply([one for one in changes if one.change_no not in self._applied])
         settled = [one.change_no for one in changes if one.at_ms < now_ms - _OVERLAP_MS]

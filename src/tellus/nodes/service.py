@@ -1,5 +1,6 @@
 """Use cases of nodes: enter, renew, leave; and whose duty the background is."""
 
+import math
 import os
 import socket
 
@@ -28,6 +29,7 @@ class NodeService:
         self._clock = clock
         self._alone = alone
         self._duty_until_ms = 0
+        self._has_clock = False
         started_ms = clock.now_ms()
         self.node = Node(node_id, socket.gethostname(), os.getpid(), "", version, started_ms, 0)
 
@@ -41,17 +43,26 @@ class NodeService:
         return self._alone or self._clock.now_ms() < self._duty_until_ms
 
     async def set_clock(self) -> None:
-        """Let the clock follow the database's, if it does that; a slow answer would mislead it."""
+        """Let the clock follow the database's, if it does that; a slow answer would mislead it.
+
+        Where all are slow the first time, the least slow is better than another node's time.
+        """
         clock = self._clock
         if not isinstance(clock, FollowingClock):
             return
+        fastest_s, behind_ms = math.inf, 0
         for _ in range(_READINGS):
-            asked_s = self._clock.monotonic_s()
+            asked_s = clock.monotonic_s()
             read_ms = await self._database.read(store.read_database_ms)
-            took_s = self._clock.monotonic_s() - asked_s
+            took_s = clock.monotonic_s() - asked_s
+            if took_s < fastest_s:
+                told_ms = read_ms + round(took_s * SECOND_MS / 2)
+                fastest_s, behind_ms = took_s, told_ms - clock.now_ms()
             if took_s < _SLOW_READING_S:
-                clock.follow(read_ms + round(took_s * SECOND_MS / 2))
-                return
+                break
+        if fastest_s < _SLOW_READING_S or not self._has_clock:
+            clock.follow(clock.now_ms() + behind_ms)
+            self._has_clock = True
 
     async def beat(self) -> None:
         """Renew this node's entry, and take or keep the duty.

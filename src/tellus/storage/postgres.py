@@ -19,7 +19,7 @@ import psycopg
 import structlog
 
 from tellus.kernel.clock import Clock, SystemClock
-from tellus.kernel.errors import ApiError, TooManyRequests, Unavailable
+from tellus.kernel.errors import TooManyRequests, Unavailable
 from tellus.storage.admission import LONGEST_WAIT_S, bind, ended, retry_s
 from tellus.storage.database import Database, HotKind, Tx, Waiter
 from tellus.storage.faults import Fault
@@ -30,11 +30,12 @@ from tellus.storage.postgres_connection import (
     connect,
     require_durable,
 )
-from tellus.storage.postgres_partitions import keep_partitions_gently
+from tellus.storage.postgres_partitions import keep_partitions
 from tellus.storage.postgres_pool import ColdWriters, Readers
 from tellus.storage.postgres_schema import migrate
 from tellus.storage.postgres_session import READ, WRITE, PostgresSession
-from tellus.storage.postgres_tx import Connection
+from tellus.storage.postgres_tx import Connection, PostgresTx
+from tellus.storage.refusals import StorageRefused
 from tellus.storage.stats import StorageStats
 from tellus.storage.writer import Writer
 
@@ -46,6 +47,7 @@ _REACH_WITHIN_S: Final = 10.0
 _REACH_EVERY_S: Final = 0.25
 _NOT_YET: Final = ("starting up", "shutting down", "recovery", "too many", "not yet accepting")
 _KEEP_PARTITIONS_EVERY_S: Final = 600.0
+_KEEP_PARTITIONS_AGAIN_S: Final = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -282,10 +284,21 @@ class PostgresDatabase(Database):
         return PostgresSession(self._connect, opening, defers=defers)
 
     async def _keep_partitions(self) -> None:
+        pause_s = _KEEP_PARTITIONS_EVERY_S
         while True:
-            await asyncio.sleep(_KEEP_PARTITIONS_EVERY_S)
-            with contextlib.suppress(ApiError):  # there are days ahead, and a next time
-                await self.write(keep_partitions_gently, self._clock.now_ms())
+            await asyncio.sleep(pause_s)
+            try:
+                done = await self._loop.run_in_executor(None, self._keep_partitions_once)
+            except (psycopg.Error, StorageRefused) as error:
+                # There are days ahead, and a next time.
+                log.warning("storage.partitions_failed", error=str(error).strip())
+                done = False
+            pause_s = _KEEP_PARTITIONS_EVERY_S if done else _KEEP_PARTITIONS_AGAIN_S
+
+    def _keep_partitions_once(self) -> bool:
+        """Do it on a connection of its own: cold writes wait for nothing here."""
+        with contextlib.closing(self._connect()) as connection:
+            return keep_partitions(PostgresTx(connection), self._clock.now_ms())
 
     def _tell(self, opened: "asyncio.Future[None]", error: BaseException | None) -> None:
         """Pass the writer's first word from its thread to the loop."""

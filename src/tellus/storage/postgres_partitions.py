@@ -3,16 +3,35 @@
 Pieces are made ahead of time. What belongs to none of them, because it is older or its clock is
 wrong, lies in a piece for the rest until one is made that it belongs to: nothing is ever refused
 for its age.
+
+So there is time to wait for a better moment. A piece that is made locks the rest, one that is
+dropped locks its whole table, and both locks wait for whoever reads or dumps it, while everybody
+else waits behind them. They are therefore asked for during a tenth of a second only, by one process
+at a time, and a round that does not get them ends there.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+import psycopg
+
 from tellus.kernel.units import DAY_MS
 from tellus.storage.database import Tx
+from tellus.storage.postgres_tx import PostgresTx, lock_key
+
+LONGEST_LOCK_WAIT_MS: Final = 100
+"""How long (ms) uploads can be held up by a lock that is waited for here."""
 
 _NAME: Final = "%Y%m%d"
 _LOCK: Final = "partitions"
+_IN_THE_WAY: Final = (
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.QueryCanceled,
+)
+_BEGIN: Final = b"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE"
+_PATIENCE: Final = f"SET LOCAL lock_timeout = '{LONGEST_LOCK_WAIT_MS}ms'"
 
 
 class Partitioned(NamedTuple):
@@ -35,15 +54,12 @@ PARTITIONED: Final = (
 )
 
 
-def keep_partitions_gently(tx: Tx, now_ms: int) -> None:
-    """Like ``keep_partitions``, but give up where others would have to wait for over a second."""
-    tx.execute("SET LOCAL lock_timeout = '1s'")
-    keep_partitions(tx, now_ms)
+def keep_partitions(tx: PostgresTx, now_ms: int) -> bool:
+    """Make the pieces that will be needed and drop those that are no longer, one at a time.
 
-
-def keep_partitions(tx: Tx, now_ms: int) -> None:
-    """Make the pieces that will be needed, and drop those that are no longer."""
-    tx.lock(_LOCK)
+    Each is a transaction of its own; ``tx`` is in none. Returns False where somebody was in the
+    way, so that a part is left for another time.
+    """
     for table in PARTITIONED:
         if not _is_partitioned(tx, table.table):
             continue
@@ -51,18 +67,46 @@ def keep_partitions(tx: Tx, now_ms: int) -> None:
         present_ms = now_ms - now_ms % width_ms
         first_ms = present_ms - table.behind * width_ms
         held = _list_pieces(tx, table.table)
-        for start_ms in range(first_ms, present_ms + (table.ahead + 1) * width_ms, width_ms):
-            if start_ms not in held:
-                _make_piece(tx, table, start_ms)
+        # The present one first: it is the one that uploads are in need of.
+        starts_ms = range(first_ms, present_ms + (table.ahead + 1) * width_ms, width_ms)
+        for start_ms in sorted(starts_ms, key=lambda start_ms: abs(start_ms - present_ms)):
+            if start_ms not in held and not _change(tx, table, start_ms, None):
+                return False
         if table.drops_empty:
             for start_ms, piece in held.items():
-                if start_ms < first_ms and not _has_rows(tx, piece):
-                    _drop_piece(tx, table.table, piece, only_empty=True)
+                if start_ms < first_ms and not _change(tx, table, start_ms, piece):
+                    return False
+    return True
+
+
+def _change(tx: PostgresTx, table: Partitioned, start_ms: int, empty: str | None) -> bool:
+    """Make the piece that begins at ``start_ms``, or drop ``empty`` if it is; tell whether done."""
+    tx.run(_BEGIN)
+    try:
+        tx.execute(_PATIENCE)
+        alone = tx.row("SELECT pg_try_advisory_xact_lock($1)", lock_key(_LOCK)) == (True,)
+        if alone and empty is not None:
+            _drop_if_empty(tx, table.table, empty)
+        elif alone and start_ms not in _list_pieces(tx, table.table):
+            _make_piece(tx, table, start_ms)
+        tx.run(b"COMMIT")
+    except _IN_THE_WAY:
+        tx.run(b"ROLLBACK")
+        return False
+    except BaseException:
+        tx.run(b"ROLLBACK")
+        raise
+    return alone
 
 
 def drop_before(tx: Tx, table: str, before_ms: int) -> int:
-    """Drop the pieces of ``table`` that end at ``before_ms`` or earlier; return how many."""
+    """Drop the pieces of ``table`` that end at ``before_ms`` or earlier; return how many.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: somebody reads or dumps it; to be tried another time.
+    """
     tx.lock(_LOCK)
+    tx.execute(_PATIENCE)
     (kept,) = (one for one in PARTITIONED if one.table == table)
     width_ms = kept.days * DAY_MS
     pieces = [
@@ -71,8 +115,18 @@ def drop_before(tx: Tx, table: str, before_ms: int) -> int:
         if start_ms + width_ms <= before_ms
     ]
     for piece in pieces:
-        _drop_piece(tx, table, piece, only_empty=False)
+        _drop_piece(tx, table, piece)
     return len(pieces)
+
+
+def make_pieces(tx: Tx, table: str, instants_ms: Iterable[int]) -> None:
+    """Make the pieces that rows with these instants (ms) belong to, where they are missing."""
+    (kept,) = (one for one in PARTITIONED if one.table == table)
+    width_ms = kept.days * DAY_MS
+    held = _list_pieces(tx, table)
+    for start_ms in sorted({value - value % width_ms for value in instants_ms}):
+        if start_ms not in held:
+            _make_piece(tx, kept, start_ms)
 
 
 def _is_partitioned(tx: Tx, table: str) -> bool:
@@ -119,8 +173,15 @@ def _has_rows(tx: Tx, piece: str) -> bool:
     return tx.row(f"SELECT 1 FROM {piece} LIMIT 1") is not None
 
 
-def _drop_piece(tx: Tx, table: str, piece: str, *, only_empty: bool) -> None:
+def _drop_if_empty(tx: Tx, table: str, piece: str) -> None:
+    if tx.row("SELECT to_regclass($1)::text", piece) == (None,) or _has_rows(tx, piece):
+        return
+    tx.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    if not _has_rows(tx, piece):
+        tx.execute(f"DROP TABLE {piece}")
+
+
+def _drop_piece(tx: Tx, table: str, piece: str) -> None:
     """Drop a piece; the whole table is locked first, as whoever writes to it does it."""
     tx.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
-    if not only_empty or not _has_rows(tx, piece):
-        tx.execute(f"DROP TABLE {piece}")
+    tx.execute(f"DROP TABLE {piece}")

@@ -21,11 +21,14 @@ _TYPES = {
     "clustered": "",
 }
 _TEXT = re.compile(r"\bTEXT\b(?!\s+COLLATE)")
-_LOCK = "schema"
+SCHEMA_LOCK = "schema"
+"""Whoever holds it keeps others from starting, as they migrate first."""
 
 
 def migrate(connection: Connection, known: tuple[Migration, ...], clock: Clock) -> list[str]:
     """Apply what is pending, all of it in one transaction; return the names.
+
+    Pieces of tables are then made as far as nobody is in the way.
 
     Several processes may start at once: one migrates, the others wait and find it done.
 
@@ -38,7 +41,7 @@ def migrate(connection: Connection, known: tuple[Migration, ...], clock: Clock) 
         # Whoever waits here waits for another one's migrations, however long they take.
         tx.execute("SET LOCAL statement_timeout = 0")
         tx.execute("SET LOCAL lock_timeout = 0")
-        tx.lock(_LOCK)
+        tx.lock(SCHEMA_LOCK)
         tx.execute(LEDGER)
         applied = [(row[0], row[1]) for row in tx.rows(READ_LEDGER)]
         pending = find_pending(applied, known)
@@ -46,11 +49,12 @@ def migrate(connection: Connection, known: tuple[Migration, ...], clock: Clock) 
             tx.run(postgres_script(migration.sql).encode())
             values = (migration.version, migration.name, migration.checksum, clock.now_ms())
             tx.execute(WRITE_LEDGER, *values)
-        keep_partitions(tx, clock.now_ms())
         tx.run(b"COMMIT")
     except BaseException:
         tx.run(b"ROLLBACK")
         raise
+    # Whatever is in the way of that, a dump for instance, must not be in the way of a start.
+    keep_partitions(tx, clock.now_ms())
     return [f"{migration.version:04d}_{migration.name}" for migration in pending]
 
 

@@ -220,6 +220,9 @@ class PostgresTx:
             for one in later:
                 self._insert_all([one])
             return
+        if len(later) == 1:
+            self._insert_alone(later[0])
+            return
         parts, counts = [], []
         types: list[ColumnType] = []
         for number, (insert, _, counted) in enumerate(later):
@@ -234,6 +237,14 @@ class PostgresTx:
         waiting = [one.counted for one in later if one.counted is not None]
         for column, counted in enumerate(waiting):
             counted(int.from_bytes(result.get_value(0, column) or b"", "big"))
+
+    def _insert_alone(self, later: _Later) -> None:
+        """Insert into one table: the server says how many rows, without a result to count."""
+        insert, arrays, counted = later
+        source, types = _source(insert, 1)
+        changed = self._prepared(f"{insert.head} {source} {insert.tail}", types, arrays)
+        if counted is not None:
+            counted(changed.command_tuples or 0)
 
     def _prepared(self, sql: str, types: Sequence[ColumnType], arrays: Sequence[bytes]) -> PGresult:
         """Run a statement over arrays, prepared at its first time."""

@@ -5,6 +5,10 @@ them cost few round trips. An answer that takes too long is none: whoever asked 
 """
 
 import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Awaitable
 from typing import Any, Final, NamedTuple
 
 import psycopg
@@ -16,6 +20,7 @@ _SLOW_S: Final = 0.1
 _PAUSE_S: Final = 1.0
 _AT_ONCE: Final = 500
 _CONNECT_TIMEOUT_S: Final = 3
+_LOOK_EVERY_S: Final = 2.0
 _PRUNE_EVERY_S: Final = 60.0
 
 _ASK: Final = (
@@ -68,8 +73,9 @@ class DatabaseWindows:
                 await self._serve()
             except (psycopg.Error, OSError, TimeoutError) as error:
                 log.warning("windows.interrupted", error=str(error).strip())
-            self._connected = False
-            self._give_up(self._take_waiting())
+            finally:
+                self._connected = False
+                self._give_up(self._take_waiting())
             await asyncio.sleep(_PAUSE_S)
 
     # -------------------------------------------------------------------- private
@@ -94,20 +100,43 @@ class DatabaseWindows:
             pruned_s = self._clock.monotonic_s()
             while True:
                 try:
-                    async with asyncio.timeout(_PRUNE_EVERY_S):
+                    async with asyncio.timeout(_LOOK_EVERY_S):
                         await self._asked.wait()
                 except TimeoutError:
-                    pass
+                    # An idle connection may be gone: better to know before somebody asks.
+                    await self._in_time(connection, [], connection.execute("SELECT"))
                 self._asked.clear()
                 questions = self._take_waiting()
-                try:
-                    async with asyncio.timeout(_SLOW_S):
-                        await self._answer(connection, questions)
-                finally:
-                    self._give_up(questions)
+                if questions:
+                    await self._in_time(connection, questions, self._answer(connection, questions))
                 if self._clock.monotonic_s() - pruned_s > _PRUNE_EVERY_S:
                     pruned_s = self._clock.monotonic_s()
-                    await connection.execute(_PRUNE)
+                    await self._in_time(connection, [], connection.execute(_PRUNE))
+
+    async def _in_time(
+        self,
+        connection: "psycopg.AsyncConnection[Any]",
+        questions: list[Question],
+        work: Awaitable[Any],
+    ) -> None:
+        """Do ``work``; let nobody wait for it once it takes too long, and break it off then.
+
+        To cancel the statement instead would have psycopg wait for the server's word on that, for
+        ten seconds more where the way to it is silent.
+        """
+
+        def give_up() -> None:
+            self._connected = False
+            self._give_up(questions)
+            self._give_up(self._take_waiting())
+            _hang_up(connection)
+
+        timer = asyncio.get_running_loop().call_later(_SLOW_S, give_up)
+        try:
+            await work
+        finally:
+            timer.cancel()
+            self._give_up(questions)
 
     async def _answer(
         self, connection: "psycopg.AsyncConnection[Any]", questions: list[Question]
@@ -137,3 +166,9 @@ class DatabaseWindows:
             if not question.answer.done():
                 self.unanswered += 1
                 question.answer.set_result(None)
+
+
+def _hang_up(connection: "psycopg.AsyncConnection[Any]") -> None:
+    broken = contextlib.suppress(OSError, psycopg.Error)
+    with broken, socket.socket(fileno=os.dup(connection.fileno())) as end:
+        end.shutdown(socket.SHUT_RDWR)

@@ -1,8 +1,8 @@
 """The hot kind of telemetry: uploads applied many at a time, then memory moved forward."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from tellus.bus.port import DEVICE_CHANGED, Bus
 from tellus.fleet.directory import Connector, Directory
@@ -11,6 +11,8 @@ from tellus.telemetry import rules, store
 from tellus.telemetry.model import Sample
 from tellus.telemetry.recent import Key, Place, RecentLog, Upload, find_packed
 from tellus.telemetry.rules import FOREVER_MS
+
+Moved: TypeAlias = Callable[[Mapping[Place, Sample]], None]
 
 
 class FleetDoor(Protocol):
@@ -34,10 +36,10 @@ class FleetDoor(Protocol):
 class TelemetryKind:
     """Applies uploads in at most one statement per table and batch.
 
-    How connectors are now is written with the batch only where ``writes_states``: for other nodes
-    to read. A process of its own follows it in memory, reads it back from the log at its start
-    (``recover``), and writes it when samples leave the log (``keep_states``): what a connector last
-    said is at any instant the newest of what log and table tell.
+    How connectors are now is not written with the batch. Memory follows it, reads it back from the
+    log at the start (``recover``), and it is written when samples leave the log (``keep_states``):
+    what a connector last said is at any instant the newest of what log and table tell. Where other
+    nodes read the table, ``on_moved`` sees to it that it is written soon.
 
     The outcome of an upload is None, or for one that is ``told`` a list that says per sample
     whether it was stored (else it was a repeat).
@@ -51,19 +53,18 @@ class TelemetryKind:
         fleet: FleetDoor,
         log: RecentLog,
         bus: Bus,
-        *,
-        writes_states: bool = True,
     ) -> None:
         self._directory = directory
         self._fleet = fleet
         self._log = log
         self._bus = bus
-        self._writes_states = writes_states
+        self.on_moved: Moved | None = None
+        """Called after a commit with the newest samples of connectors that moved forward."""
         self.stored = 0
         self.duplicates = 0
 
     def apply_many(self, tx: Tx, operations: Sequence[Upload]) -> list[list[bool] | None]:
-        """Append the samples; let their connectors exist, and move their state forward."""
+        """Append the samples; let their connectors exist."""
         samples = [sample for upload in operations for sample in upload.samples]
         packed = self._find_packed(tx, operations)
         if packed or any(upload.told for upload in operations):
@@ -71,7 +72,7 @@ class TelemetryKind:
         else:
             outcomes = [None] * len(operations)
             store.append_samples(tx, samples, partial(self._count, len(samples)))
-        self._advance(tx, samples)
+        self._see_new(tx, samples)
         return outcomes
 
     def after_commit(
@@ -81,15 +82,22 @@ class TelemetryKind:
         del outcomes  # a repeat is never newer than what memory holds
         samples = [sample for upload in operations for sample in upload.samples]
         self._log.note(samples)
-        changed = self._follow(samples)
-        if changed:
-            self._bus.publish(DEVICE_CHANGED, changed)
+        self._tell(self._follow(samples))
 
-    def _follow(self, samples: Iterable[Sample]) -> tuple[int, ...]:
-        """Move memory forward; return the devices of which a connector changed."""
+    def _tell(self, moved: dict[Place, Sample]) -> None:
+        """Wake the stream here; the other nodes hear once they can read it."""
+        if not moved:
+            return
+        self._bus.tell(DEVICE_CHANGED, tuple(dict.fromkeys(map(_device_no, moved))))
+        if self.on_moved is not None:
+            self.on_moved(moved)
+
+    def _follow(self, samples: Iterable[Sample]) -> dict[Place, Sample]:
+        """Move memory forward; return what each connector that moved now says."""
         find = self._directory.by_no
-        changed: dict[int, None] = {}
-        for (device_no, connector_id), sample in rules.pick_newest(samples).items():
+        moved: dict[Place, Sample] = {}
+        for place, sample in rules.pick_newest(samples).items():
+            device_no, connector_id = place
             device = find(device_no)
             if device is None:
                 continue
@@ -103,14 +111,21 @@ class TelemetryKind:
                 connector.time_ms = time_ms
                 connector.content = sample.content
                 connector.reading = sample.reading
-                changed[device_no] = None
-        return tuple(changed)
+                moved[place] = sample
+        return moved
 
     def recover(self, samples: Iterable[Sample]) -> set[Place]:
         """Move memory forward to samples of the log, at the start; return whom one counted for."""
         counting = [sample for sample in samples if self._counts(sample)]
         self._follow(counting)
         return {(sample.device_no, sample.connector_id) for sample in counting}
+
+    def catch_up(self, samples: Iterable[Sample]) -> None:
+        """Follow samples of the log that the table does not tell of: another node took them in."""
+        counting = [sample for sample in samples if self._counts(sample)]
+        self._tell(self._follow(counting))
+        if self.on_moved is not None:
+            self.on_moved(rules.pick_newest(counting))
 
     def _counts(self, sample: Sample) -> bool:
         """Tell whether a sample is trusted and came when the device was its present operator's."""
@@ -120,8 +135,8 @@ class TelemetryKind:
         return sample.received_ms >= device.owned_since_ms
 
     def keep_states(self, tx: Tx, samples: Sequence[Sample]) -> None:
-        """Write the state that these samples tell before they leave the log."""
-        if self._writes_states or not samples:
+        """Write the state that these samples tell, such as before they leave the log."""
+        if not samples:
             return
         since_ms = self._fleet.list_owned_since(tx, {sample.device_no for sample in samples})
         owned = [
@@ -133,24 +148,16 @@ class TelemetryKind:
         if states:
             self._fleet.advance_connectors(tx, states)
 
-    def _advance(self, tx: Tx, samples: Sequence[Sample]) -> None:
-        if not self._writes_states and self._knows_all(samples):
+    def _see_new(self, tx: Tx, samples: Sequence[Sample]) -> None:
+        if self._knows_all(samples):
             return
-        newest = rules.pick_newest(samples)
         unseen = []
-        states = []
-        for (device_no, connector_id), sample in newest.items():
+        for device_no, connector_id in rules.pick_newest(samples):
             device = self._directory.by_no(device_no)
-            connector = device.connectors.get(connector_id) if device else None
-            if connector is None:
+            if device is None or connector_id not in device.connectors:
                 unseen.append((device_no, connector_id))
-            elif sample.time_ms < connector.time_ms:
-                continue
-            states.append(_state(sample))
         if unseen:
             self._fleet.see_connectors(tx, unseen, samples[0].received_ms)
-        if states and self._writes_states:
-            self._fleet.advance_connectors(tx, states)
 
     def _knows_all(self, samples: Iterable[Sample]) -> bool:
         """Tell whether all connectors of these samples exist."""
@@ -196,6 +203,10 @@ class TelemetryKind:
     def _count(self, samples: int, stored: int) -> None:
         self.stored += stored
         self.duplicates += samples - stored
+
+
+def _device_no(place: Place) -> int:
+    return place[0]
 
 
 def _state(sample: Sample) -> tuple[int, int, int, str, bytes]:

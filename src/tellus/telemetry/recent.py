@@ -91,7 +91,7 @@ class RecentLog(Protocol):
     async def compact(self, database: Database, keep_states: KeepStates, now_ms: int) -> int:
         """Pack everything that has aged; return how many samples moved.
 
-        ``keep_states`` is told what leaves the log where nobody else keeps how connectors are.
+        ``keep_states`` is told what leaves the log.
         """
         ...
 

@@ -80,13 +80,12 @@ class SharedLog:
 
     async def compact(self, database: Database, keep_states: KeepStates, now_ms: int) -> int:
         """Pack everything outside the fresh span; return how many samples moved."""
-        del keep_states  # written with every batch, for the other processes to read
         span = rules.fresh_span(now_ms, self._packed_to_ms)
         places = await database.read(store.list_aged_places, span)
         moved = 0
         for start in range(0, len(places), _PLACES_AT_ONCE):
             part = places[start : start + _PLACES_AT_ONCE]
-            moved += await database.write(_pack, part, span)
+            moved += await database.write(_pack, part, span, keep_states)
         if span[0] > self._packed_to_ms:
             self._packed_to_ms = span[0]
             await database.write(note_instance_value, _PACKED_TO_KEY, str(span[0]))
@@ -98,10 +97,20 @@ def lock_packs(tx: Tx, places: Iterable[Place]) -> None:
     tx.lock(*(f"packs:{device_no}:{connector_id}" for device_no, connector_id in places))
 
 
-def _pack(tx: Tx, places: Sequence[Place], span: tuple[int, int]) -> int:
+def _pack(tx: Tx, places: Sequence[Place], span: tuple[int, int], keep_states: KeepStates) -> int:
     """Move what lies outside ``span`` into packs; another process may have done it meanwhile."""
     lock_packs(tx, places)
-    rows = pack_places(tx, [(place, store.list_log_outside(tx, *place, span)) for place in places])
+    aged = [(place, store.list_log_outside(tx, *place, span)) for place in places]
+    rows = pack_places(tx, aged)
+    keep_states(
+        tx,
+        [
+            rules.restore_sample(*place, sample)
+            for place, found in aged
+            for sample in found
+            if not sample.clock_suspect
+        ],
+    )
     for row in rows:
         store.upsert_pack(
             tx, row.device_no, row.connector_id, row.hour_ms, row.samples, row.content

@@ -8,7 +8,9 @@ from tellus.fleet.directory import Directory
 from tellus.fleet.model import Reading
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import NotFound
+from tellus.kernel.units import MINUTE_MS
 from tellus.storage.database import Database, HotKind
+from tellus.telemetry import store
 from tellus.telemetry.history import read_samples
 from tellus.telemetry.ingest import FleetDoor, TelemetryKind
 from tellus.telemetry.model import PastSample, Sample
@@ -16,10 +18,14 @@ from tellus.telemetry.recent import Packed, RecentLog, Upload, find_packed
 from tellus.telemetry.recent_own import OwnLog
 from tellus.telemetry.recent_shared import SharedLog
 from tellus.telemetry.rules import make_sample
+from tellus.telemetry.states import StateWriter
 
 # The writer counts operations: small ones let it keep its turns short when many catch up at once.
 _SAMPLES_AT_ONCE = 50
 _ALL = 2**63
+_BEFORE_ALL_MS = -(2**63)
+# Longer than the rounds are apart, so that each sample is looked at once at least.
+_CATCH_UP_MS = 3 * MINUTE_MS
 
 HotOperation = tuple[HotKind, Upload]
 """What the hot door takes: the kind and one operation of it."""
@@ -36,14 +42,32 @@ class TelemetryService:
         self._clock = clock
         self._own = None if database.is_shared else OwnLog()
         self.index: RecentLog = SharedLog() if self._own is None else self._own
-        writes_states = database.is_shared
-        self.kind = TelemetryKind(directory, fleet, self.index, bus, writes_states=writes_states)
+        self.kind = TelemetryKind(directory, fleet, self.index, bus)
+        self._states = StateWriter(database, self.kind.keep_states, bus)
+        if database.is_shared:
+            self.kind.on_moved = self._states.owe
 
     async def start(self) -> None:
         """Learn what the recent log holds, and what connectors last said by it."""
         await self.index.load(self._database)
         if self._own is not None:
             await self._own.recover(self._database, self.kind.recover)
+        else:
+            await self._catch_up(_BEFORE_ALL_MS)
+            await self._states.settle()
+
+    async def stop(self) -> None:
+        """Write what other nodes are owed.
+
+        Raises:
+            ApiError: the store does not take it; it is in the log.
+        """
+        await self._states.settle()
+
+    async def _catch_up(self, since_ms: int) -> None:
+        """Find what the log tells and the table does not: a node died before it wrote that."""
+        ahead = await self._database.read(store.list_ahead_of_states, since_ms)
+        self.kind.catch_up(ahead)
 
     def judge(
         self, device_no: int, connector_id: int, time_ms: int, received_ms: int, reading: Reading
@@ -86,7 +110,10 @@ class TelemetryService:
 
     async def compact(self) -> int:
         """Pack what has aged; return how many samples moved."""
-        return await self.index.compact(self._database, self.kind.keep_states, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        if self._own is None:
+            await self._catch_up(now_ms - _CATCH_UP_MS)
+        return await self.index.compact(self._database, self.kind.keep_states, now_ms)
 
     async def history(
         self,

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from tellus.fleet.model import Reading
+from tellus.kernel.units import CLOCK_TOLERANCE_MS
 from tellus.storage.database import Row, Tx
 from tellus.telemetry.model import Instant, PastSample, Sample
 
@@ -52,10 +53,32 @@ def list_log_instants(tx: Tx, instants: Sequence[Instant]) -> list[Sample]:
             *instant,
         )
     ]
-    return [
-        Sample(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), _decode_reading(row[5]))
-        for row in found
-    ]
+    return [_sample(row) for row in found]
+
+
+def list_ahead_of_states(tx: Tx, since_ms: int) -> list[Sample]:
+    """Return the newest of the log's trusted samples since ``since_ms`` of each connector.
+
+    Left out are connectors whose stored state is as new, and what a device said to an operator
+    that it no longer belongs to.
+    """
+    rows = tx.rows(
+        "SELECT time_ms, device_no, connector_id, digest, received_ms, content FROM ("
+        " SELECT s.time_ms, s.device_no, s.connector_id, s.digest, s.received_ms, s.content,"
+        " ROW_NUMBER() OVER (PARTITION BY s.device_no, s.connector_id"
+        " ORDER BY s.time_ms DESC, s.content DESC) AS place"
+        " FROM samples s JOIN devices d ON d.device_no = s.device_no AND d.deleted_ms IS NULL"
+        " LEFT JOIN connector_state c"
+        " ON c.device_no = s.device_no AND c.connector_id = s.connector_id"
+        " WHERE s.time_ms >= $1 AND s.time_ms <= s.received_ms + $2"
+        " AND s.received_ms >= d.owned_since_ms"
+        " AND (c.time_ms IS NULL OR s.time_ms > c.time_ms"
+        " OR (s.time_ms = c.time_ms AND s.content > c.content))"
+        ") AS ahead WHERE place = 1",
+        since_ms,
+        CLOCK_TOLERANCE_MS,
+    )
+    return [_sample(row) for row in rows]
 
 
 def list_log_samples(
@@ -202,3 +225,7 @@ def upsert_pack(
         samples,
         content,
     )
+
+
+def _sample(row: Row) -> Sample:
+    return Sample(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), _decode_reading(row[5]))

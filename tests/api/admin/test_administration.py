@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.tenancy import Charger, Tenant, heartbeat
+from tests.api.tenancy import Charger, Tenant, heartbeat, new_tenant
 
 
 def make_account(tenant: Tenant, *scopes: str) -> dict[str, Any]:
@@ -255,6 +255,7 @@ def test_lists__of_administration__see_every_operator_and_narrow_to_one(
     tenant: Tenant, charger: Charger
 ) -> None:
     """Sites and devices are listed over all tenants, or of one."""
+    new_tenant(tenant.server, tenant.contract).charger()
     for path in ("sites", "devices"):
         total = tenant.admin.get(f"/v1/admin/{path}", expect=200).data["total"]
         query = {"operator_id": tenant.operator_id, "size": 100}

@@ -22,16 +22,18 @@ def everything() -> Iterator[list[str]]:
 
     root, handler = logging.getLogger(), Collector(level=0)
     before, named = root.level, [logging.getLogger(n) for n in ("uvicorn.error", "uvicorn.access")]
-    levels = [logger.level for logger in named]
+    levels = [(logger.level, logger.disabled) for logger in named]
     root.setLevel(1)
     root.addHandler(handler)
     for logger in named:
         logger.setLevel(1)
+        logger.disabled = False  # the program's own log turns them off for the whole process
     yield lines
     root.removeHandler(handler)
     root.setLevel(before)
-    for logger, level in zip(named, levels, strict=True):
+    for logger, (level, disabled) in zip(named, levels, strict=True):
         logger.setLevel(level)
+        logger.disabled = disabled
 
 
 def test_token__in_target_and_headers__is_in_no_log_line(

@@ -124,7 +124,7 @@ def test_issue__limits_from_many_nodes__the_last_one_stands(tmp_path: Path) -> N
             await asyncio.gather(
                 *(nodes.do(n % NODES, desk.issue(order)) for n, order in enumerate(orders))
             )
-            leased = await nodes.do(0, desk.hand_out(1, None, now_ms))
+            leased = await nodes.hand_out(0, 1, now_ms)
             assert len(leased) == 1
 
     asyncio.run(scenario())
@@ -137,7 +137,7 @@ def test_report__ends_from_many_nodes__the_first_one_stands(tmp_path: Path) -> N
         now_ms = SystemClock().now_ms()
         async with Nodes(tmp_path) as nodes:
             await nodes.do(0, desk.issue(desk.Order(make_command(1, now_ms))))
-            await nodes.do(1, desk.hand_out(1, 1, now_ms))
+            await nodes.hand_out(1, 1, now_ms)
             await nodes.do(2, desk.report(1, _said(Signal.ACCEPTED, now_ms)))
             ends = (Signal.COMPLETED, Signal.FAILED)
             effects = await asyncio.gather(

@@ -237,6 +237,29 @@ def test_answer_once__process_gone_between_effect_and_answer__never_acts_again(
     run_bench(test)
 
 
+def test_answer_once__twin_on_another_node__acts_once_and_both_get_the_answer(
+    run_bench: RunBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repeat that another node gets meanwhile waits for the first too, and acts no more."""
+
+    async def test(bench: IdentityBench) -> None:
+        monkeypatch.setattr(bench.database, "is_shared", True)
+        principal = await principal_of(bench, await bench.client(signing=SigningPolicy.REQUIRED))
+        other = bench.fresh_service()
+        effects = Effects()
+        effects.gate.clear()
+        first = asyncio.create_task(bench.service.answer_once(principal, SIGNATURE, effects.act))
+        await effects.begun.wait()
+        twin = asyncio.create_task(other.answer_once(principal, SIGNATURE, effects.act))
+        await asyncio.sleep(0.2)  # it has found the reservation
+        assert not twin.done()
+        effects.gate.set()
+        assert await asyncio.gather(first, twin) == [b"answer 1"] * 2
+        assert effects.count == 1
+
+    run_bench(test)
+
+
 def test_prune__answers_grown_old__go_when_their_signature_is_over(run_bench: RunBench) -> None:
     """An answer outlives the 600 s of its signature, and then takes no more space."""
 

@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import pytest
+
 from tellus.kernel.clock import ManualClock
+from tellus.kernel.errors import Unavailable
 from tellus.nodes.following import Follower
 from tellus.storage.database import Tx
 from tellus.storage.sqlite import SQLiteDatabase
@@ -128,6 +131,30 @@ def test_poll__after_a_long_silence__everything_is_read_anew(tmp_path: Path) -> 
         bench.follower.wake_whole()
         await bench.follower.poll()
         assert len(reloaded) == 2
+
+    run(tmp_path, story)
+
+
+def test_poll__reading_everything_anew_fails__is_tried_again(tmp_path: Path) -> None:
+    """What could not be read after a long silence is still due at the next look."""
+
+    async def story(bench: Bench) -> None:
+        tried: list[int] = []
+
+        async def reload() -> None:
+            tried.append(bench.clock.now_ms())
+            if len(tried) == 1:
+                raise Unavailable("Storage cannot read now")
+
+        bench.follower.on_reload(reload)
+        await bench.follower.poll()
+        bench.clock.advance(61)
+        with pytest.raises(Unavailable):
+            await bench.follower.poll()
+        bench.clock.advance(1)
+        await bench.follower.poll()
+        await bench.follower.poll()
+        assert len(tried) == 2
 
     run(tmp_path, story)
 

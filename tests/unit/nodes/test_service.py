@@ -1,10 +1,11 @@
 """Who is there, and whose duty the background is."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from tellus.kernel.clock import ManualClock
+from tellus.kernel.clock import FollowingClock, ManualClock
 from tellus.nodes.model import LOST_AFTER_MS
 from tellus.nodes.service import NodeService
 from tellus.storage.sqlite import SQLiteDatabase
@@ -117,3 +118,45 @@ def test_alone__writes_nothing_and_is_always_on_duty(tmp_path: Path) -> None:
         await node.leave()
 
     run(tmp_path, story)
+
+
+class SlowDatabase:
+    """Tells the time of its clock, each answer after so many seconds."""
+
+    is_shared = True
+
+    def __init__(self, clock: ManualClock, ahead_s: float, took_s: Iterable[float]) -> None:
+        self._clock = clock
+        self._ahead_s = ahead_s
+        self._took_s = iter(took_s)
+
+    async def read(self, _work: object) -> int:
+        took_s = next(self._took_s)
+        self._clock.advance(took_s / 2)
+        told_ms = self._clock.now_ms() + round(self._ahead_s * 1000)
+        self._clock.advance(took_s / 2)
+        return told_ms
+
+
+def _set_clock_after(*answers_s: Sequence[float], ahead_s: float = 2.0) -> float:
+    """How far a clock is behind the database's (s) once it was set from these answers."""
+    machine = ManualClock()
+    clock = FollowingClock(machine)
+    took_s = [one for answers in answers_s for one in answers]
+    database: Any = SlowDatabase(machine, ahead_s, took_s)
+    node = NodeService(database, clock, "node_1", version="1.0.0", alone=False)
+    for _ in answers_s:
+        asyncio.run(node.set_clock())
+    return ahead_s - (clock.now_ms() - machine.now_ms()) / 1000
+
+
+def test_set_clock__quick_answer__is_followed_and_no_other_is_asked_for() -> None:
+    """The clock takes over the time of the first answer that came quickly."""
+    assert abs(_set_clock_after([0.4, 0.01])) < 0.02
+
+
+def test_set_clock__all_answers_slow__the_least_slow_is_followed_the_first_time_alone() -> None:
+    """A node never begins with a time of its own; later on a slow answer changes nothing."""
+    slow_s = [0.4, 0.1, 0.3, 0.2, 0.5]
+    assert abs(_set_clock_after(slow_s)) < 0.02
+    assert abs(_set_clock_after([0.01], slow_s)) < 0.02

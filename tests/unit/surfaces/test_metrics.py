@@ -76,7 +76,8 @@ def test_page__all_metrics__are_those_of_the_table() -> None:
 
 def test_table__names__are_in_base_units_with_harmless_labels() -> None:
     """Counters end in _total, times are seconds, and no label holds a device, address or token."""
-    allowed = {"version", "python", "operation", "status", "presence", "outcome", "model", "cause"}
+    allowed = {"version", "python", "node_id", "operation", "status", "presence", "outcome"}
+    allowed |= {"model", "cause"}
     assert len({metric.name for metric in METRICS}) == len(METRICS)
     for metric in METRICS:
         assert metric.name.endswith("_total") == (metric.kind == "counter")

@@ -99,7 +99,6 @@ def test_restart__after_any_history__knows_what_connectors_last_said(
     run_bench: Run, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No state is lost or made up by a crash: late, tied, early, packed, or another operator's."""
-
     # No process lives long enough to write what it owes, unless ``stop`` is among the acts.
     monkeypatch.setattr(owing, "_GATHER_S", 3_600.0)
 

@@ -47,7 +47,9 @@ class Nodes:
             device = Device(device_no, f"dvc_{device_no}", f"SN{device_no}", OPERATOR, "site_1")
             device.connectors = {1: Connector(1)}
             directory.add(device)
-        return TelemetryService(database, directory, StateDoor(directory), MemoryBus(), self.bench.clock)
+        return TelemetryService(
+            database, directory, StateDoor(directory), MemoryBus(), self.bench.clock
+        )
 
     async def __aenter__(self) -> Self:
         await asyncio.gather(*(one.start() for one in self.stores))

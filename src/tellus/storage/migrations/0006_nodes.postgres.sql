@@ -63,9 +63,13 @@ DECLARE
     now_us BIGINT;
 BEGIN
     IF counts THEN
-        INSERT INTO rate_windows (window_key, taken_us, idle_us) VALUES (wanted, '{}', 0)
-            ON CONFLICT (window_key) DO NOTHING;
-        SELECT taken_us INTO held FROM rate_windows WHERE window_key = wanted FOR UPDATE;
+        -- What is idle may be forgotten between the two statements.
+        LOOP
+            INSERT INTO rate_windows (window_key, taken_us, idle_us) VALUES (wanted, '{}', 0)
+                ON CONFLICT (window_key) DO NOTHING;
+            SELECT taken_us INTO held FROM rate_windows WHERE window_key = wanted FOR UPDATE;
+            EXIT WHEN FOUND;
+        END LOOP;
     ELSE
         SELECT taken_us INTO held FROM rate_windows WHERE window_key = wanted;
     END IF;

@@ -26,3 +26,5 @@ CREATE TABLE changes (
     table_name TEXT NOT NULL,
     row_key TEXT NOT NULL
 );
+
+CREATE INDEX changes_at ON changes (at_ms);

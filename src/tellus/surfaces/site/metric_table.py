@@ -22,6 +22,10 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Always 1; the labels say what runs.",
     ),
     Metric(
+        "tellus_node_info", "gauge", ("node_id",),
+        "Always 1; the label says which node answered.",
+    ),
+    Metric(
         "tellus_http_requests_total", "counter", ("operation", "status"),
         "Answers of the API by operation and HTTP status.",
     ),

@@ -75,6 +75,7 @@ class MetricSources:
     refused: Callable[[], Mapping[int, int]]
     lag: Tally
     version: str
+    node_id: str = ""
     admitted: Callable[[], Mapping[tuple[str, str], int]] = dict
 
 
@@ -84,7 +85,7 @@ class MetricsPage:
     def __init__(self, sources: MetricSources) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
         for collector in (
-            _Build(sources.version),
+            _Build(sources.version, sources.node_id),
             _Http(sources),
             _Fleet(sources),
             _Storage(sources.storage),
@@ -106,12 +107,14 @@ class _Part(Collector):
 
 
 class _Build(_Part):
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, node_id: str) -> None:
         self._version = version
+        self._node_id = node_id
 
     def collect(self) -> Iterator[Family]:
         labels = {"version": self._version, "python": platform.python_version()}
         yield _gauge("tellus_build_info", {tuple(labels.values()): 1}, tuple(labels))
+        yield _gauge("tellus_node_info", {(self._node_id,): 1}, ("node_id",))
 
 
 class _Http(_Part):
