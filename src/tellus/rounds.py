@@ -21,7 +21,7 @@ class Rounds:
 
     def run(self, work: Coroutine[Any, Any, None]) -> None:
         """Let ``work`` go on; should it end by a bug, that is told."""
-        task = asyncio.create_task(work, name=work.__qualname__)
+        task = asyncio.create_task(work, name=getattr(work, "__qualname__", "work"))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
 
