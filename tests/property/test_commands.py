@@ -66,7 +66,7 @@ ALLOWED = {(before, after) for (before, _), after in rules.TRANSITIONS.items()} 
 }
 LIMITS = settings(max_examples=250, stateful_step_count=40, deadline=None)
 QUICK = settings(
-    LIMITS, max_examples=500, database=None, phases=[Step.generate], report_multiple_bugs=False
+    LIMITS, max_examples=3_000, database=None, phases=[Step.generate], report_multiple_bugs=False
 )
 
 

@@ -39,7 +39,7 @@ from tests.property.rollout_world import NEW, OLD, Crash, World
 
 LIMITS = settings(max_examples=150, stateful_step_count=50, deadline=None)
 QUICK = settings(
-    LIMITS, max_examples=400, database=None, phases=[Step.generate], report_multiple_bugs=False
+    LIMITS, max_examples=3_000, database=None, phases=[Step.generate], report_multiple_bugs=False
 )
 WAVES = st.lists(
     st.builds(

@@ -42,7 +42,7 @@ VERSIONS = ("3.2.0", "3.3.0")
 ENDS = (Phase.COMPLETED, Phase.FAILED)
 LIMITS = settings(max_examples=100, stateful_step_count=40, deadline=None)
 QUICK = settings(
-    LIMITS, max_examples=500, database=None, phases=[Step.generate], report_multiple_bugs=False
+    LIMITS, max_examples=3_000, database=None, phases=[Step.generate], report_multiple_bugs=False
 )
 
 

@@ -21,6 +21,10 @@ TICK_S = 0.05
 _FRAMES_AT_ONCE = 100
 _MARKS_AT_ONCE = 1_000
 
+# Of a moment in milliseconds these bits tell it from others of the same hour.
+_MOMENT_BITS = 22
+_MOMENTS = (1 << _MOMENT_BITS) - 1
+
 CLOSE_TOKEN = 4401
 CLOSE_SCOPE = 4403
 CLOSE_SLOW = 4408
@@ -32,8 +36,8 @@ class Subscriber:
     """One open stream: its devices, when each was last sent, and which have changed since."""
 
     __slots__ = (
-        "closing", "device_nos", "due", "key", "paused_since_s", "peer", "principal", "sent_s",
-        "token",
+        "closing", "device_nos", "due", "key", "opened_ms", "paused_since_s", "peer", "principal",
+        "sent_s", "token",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +48,7 @@ class Subscriber:
         self.device_nos = tuple(sorted(device_nos))
         self.key = (principal.principal_id, self.device_nos)
         self.token = token
+        self.opened_ms = 0
         self.due: dict[int, None] = {}
         self.sent_s: dict[int, float] = {}
         self.paused_since_s: float | None = None
@@ -53,7 +58,7 @@ class Subscriber:
     def number(self) -> int:
         """Return a number that stands for client and devices, the same on every node."""
         text = f"{self.key[0]} {self.device_nos}".encode()
-        return int.from_bytes(blake2b(text, digest_size=7).digest())
+        return int.from_bytes(blake2b(text, digest_size=8).digest()) >> _MOMENT_BITS + 1
 
     def close(self, code: int, reason: str) -> None:
         """Ask the stream to end; the first reason stands."""
@@ -84,7 +89,7 @@ class Hub:
         self._changed: dict[int, None] = {}
         self.frames_sent = 0
         self.on_opened: Callable[[int], None] | None = None
-        """Told the number of each stream that is opened; set where other nodes have streams too."""
+        """Told of each stream that is opened, for ``close_replaced`` of other nodes."""
 
     def __len__(self) -> int:
         return len(self._subscribers)
@@ -99,16 +104,25 @@ class Hub:
             if other.key == subscriber.key:
                 other.close(CLOSE_REPLACED, "replaced by a newer connection")
                 self.remove(other)
+        subscriber.opened_ms = self._clock.now_ms()
         if self.on_opened is not None:
-            self.on_opened(subscriber.number)
+            moment = subscriber.opened_ms & _MOMENTS
+            self.on_opened(subscriber.number << _MOMENT_BITS | moment)
         self._subscribers[subscriber] = None
         for device_no in subscriber.device_nos:
             self._by_device.setdefault(device_no, {})[subscriber] = None
 
-    def close_replaced(self, numbers: Keys) -> None:
-        """Close the streams with these numbers: the same were opened on another node."""
+    def close_replaced(self, keys: Keys) -> None:
+        """Close the streams for which the same were opened later on another node.
+
+        A key is the number of a stream and, in its last bits, the moment of its opening: word of an
+        older one may come after a newer one was opened here.
+        """
+        moments = {key >> _MOMENT_BITS: key & _MOMENTS for key in keys}
+        now_ms = self._clock.now_ms()
         for subscriber in tuple(self._subscribers):
-            if subscriber.number in numbers:
+            moment = moments.get(subscriber.number)
+            if moment is not None and _is_later(moment, subscriber.opened_ms, now_ms):
                 subscriber.close(CLOSE_REPLACED, "replaced by a newer connection")
                 self.remove(subscriber)
 
@@ -269,6 +283,13 @@ class Hub:
         if "read" not in principal.scopes:
             return CLOSE_SCOPE, str(PermissionDenied.code)
         return None
+
+
+def _is_later(moment: int, opened_ms: int, now_ms: int) -> bool:
+    """Tell whether ``moment``, which is recent, came after ``opened_ms``."""
+    if now_ms - opened_ms > _MOMENTS // 2:
+        return True
+    return 0 < (moment - opened_ms & _MOMENTS) <= _MOMENTS // 2
 
 
 def _may_see(subscriber: Subscriber, device: Device) -> bool:

@@ -97,7 +97,12 @@ class Caller:
             except (httpx.ConnectError, httpx.ReadError, httpx.RemoteProtocolError):
                 self.closed += 1
             else:
-                self.statuses.append(answer.status_code)
+                if answer.status_code == 503 and "retry-after" in answer.headers:
+                    self.closed += (
+                        1  # accepted as the worker began to stop: "try again"
+                    )
+                else:
+                    self.statuses.append(answer.status_code)
             time.sleep(0.005)
 
     def end(self) -> None:
