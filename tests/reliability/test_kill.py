@@ -19,7 +19,7 @@ from tests.reliability.mixed_load import CONNECTORS, LATE_MS, MixedLoad, now_ms
 from tests.reliability.readback import command_of, events_of, records_of, samples_of
 from tests.server import Client, Device, RunningServer, start_server
 
-KILLS = int(os.environ.get("TELLUS_TEST_KILLS", "15"))
+KILLS = int(os.environ.get("TELLUS_TEST_KILLS", "30"))
 REQUESTS_PER_S = float(os.environ.get("TELLUS_TEST_KILL_RATE", "500"))
 READY_WITHIN_S = 5.0
 LOAD_S = (0.5, 1.1)

@@ -98,9 +98,7 @@ class Caller:
                 self.closed += 1
             else:
                 if answer.status_code == 503 and "retry-after" in answer.headers:
-                    self.closed += (
-                        1  # accepted as the worker began to stop: "try again"
-                    )
+                    self.closed += 1  # accepted as the worker began to stop: "try again"
                 else:
                     self.statuses.append(answer.status_code)
             time.sleep(0.005)
