@@ -32,3 +32,19 @@ async def ended(alive: Callable[[], bool], deadline_s: float) -> bool:
             return False
         await asyncio.sleep(_POLL_S)
     return True
+
+
+def tell_opened(
+    loop: asyncio.AbstractEventLoop, opened: "asyncio.Future[None]", error: BaseException | None
+) -> None:
+    """Pass a writer's first word from its thread to ``loop``: it is open, or why it is not."""
+
+    def settle() -> None:
+        if opened.done():
+            return
+        if error is None:
+            opened.set_result(None)
+        else:
+            opened.set_exception(error)
+
+    loop.call_soon_threadsafe(settle)

@@ -20,7 +20,7 @@ import structlog
 
 from tellus.kernel.clock import Clock, SystemClock
 from tellus.kernel.errors import TooManyRequests, Unavailable
-from tellus.storage.admission import LONGEST_WAIT_S, bind, ended, retry_s
+from tellus.storage.admission import LONGEST_WAIT_S, bind, ended, retry_s, tell_opened
 from tellus.storage.database import Database, HotKind, Tx, Waiter
 from tellus.storage.faults import Fault
 from tellus.storage.migrate import Migration, load_migrations
@@ -138,7 +138,7 @@ class PostgresDatabase(Database):
         opened: asyncio.Future[None] = self._loop.create_future()
         self._thread = threading.Thread(
             target=self._writer.serve,
-            args=(self._loop, partial(self._tell, opened)),
+            args=(self._loop, partial(tell_opened, self._loop, opened)),
             name="tellus-writer",
             daemon=True,
         )
@@ -299,19 +299,6 @@ class PostgresDatabase(Database):
         """Do it on a connection of its own: cold writes wait for nothing here."""
         with contextlib.closing(self._connect()) as connection:
             return keep_partitions(PostgresTx(connection), self._clock.now_ms())
-
-    def _tell(self, opened: "asyncio.Future[None]", error: BaseException | None) -> None:
-        """Pass the writer's first word from its thread to the loop."""
-
-        def settle() -> None:
-            if opened.done():
-                return
-            if error is None:
-                opened.set_result(None)
-            else:
-                opened.set_exception(error)
-
-        self._loop.call_soon_threadsafe(settle)
 
     def _fail(self, reason: str) -> None:
         self.failure = reason
