@@ -254,6 +254,7 @@ def test_poll__newer_on_another_node__ends_the_older(heard: World) -> None:
 def test_control__issued_on_a_node_that_is_not_on_duty__is_carried_out(world: World) -> None:
     """Whoever is on duty looks after a control, whoever was told of it."""
     voices = world.voices
+    until(lambda: voices.group.number_on_duty() in (FIRST, SECOND, THIRD), PATIENCE_S)
     on_duty = voices.group.number_on_duty()
     elsewhere, third = (node for node in (FIRST, SECOND, THIRD) if node != on_duty)
     operator = voices.group.administration.create_operator()
