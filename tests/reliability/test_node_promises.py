@@ -227,14 +227,18 @@ def test_command__issued_on_one_node__leaves_by_a_poll_parked_on_another(world: 
 def test_command__polls_parked_on_all_nodes__leaves_by_exactly_one(world: World) -> None:
     """However many polls a command may leave by, it leaves once."""
     voices = world.voices
-    wait_s = 3
-    polls, issued = {}, {}
-    for _ in range(6):
-        device = world.charger(FIRST)
-        polls[device.device_id] = [
+    wait_s = 8
+    devices = [world.charger(FIRST) for _ in range(6)]
+    # All are parked before any is told something: the count of the parked only grows meanwhile.
+    polls = {
+        device.device_id: [
             _park(world, node, device, node + 1, wait_s) for node in (FIRST, SECOND, THIRD)
         ]
-        issued[device.device_id] = voices.command(FIRST, device, world.client.token)
+        for device in devices
+    }
+    issued = {
+        device.device_id: voices.command(FIRST, device, world.client.token) for device in devices
+    }
     for device_id, parked in polls.items():
         got = [poll.result(PATIENCE_S) for poll in parked]
         assert [one["command_id"] for one in got if one is not None] == [issued[device_id]]
