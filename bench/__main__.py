@@ -16,6 +16,7 @@ from pathlib import Path
 from bench import (
     cadence,
     command_delivery,
+    energy,
     frame_age,
     hot_path,
     idle_connections,
@@ -63,6 +64,7 @@ RUNNERS: dict[str, Runner] = {
         startup.measure() + (startup.measure(per_device=180) if full else [])
     ),
     "session_read": lambda full, _: session_read.measure(reads=1_000 if full else 200),
+    "energy": lambda full, _: energy.measure(reads=200 if full else 30),
 }
 
 

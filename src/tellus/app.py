@@ -5,6 +5,14 @@ from typing import Any
 
 import tellus
 from tellus.audit.service import AuditService
+from tellus.building import (
+    FactSources,
+    Ground,
+    build_energy,
+    build_firmware,
+    build_presence,
+    build_retention,
+)
 from tellus.bus.memory import MemoryBus
 from tellus.bus.port import DEVICE_CHANGED
 from tellus.commands.expiry import read_lives_ms
@@ -12,18 +20,12 @@ from tellus.commands.handover import Handover
 from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
 from tellus.config import Settings
-from tellus.firmware.engine import RolloutEngine
-from tellus.firmware.model import Patience
-from tellus.firmware.releases import ReleaseCatalogue
-from tellus.firmware.rollouts import RolloutService
-from tellus.firmware.service import FirmwareService
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.events import EventKind, EventService
 from tellus.fleet.loading import FleetLoader
-from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.registration import RegistrationService, RegistrationSettings
 from tellus.fleet.rules import Mode
@@ -37,7 +39,6 @@ from tellus.joining import Joining
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError
 from tellus.kernel.ids import new_id
-from tellus.kernel.units import SECOND_MS
 from tellus.nodes.model import BEAT_S
 from tellus.nodes.service import NodeService
 from tellus.opening import (
@@ -83,9 +84,9 @@ ROUTES: tuple[Route, ...] = (
 
 _DAY_S = 86_400
 _PRESENCE_EVERY_S = 2.0
-_COMPACT_EVERY_S = 60.0
-_PRUNE_EVERY_S = 60.0
+_TIDY_EVERY_S = 60.0
 _SWEEP_COMMANDS_EVERY_S = 1.0
+_RETENTION_EVERY_S = 1.0
 _NAMES = ("Default operator", "Default site")
 _SANDBOX_NAMES = ("Demo operator", "Demo site")
 
@@ -125,6 +126,9 @@ class Platform:
             limit_scale=settings.limits.scale,
             device_secret_life_s=settings.registration.secret_lifetime_days * _DAY_S,
         )
+        self.ground = Ground(
+            settings, self.database, self.directory, self.clock, self.identity.vault
+        )
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         self._build_edge()
@@ -136,13 +140,7 @@ class Platform:
         directory, identity = self.directory, self.identity
         self.event_kind = EventKind(directory, identity.vault)
         self.events = EventService(database, self.event_kind, directory)
-        presence_settings = PresenceSettings(
-            settings.presence.offline_after_s * SECOND_MS,
-            settings.presence.start_grace_s * SECOND_MS,
-        )
-        self.presence = PresenceWatch(
-            database, directory, self.event_kind, self.catalogue, presence_settings, clock
-        )
+        self.presence = build_presence(self.ground, self.event_kind, self.catalogue)
         self.fleet = FleetService(database, directory, self.presence)
         self.loader = FleetLoader(database, directory, identity)
         self.queries = FleetQueries(
@@ -179,6 +177,7 @@ class Platform:
         )
         self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
         self.records = RecordService(database, directory, self.identity.vault)
+        self._build_energy()
         lives_ms = read_lives_ms(self.settings.commands.model_dump())
         self.commands = CommandService(
             database,
@@ -198,21 +197,15 @@ class Platform:
             database, directory, self.presence, self.catalogue, self.commands, clock, bounds
         )
         self.commands.aggregates = ControlAggregates(self.flexibility)
-        self._build_firmware()
+        self._moving = build_firmware(self.ground, self.queries, self.commands)
+        self.releases, self.firmware, self.rollouts, *_ = self._moving
 
-    def _build_firmware(self) -> None:
-        database, directory, settings = self.database, self.directory, self.settings
-        patience = Patience(
-            preparing_ms=settings.firmware.acceptance_timeout_s * SECOND_MS,
-            installing_ms=settings.firmware.return_timeout_s * SECOND_MS,
-            life_ms=settings.commands.firmware_expires_s * SECOND_MS,
+    def _build_energy(self) -> None:
+        sources = FactSources(
+            self.telemetry, self.event_kind, self.records, self.devices, self.catalogue
         )
-        self.releases = ReleaseCatalogue(database, directory)
-        self.firmware = FirmwareService(database, directory, self.commands, patience)
-        self.rollouts = RolloutService(database, directory, self.queries)
-        self.rollout_engine = RolloutEngine(
-            database, self.queries, self.commands, self.clock, patience
-        )
+        self.energy = build_energy(self.ground, sources)
+        self.retention, self.erasures = build_retention(self.ground, sources)
 
     def _join(self) -> Joining | None:
         """Join the other nodes, where the store has room for them."""
@@ -221,6 +214,7 @@ class Platform:
             return None
         joining = Joining(self.bus, windows, self.nodes, self.database, self.clock)
         joining.follow_principals(self.identity)
+        joining.follow_vehicles(self.identity.vault)
         joining.follow_fleet(self.loader, self.presence)
         joining.follow_commands(self.commands)
         joining.follow_streams(self.hub)
@@ -272,6 +266,7 @@ class Platform:
             self.queries,
             self.events,
             self.telemetry,
+            *self.energy,
             self.records,
             self.commands,
             self.schedules,
@@ -280,6 +275,8 @@ class Platform:
             self.firmware,
             self.rollouts,
             self.hub,
+            self.retention,
+            self.erasures,
         )
 
     def _build_site(self) -> None:
@@ -290,8 +287,22 @@ class Platform:
             queue_operations=settings.storage.queue_operations,
             schema_version=load_migrations()[-1].name,
         )
+        sandbox = settings.instance.sandbox
+        self.site = build_site(
+            SiteSources(
+                document=partial(build_document, ROUTES, sandbox=sandbox),
+                readiness=readiness,
+                metrics=self._build_metrics().render,
+                next_request_id=self.pipeline.next_request_id,
+                version=tellus.__version__,
+                sandbox=sandbox,
+                admits=self.pipeline.admits_stranger,
+            )
+        )
+
+    def _build_metrics(self) -> MetricsPage:
         self.lag = LoopLag()
-        metrics = MetricsPage(
+        return MetricsPage(
             MetricSources(
                 endpoints=self.router.endpoints,
                 storage=self._storage_facts,
@@ -307,18 +318,8 @@ class Platform:
                 version=tellus.__version__,
                 node_id=self.node_id,
                 admitted=lambda: self.events.admitted,
-            )
-        )
-        sandbox = settings.instance.sandbox
-        self.site = build_site(
-            SiteSources(
-                document=partial(build_document, ROUTES, sandbox=sandbox),
-                readiness=readiness,
-                metrics=metrics.render,
-                next_request_id=self.pipeline.next_request_id,
-                version=tellus.__version__,
-                sandbox=sandbox,
-                admits=self.pipeline.admits_stranger,
+                retention=lambda: self.retention,
+                energy=lambda: self.energy.service,
             )
         )
 
@@ -343,11 +344,15 @@ class Platform:
     def _begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself."""
         rounds.run_every(_PRESENCE_EVERY_S, self._sweep_presence)
-        rounds.run_every(_COMPACT_EVERY_S, self.telemetry.compact, once=True)
-        rounds.run_every(_PRUNE_EVERY_S, self.identity.prune_signed_answers, once=True)
+        rounds.run_every(_TIDY_EVERY_S, self.telemetry.compact, once=True)
+        rounds.run_every(_TIDY_EVERY_S, self.identity.prune_signed_answers, once=True)
         rounds.run_every(0.0, self.flexibility.keep)
-        rounds.run_every(self.settings.firmware.turn_s, self._move_firmware, once=True)
+        rounds.run_every(self.settings.firmware.turn_s, self._moving.move_firmware, once=True)
         rounds.run_every(_SWEEP_COMMANDS_EVERY_S, self.commands.sweep, once=True)
+        rounds.run_every(self.settings.energy.turn_s, self.energy.service.watch)
+        rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
+        rounds.run_every(_RETENTION_EVERY_S, self.retention.turn, once=True)
+        rounds.run_every(_RETENTION_EVERY_S, self.erasures.turn, once=True)
         if self.settings.commands.poll_s > 0:
             rounds.run_every(self.settings.commands.poll_s, self.commands.look)
         if self.joining is not None:
@@ -367,6 +372,7 @@ class Platform:
         self.registration.use_default_place(built_in.operator_id, built_in.site_id)
         await self.loader.load()
         await self.telemetry.start()
+        await self.energy.service.start()
         await self.commands.start()
         await self.flexibility.start()
 
@@ -389,7 +395,3 @@ class Platform:
 
     async def _sweep_presence(self) -> None:
         await self.presence.sweep(self.clock.now_ms())
-
-    async def _move_firmware(self) -> None:
-        await self.firmware.sweep(self.clock.now_ms())
-        await self.rollout_engine.turn()

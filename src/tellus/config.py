@@ -23,9 +23,11 @@ from pydantic_settings import (
 
 from tellus.config_features import (
     CommandSettings,
+    EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
     PresenceSettings,
+    RetentionSettings,
     Section,
 )
 
@@ -194,6 +196,8 @@ class Settings(BaseSettings):
     commands: CommandSettings = CommandSettings()
     flexibility: FlexibilitySettings = FlexibilitySettings()
     firmware: FirmwareSettings = FirmwareSettings()
+    energy: EnergySettings = EnergySettings()
+    retention: RetentionSettings = RetentionSettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()
     log: LogSettings = LogSettings()

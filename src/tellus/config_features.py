@@ -1,6 +1,8 @@
 """The settings of the features: when devices are online, how commands and controls behave."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -81,3 +83,49 @@ class FirmwareSettings(Section):
     turn_s: float = Field(
         default=1.0, gt=0, description="How often upgrades and rollouts are looked at (s)."
     )
+
+
+class EnergySettings(Section):
+    """How energy is summed up in the background."""
+
+    turn_s: float = Field(
+        default=5.0, gt=0, description="How often the folder looks for something to sum up (s)."
+    )
+    folder_share: float = Field(
+        default=0.1,
+        gt=0,
+        le=1,
+        description="Share of one processor that it may take, up to a half when it falls behind.",
+    )
+    patience_s: float = Field(
+        default=20.0, gt=0, description="How long a query waits for what came late (s)."
+    )
+
+
+class RetentionSettings(Section):
+    """How long things are kept, counted from when they arrived; 0 is for ever."""
+
+    raw_days: int = Field(
+        default=30, ge=0, description="Samples as they were sent (days); 0 for ever."
+    )
+    minutes_days: int = Field(
+        default=90,
+        ge=0,
+        description="One-minute means, and the minutes of sessions' energy (days); 0 for ever.",
+    )
+    vin_days: int = Field(
+        default=90,
+        ge=0,
+        description="VINs, after the newest record or event of the vehicle (days); 0 for ever.",
+    )
+    events_days: int = Field(default=0, ge=0, description="Events (days); 0 for ever.")
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        """Refuse tiers that would outlive what they are made from."""
+        if self.minutes_days and (not self.raw_days or self.minutes_days < self.raw_days):
+            raise ValueError("minutes_days must be 0 or at least raw_days")
+        if self.events_days and (not self.raw_days or self.events_days < self.raw_days):
+            # Energy is folded from both together.
+            raise ValueError("events_days must be 0 or at least raw_days")
+        return self

@@ -29,6 +29,7 @@ from tellus.fleet.presence import PresenceWatch
 from tellus.flexibility.service import FlexibilityService
 from tellus.identity.model import DeviceTokenIssued
 from tellus.identity.service import IdentityService
+from tellus.identity.vault import Vault
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError
 from tellus.nodes.following import Follower
@@ -111,6 +112,18 @@ class Joining:
         follower.on_reload(identity.refresh_all)
         identity.found_devices.append(self._find_devices)
         self._bus.follow(TOKEN_ISSUED, identity.note_token)
+
+    def follow_vehicles(self, vault: Vault) -> None:
+        """Let keys of vehicles that were erased be forgotten."""
+
+        async def forget(subject_ids: Sequence[str]) -> None:
+            vault.forget(*subject_ids)
+
+        async def forget_all() -> None:
+            vault.forget_all()
+
+        self._follower.watch(("subjects",), forget, own=True)
+        self._follower.on_reload(forget_all)
 
     def follow_fleet(self, loader: FleetLoader, presence: PresenceWatch) -> None:
         """Let devices, their readings and their presence follow."""

@@ -11,9 +11,12 @@ RUN = {
     "docs/how-to/sign-requests.md": "docs/test_sign_requests.py",
     "docs/how-to/tls-and-proxies.md": "docs/test_how_to.py",
     "docs/how-to/back-up-and-restore.md": "reliability/test_backup_drill.py",
+    "docs/how-to/erase.md": "docs/test_how_to.py",
+    "docs/how-to/export-data.md": "docs/test_how_to.py",
     "docs/how-to/import-and-replay.md": "docs/test_how_to.py",
     "docs/how-to/move-to-postgresql.md": "docs/test_move_to_postgresql.py",
     "docs/how-to/operate.md": "docs/test_how_to.py",
+    "docs/how-to/read-energy.md": "docs/test_how_to.py",
     "docs/how-to/rehearse-failures.md": "docs/test_how_to.py",
     "docs/how-to/roll-out-firmware.md": "docs/test_how_to.py",
 }

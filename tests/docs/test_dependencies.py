@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from itertools import chain
 
 import pytest
 
@@ -17,15 +18,17 @@ def explained(heading: str) -> list[str]:
     return re.findall(r"^\| `([a-z0-9-]+)` \|", section, re.MULTILINE)
 
 
-def asked_for() -> tuple[list[str], list[str]]:
-    """The packages that the project asks for, to run and to develop."""
+def asked_for() -> tuple[list[str], ...]:
+    """The packages that the project asks for: to run, to develop, and for those who like."""
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
-    lists = (project["dependencies"], project["optional-dependencies"]["dev"])
-    run, develop = ([_NAME.match(entry)[0] for entry in entries] for entries in lists)  # type: ignore[index]
-    return run, develop
+    extras = dict(project["optional-dependencies"])
+    lists = (project["dependencies"], extras.pop("dev"), [*chain(*extras.values())])
+    return tuple([_NAME.match(entry)[0] for entry in entries] for entries in lists)  # type: ignore[index]
 
 
-@pytest.mark.parametrize(("heading", "number"), [("To run", 0), ("To develop", 1)])
+@pytest.mark.parametrize(
+    ("heading", "number"), [("To run", 0), ("To develop", 1), ("For some, if they like", 2)]
+)
 def test_dependencies__page__explains_each_and_no_other(heading: str, number: int) -> None:
     """The tables name the packages of pyproject.toml, in alphabetical order."""
     assert explained(heading) == sorted(asked_for()[number])

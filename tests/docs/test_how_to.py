@@ -72,6 +72,47 @@ def test_import_and_replay__as_printed__stores_once_and_derives_the_rest(
     assert _summary(replayed)["telemetry"]["stored"] > 20
 
 
+def test_export_data__as_printed__writes_whole_files(reader_folder: Path) -> None:
+    """Command line and curl give files with a header, named as the page says."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "export-data.md", "sh"), reader_folder)
+    heads = find(steps, "head -n 2")
+    assert "record_id,device_id,connector_id,site_id,start_time" in heads
+    assert "time,charge_energy,discharge_energy,max_power,avg_power" in heads
+    assert "timestamp,device_id,connector_id,measurand,phase,value" in heads
+    piped = find(steps, "tail -n 3")
+    assert "bytes written to the standard output" in piped
+    assert "timestamp,device_id" in piped or "Power.Active.Import" in piped
+    assert re.search(r"charging-records-\d{8}T\d{6}Z\.csv", find(steps, "Accept: text/csv"))
+
+
+def test_read_energy__as_printed__counts_the_night_when_clocks_change(
+    reader_folder: Path,
+) -> None:
+    """Hours, a local day of 25 hours and sites are answered with the figures of the records."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "read-energy.md", "sh"), reader_folder)
+    hours = json.loads(find(steps, "granularity=hour"))["data"]
+    assert [point["charge_energy"] for point in hours["series"]] == [4.0, 6.0, 0.5]
+    days = json.loads(find(steps, "granularity=day"))["data"]["series"]
+    assert [day["time"] for day in days] == ["2025-10-25", "2025-10-26"]
+    assert [day["charge_energy"] for day in days] == [10.0, 60.5]
+    assert days[1]["avg_power"] == pytest.approx((60.5 - 9.0) / 25)
+    months = json.loads(find(steps, "group_by=site"))["data"]
+    assert max(group["total"]["charge_energy"] for group in months["groups"]) == 70.5
+
+
+def test_erase__as_printed__gives_receipts_and_a_plan(reader_folder: Path) -> None:
+    """A vehicle is erased with a receipt that does not name it; old data is planned and dropped."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "erase.md", "sh"), reader_folder)
+    receipt = find(steps, "tellus erase vin")
+    assert re.search(r"erasure_id +era_\w+", receipt)
+    assert re.search(r"removed.keys +0", receipt)
+    assert "WVWZZZ1JZXW000001" not in receipt
+    assert re.search(r"era_\w+ +vehicle ", find(steps, "tellus erase list"))
+    kept = find(steps, "tellus retention plan")
+    assert re.search(r"raw_samples +30 ", kept)
+    assert re.search(r"status +done", kept)
+
+
 def _summary(step: Pasted) -> dict[str, Any]:
     text = step.output
     found: dict[str, Any] = json.loads(text[text.index("{") : text.rindex("}") + 1])

@@ -18,7 +18,7 @@ from tellus.surfaces.routes import Answer, Route
 from tests.contract.client import Refused, Reply
 from tests.contract.stream import open_stream
 from tests.reliability import tenant_requests
-from tests.reliability.tenant_requests import BODIES, QUERIES, prepare
+from tests.reliability.tenant_requests import BODIES, NAMED, QUERIES, prepare
 from tests.reliability.tenants import (
     ABSENT,
     KINDS,
@@ -234,6 +234,9 @@ def ask(world: World, cell: Cell) -> Reply:
         query["size"] = 100  # the more is listed, the more could be another tenant's
     if place == "query":
         query[name] = world.resource(name, cell.target)
+    elif route.operation_id in NAMED:
+        kind = NAMED[route.operation_id]
+        query[kind] = world.resource(kind, cell.caller.home)
 
     def fill(kind: str) -> str:
         return world.resource(kind, cell.target if place == "body" else cell.caller.home)

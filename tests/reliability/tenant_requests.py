@@ -85,6 +85,10 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "site_id": fill("site_id"),
     },
     "updateDevice": lambda fill: {"site_id": fill("site_id")},
+    "eraseVehicle": lambda fill: {
+        "operator_id": fill("operator_id"),
+        "vin": "WVWZZZ1JZXW000001",
+    },
     "openReclaim": lambda _: {"window_s": 60},
 }
 """A valid body for each operation that takes one; `fill` gives the id of what it names."""
@@ -93,8 +97,17 @@ QUERIES: dict[str, dict[str, Any]] = {
     "fetchCommand": {"connector_id": 1, "wait": 1},
     "deleteSchedule": {"schedule_id": "nightly"},
     "subscribeTelemetry": {"devices": "dvc_1"},
+    "getAggregatedEnergy": {
+        "granularity": "day",
+        "start_time": "2026-03-01T00:00:00Z",
+        "end_time": "2026-03-08T00:00:00Z",
+        "group_by": "site",
+    },
 }
 """A query for each operation that cannot do without one."""
+
+NAMED: dict[str, str] = {"listMeterValues": "device_id"}
+"""The kind of resource that the query of an operation has to name, unless it names another."""
 
 FIRST: dict[str, tuple[str, str]] = {
     "deleteSchedule": ("setSchedule", ""),

@@ -55,6 +55,7 @@ class Place:
     control_id: str = ""
     rollout_id: str = ""
     record_id: str = ""
+    session_id: str = ""
 
 
 @dataclass
@@ -76,6 +77,7 @@ class World:
                 device = place.device
                 found += [place.operator_id, place.site_id, device.device_id, device.sn]
                 found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
+                found.append(place.session_id)
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -127,6 +129,7 @@ class World:
             "command_id": self._issue_command,
             "control_id": lambda place: issue_control(self, place),
             "rollout_id": self._begin_rollout,
+            "erasure_id": self._erase_vehicle,
         }
 
     def _issue_command(self, place: Place) -> str:
@@ -134,6 +137,11 @@ class World:
         operator = self.operator_of(place)
         target = f"/v1/operator/devices/{place.device.device_id}/connectors/1/stop"
         return str(operator.post(target, expect=200).data["command_id"])
+
+    def _erase_vehicle(self, place: Place) -> str:
+        """Erase a vehicle that nobody has heard of; return the id of the receipt."""
+        asked = {"operator_id": place.operator_id, "vin": "WVWZZZ1JZXW000002"}
+        return str(self._post("erasures/vehicle", **asked)["erasure_id"])
 
     def _begin_rollout(self, place: Place) -> str:
         """Roll a release out to another charger of the place's site; return the rollout's id."""
@@ -147,9 +155,12 @@ class World:
         return self.admin.post(f"/v1/admin/{path}", body, expect=200).data
 
 
-_ADMINISTERED = frozenset({"client_id", "secret_id", "service_account_id", "sn", "release_id"})
+_ADMINISTERED = frozenset(
+    {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id"}
+)
 KINDS = _ADMINISTERED | {
     "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
+    "record_id", "session_id",
 }  # fmt: skip
 """The kinds of resources that a path, query or body may name."""
 
@@ -183,11 +194,14 @@ def build_world(server: RunningServer, *, admins: bool = True) -> World:
 
 
 def _furnish(world: World, name: str, place: Place) -> None:
-    """Let a charger report a record, and its operator issue a command."""
+    """Let a charger report a record of a session, and its operator issue a command."""
     place.record_id = f"rec-{secrets.token_hex(8)}"
     charger = world.contract.device(place.device.token)
     charger.post("/v1/device/charging-records", record_body(place.record_id), expect=200)
     operator = world.contract.operator(world.clients[f"{name[0]} read write"].token)
+    query = {"device_id": place.device.device_id}
+    (session,) = operator.get("/v1/operator/sessions", params=query, expect=200).data["items"]
+    place.session_id = session["session_id"]
     target = f"/v1/operator/devices/{place.device.device_id}/connectors/2/start"
     place.command_id = operator.post(target, expect=200).data["command_id"]
     place.control_id = issue_control(world, place)

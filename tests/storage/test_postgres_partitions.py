@@ -12,7 +12,7 @@ from tellus.kernel.clock import ManualClock
 from tellus.kernel.units import DAY_MS
 from tellus.storage.database import Tx
 from tellus.storage.postgres_connection import Address, connect
-from tellus.storage.postgres_partitions import drop_before, keep_partitions
+from tellus.storage.postgres_partitions import keep_partitions
 from tellus.storage.postgres_tx import PostgresTx, lock_key
 from tests.storage.conftest import PostgresBackend
 
@@ -127,24 +127,6 @@ def test_start__pieces_are_due_while_a_dump_reads__serves_and_uploads_are_stored
         async with postgres.open(clock=clock, migrations=None):
             assert postgres.peek("SELECT count(*) FROM samples_rest") == [(0,)]
             assert postgres.peek("SELECT count(*) FROM samples") == [(1,)]
-
-    asyncio.run(scenario())
-
-
-def test_drop_before__old_pieces__go_whole(postgres: PostgresBackend) -> None:
-    """Retention drops the pieces that are wholly past it, and touches nothing else."""
-    clock = ManualClock()
-    now_ms = clock.now_ms()
-
-    async def scenario() -> None:
-        async with postgres.open(clock=clock, migrations=None) as database:
-            times_ms = (now_ms - 5 * DAY_MS, now_ms - 2 * DAY_MS, now_ms)
-            await database.write(append_samples, *times_ms)
-            horizon_ms = now_ms - 2 * DAY_MS
-            horizon_ms -= horizon_ms % DAY_MS
-            assert await database.write(drop_before, "samples", horizon_ms) == 5
-            left = postgres.peek("SELECT time_ms FROM samples ORDER BY 1")
-            assert left == [(now_ms - 2 * DAY_MS,), (now_ms,)]
 
     asyncio.run(scenario())
 

@@ -39,10 +39,13 @@ COMMANDS: Final = {
     "service-accounts": _Place(
         "accounts", "service_accounts", "Create, list and revoke service accounts."
     ),
+    "retention": _Place("retention", "retention", "See what has outlived its time; drop it."),
+    "erase": _Place("erase", "erase", "Forget a vehicle or a device."),
     "audit": _Place("audit", "audit", "Read the audit log."),
     "api": _Place("api", "api", "Make one authenticated call and print the answer."),
     "import": _Place("importing", "import_group", "Take over data from files."),
     "replay": _Place("importing", "replay", "Import records together with what they imply."),
+    "export": _Place("export", "export_group", "Write records, energy or telemetry to a file."),
     "config": _Place("configuration", "configuration", "Look at the configuration."),
     "doctor": _Place("doctor", "doctor", "Look for what is wrong with an installation."),
     "migrate-store": _Place(

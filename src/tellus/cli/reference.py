@@ -184,6 +184,7 @@ def _connection_limits() -> list[tuple[str, Any]]:
         ("Open connections of one device", guard.connections_per_device),
         ("Streams of one client", STREAMS_PER_CLIENT),
         ("Devices of one stream", DEVICES_PER_STREAM),
+        ("Files of one client at a time, on each node", limits.FILES_PER_CLIENT),
         ("Head of a request", f"{guard.head_bytes} bytes, {guard.head_timeout_s:g} s"),
         ("Target of a request", f"{guard.target_bytes} bytes"),
         ("Body of a request", f"as its operation says, {guard.body_timeout_s:g} s"),

@@ -52,6 +52,21 @@ class DeviceMoved(NamedTuple):
     now_ms: int
 
 
+class DeviceChanged(NamedTuple):
+    """A device was put under a site, perhaps the same, and its figures were set, perhaps the same.
+
+    ``operator_id`` and ``site_id`` are those before; ``has_moved`` if they are others now,
+    ``has_other_figures`` if its rating is.
+    """
+
+    device_no: int
+    operator_id: str
+    site_id: str
+    has_moved: bool
+    has_other_figures: bool
+    now_ms: int
+
+
 class Changed(NamedTuple):
     """A device after a change of its place or figures; ``moved`` if it changed hands."""
 
@@ -80,6 +95,8 @@ class DeviceAdministration:
         self._queries = queries
         self._in_tx: list[Callable[[Tx, DeviceMoved], None]] = []
         self._after_commit: list[Callable[[DeviceMoved], None]] = []
+        self.on_changed: list[Callable[[Tx, DeviceChanged], None]] = []
+        """Called in the transaction of every change of a device, before it is written."""
 
     def react(
         self,
@@ -231,6 +248,7 @@ class DeviceAdministration:
             raise NotFound
         place = (site.operator_id, site.site_id)
         figures = (change.rated_power_kw, change.v2g)
+        self._tell_change(tx, device, stored, change, now_ms)
         secrets, moved = None, None
         if site.operator_id != stored.operator_id:
             secrets = self._identity.move_device(tx, device.device_no, site.operator_id)
@@ -244,6 +262,20 @@ class DeviceAdministration:
         details = change._asdict()
         _record(tx, by, "device.changed", device.device_id, site.operator_id, now_ms, **details)
         return Changed(site, change, secrets, moved)
+
+    def _tell_change(
+        self, tx: Tx, device: Device, stored: Registration, change: DeviceChange, now_ms: int
+    ) -> None:
+        told = DeviceChanged(
+            device.device_no,
+            stored.operator_id,
+            stored.site_id,
+            has_moved=stored.site_id != change.site_id,
+            has_other_figures=device.rated_power_kw != change.rated_power_kw,
+            now_ms=now_ms,
+        )
+        for tell in self.on_changed:
+            tell(tx, told)
 
     def _follow_change(self, device: Device, changed: Changed) -> None:
         if changed.record is not None:

@@ -1,6 +1,7 @@
 """Identity's tables of keys: those that tokens are signed with, and one per vaulted subject."""
 
 from tellus.identity.model import SigningKey
+from tellus.kernel.retention import Aged
 from tellus.storage.database import Tx
 
 
@@ -48,8 +49,9 @@ def ensure_subject(
 ) -> str:
     """Insert a subject, and return it or the one that was there first."""
     tx.execute(
-        "INSERT INTO subjects (subject_id, operator_id, blind_index, sealed_key, created_ms)"
-        " VALUES ($1, $2, $3, $4, $5) ON CONFLICT (operator_id, blind_index) DO NOTHING",
+        "INSERT INTO subjects (subject_id, operator_id, blind_index, sealed_key, created_ms,"
+        " seen_ms) VALUES ($1, $2, $3, $4, $5, $5)"
+        " ON CONFLICT (operator_id, blind_index) DO NOTHING",
         subject_id,
         operator_id,
         blind_index,
@@ -57,6 +59,53 @@ def ensure_subject(
         now_ms,
     )
     return find_subject_id(tx, operator_id, blind_index) or subject_id
+
+
+def see_subject(tx: Tx, operator_id: str, blind_index: bytes, now_ms: int) -> str | None:
+    """Note that a vehicle was heard of; return its subject, or None where it has none.
+
+    Its row is locked until the transaction ends, so that it cannot age meanwhile.
+    """
+    rows = tx.rows(
+        "UPDATE subjects SET seen_ms = CASE WHEN seen_ms > $1 THEN seen_ms ELSE $1 END"
+        " WHERE operator_id = $2 AND blind_index = $3 RETURNING subject_id",
+        now_ms,
+        operator_id,
+        blind_index,
+    )
+    return str(rows[0][0]) if rows else None
+
+
+def delete_subject(tx: Tx, subject_id: str) -> bool:
+    """Delete a subject, and with it its key; tell whether there was one."""
+    return tx.execute("DELETE FROM subjects WHERE subject_id = $1", subject_id) > 0
+
+
+def delete_subjects_before(tx: Tx, before_ms: int, limit: int) -> list[str]:
+    """Delete up to ``limit`` subjects not heard of since ``before_ms``; return them."""
+    rows = tx.rows(
+        "DELETE FROM subjects WHERE seen_ms < $1 AND subject_id IN (SELECT subject_id"
+        " FROM subjects WHERE seen_ms < $1 ORDER BY seen_ms LIMIT $2) RETURNING subject_id",
+        before_ms,
+        limit,
+    )
+    return [str(row[0]) for row in rows]
+
+
+def sum_subjects_before(tx: Tx, before_ms: int) -> Aged:
+    """Return what subjects not heard of since ``before_ms`` come to."""
+    row = tx.row(
+        "SELECT count(*), coalesce(sum(length(sealed_key) + length(blind_index)), 0), min(seen_ms)"
+        " FROM subjects WHERE seen_ms < $1",
+        before_ms,
+    )
+    return Aged() if row is None else Aged(row[0], int(row[1]), row[2])
+
+
+def find_oldest_subject(tx: Tx) -> int | None:
+    """Return when (ms) the subject was heard of that was not for longest, or None."""
+    row = tx.row("SELECT min(seen_ms) FROM subjects")
+    return None if row is None else row[0]
 
 
 def find_subject_key(tx: Tx, subject_id: str) -> bytes | None:

@@ -22,6 +22,7 @@ from tellus.storage.database import Tx
 _NONCE_BYTES = 12
 _FINGERPRINT_BYTES = 16
 _KEYS_REMEMBERED = 8_192
+_ERASED_REMEMBERED = 65_536
 
 
 class Vault:
@@ -33,12 +34,14 @@ class Vault:
         self._fingerprint_key = keys.derive("fingerprint")
         self._remembered = remembered
         self._ciphers: OrderedDict[str, AESGCM] = OrderedDict()
+        self._erased: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()  # readers and the writer are threads
 
     def seal(self, tx: Tx, operator_id: str, vin: str, now_ms: int) -> tuple[str, bytes]:
         """Return the subject of ``vin``, made if it is new, and ``vin`` sealed for it."""
         index = self._blind_index(operator_id, vin)
-        subject_id = store_keys.find_subject_id(tx, operator_id, index)
+        # Writing, not reading: a key that is being dropped for its age is kept or gone by then.
+        subject_id = store_keys.see_subject(tx, operator_id, index, now_ms)
         if subject_id is None:
             subject_id = new_id("sub")
             sealed_key = self._keys.seal(os.urandom(KEY_BYTES), f"subject:{subject_id}")
@@ -77,10 +80,32 @@ class Vault:
         """Return the subject of ``vin`` with that operator, or None."""
         return store_keys.find_subject_id(tx, operator_id, self._blind_index(operator_id, vin))
 
-    def forget(self, subject_id: str) -> None:
-        """Drop the key of a subject from memory; call it after the commit that erased its row."""
+    def erase(self, tx: Tx, operator_id: str, vin: str) -> str | None:
+        """Drop the key of ``vin`` with that operator; return its subject, None where there is none.
+
+        After the commit, ``forget`` it.
+        """
+        subject_id = self.find_subject(tx, operator_id, vin)
+        if subject_id is None or not store_keys.delete_subject(tx, subject_id):
+            return None
+        return subject_id
+
+    def forget(self, *subject_ids: str) -> None:
+        """Drop the keys of subjects from memory; call it after the commit that erased their rows.
+
+        Whoever has read such a key just before will not remember it any more.
+        """
         with self._lock:
-            self._ciphers.pop(subject_id, None)
+            for subject_id in subject_ids:
+                self._ciphers.pop(subject_id, None)
+                self._erased[subject_id] = None
+            while len(self._erased) > _ERASED_REMEMBERED:
+                self._erased.popitem(last=False)
+
+    def forget_all(self) -> None:
+        """Drop all keys from memory; those that are still stored are read again when needed."""
+        with self._lock:
+            self._ciphers.clear()
 
     def fingerprint(self, content: bytes) -> bytes:
         """Return a keyed digest of 16 bytes: equal for equal content, telling nothing else."""
@@ -103,6 +128,8 @@ class Vault:
             return None
         cipher = AESGCM(self._keys.open(sealed_key, f"subject:{subject_id}"))
         with self._lock:
+            if subject_id in self._erased:
+                return None
             self._ciphers[subject_id] = cipher
             if len(self._ciphers) > self._remembered:
                 self._ciphers.popitem(last=False)

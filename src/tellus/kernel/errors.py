@@ -138,6 +138,12 @@ class MethodNotAllowed(InvalidParameter):
         self.allowed = allowed
 
 
+class NotAcceptable(InvalidParameter):
+    """1001 with HTTP 406: this installation cannot write the one kind of file that is accepted."""
+
+    http_status = 406
+
+
 class PayloadTooLarge(InvalidParameter):
     """1001 with HTTP 413: the body exceeds the bound of its route (bytes)."""
 

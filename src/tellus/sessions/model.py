@@ -79,6 +79,22 @@ class ChargingRecord(NamedTuple):
     received_ms: int
 
 
+class RecordStored(NamedTuple):
+    """A charging record that is new: its connector, its span (ms), what looked wrong."""
+
+    device_no: int
+    connector_id: int
+    start_ms: int
+    end_ms: int
+    flags: tuple[str, ...]
+
+
+class RecordsStored(NamedTuple):
+    """These records are new; repeats are not among them."""
+
+    records: tuple[RecordStored, ...]
+
+
 class RecordFilter(NamedTuple):
     """Which records of an operator to list; None admits all. Times: start in ``[from, to)``, ms."""
 

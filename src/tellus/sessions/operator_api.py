@@ -73,7 +73,7 @@ async def list_charging_records(
     """Return a page of the operator's records, newest first, ties by id."""
     query = call.query
     after = None if query.cursor is UNSET else read_cursor(query.cursor, *_CURSOR_SHAPE)
-    wanted = await _to_filter(records, call)
+    wanted = await to_filter(records, call)
     vin_mode = call.principal.vin_mode
     if after is None:
         found = await records.list_page(wanted, vin_mode, limit=query.size, offset=query.offset)
@@ -83,7 +83,13 @@ async def list_charging_records(
     return _to_page(query, found)
 
 
-async def _to_filter(records: RecordService, call: Call[Nothing, RecordQuery]) -> RecordFilter:
+async def to_filter(records: RecordService, call: Call[Nothing, RecordQuery]) -> RecordFilter:
+    """Return which records a query is about.
+
+    Raises:
+        NotFound: the device or site is not the operator's.
+        InvalidParameter: the end lies before the start.
+    """
     query, operator_id = call.query, call.principal.operator_id
     from_ms, until_ms = read_span(query.start_time, query.end_time)
     device_no = None

@@ -49,7 +49,7 @@ class RecordService:
         self._database = database
         self._directory = directory
         self._vault = vault
-        self._uploads = RecordUploads(vault)
+        self.uploads = RecordUploads(vault)
 
     async def upload(self, device_no: int, content: Content, now_ms: int) -> Outcome:
         """Store one record; an identical repeat changes nothing.
@@ -77,7 +77,7 @@ class RecordService:
         if device is None:
             raise NotFound
         upload = Upload(_source_of(device), contents, now_ms)
-        outcomes: list[Outcome] = await self._database.submit(self._uploads, upload)
+        outcomes: list[Outcome] = await self._database.submit(self.uploads, upload)
         return outcomes
 
     async def list_page(
@@ -91,6 +91,21 @@ class RecordService:
     ) -> RecordList:
         """Return the operator's records that come after ``position``, newest first."""
         return await self._database.read(self._load_after, wanted, vin_mode, limit, position)
+
+    async def read_part(
+        self, wanted: RecordFilter, vin_mode: str, *, limit: int, position: Position | None
+    ) -> RecordList:
+        """Return the first records, or those after ``position``, uncounted (``total`` is 0)."""
+        return await self._database.read(self._load_part, wanted, vin_mode, limit, position)
+
+    async def find_span(
+        self, device_id: str, record_id: str, operator_id: str
+    ) -> tuple[int, int, int, int] | None:
+        """Return (device, connector, start, end in ms) of a record, None of another operator's."""
+        device = self._directory.by_id(device_id)
+        if device is None:
+            return None
+        return await self._database.read(store.find_span, device.device_no, record_id, operator_id)
 
     async def find_device_no(self, device_id: str, operator_id: str) -> int:
         """Return the number of a device that is the operator's, or was when it sent records.
@@ -128,6 +143,15 @@ class RecordService:
         total = store.count_records(tx, wanted)
         rows = store.list_records_after(tx, wanted, position, limit + 1)
         return self._open_all(tx, total, rows[:limit], vin_mode, more=len(rows) > limit)
+
+    def _load_part(
+        self, tx: Tx, wanted: RecordFilter, vin_mode: str, limit: int, position: Position | None
+    ) -> RecordList:
+        if position is None:
+            rows = store.list_records(tx, wanted, limit + 1, 0)
+        else:
+            rows = store.list_records_after(tx, wanted, position, limit + 1)
+        return self._open_all(tx, 0, rows[:limit], vin_mode, more=len(rows) > limit)
 
     def _open_all(
         self, tx: Tx, total: int, rows: Sequence[store.StoredRecord], vin_mode: str, *, more: bool

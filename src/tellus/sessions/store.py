@@ -157,6 +157,20 @@ def list_records_after(
     return [_from_row(row) for row in rows]
 
 
+def find_span(
+    tx: Tx, device_no: int, record_id: str, operator_id: str
+) -> tuple[int, int, int, int] | None:
+    """Return (device, connector, start, end in ms) of a record if it is the operator's."""
+    row = tx.row(
+        "SELECT connector_id, start_ms, end_ms FROM charging_records"
+        " WHERE device_no = $1 AND record_id = $2 AND operator_id = $3",
+        device_no,
+        record_id,
+        operator_id,
+    )
+    return None if row is None else (device_no, row[0], row[1], row[2])
+
+
 def has_records(tx: Tx, operator_id: str, device_no: int) -> bool:
     """Tell whether the operator holds records of a device, perhaps from before it moved on."""
     return (

@@ -4,12 +4,12 @@ Runs on the writer. Of one record sent twice the first stands, whether both are 
 commit or a year apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tellus.identity.vault import Vault
 from tellus.sessions import store
-from tellus.sessions.model import Content, Flag, Outcome, Source
+from tellus.sessions.model import Content, Flag, Outcome, RecordsStored, RecordStored, Source
 from tellus.sessions.rules import (
     flags_of,
     open_content,
@@ -40,6 +40,8 @@ class RecordUploads:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
+        self.in_tx: list[Callable[[Tx, RecordsStored], None]] = []
+        """Called with the records that are new, in the transaction that stores them."""
 
     def apply_many(self, tx: Tx, operations: Sequence[Upload]) -> list[list[Outcome]]:
         """Store what is new, keep what contradicts, and return the outcomes of each upload."""
@@ -57,6 +59,10 @@ class RecordUploads:
             for upload in operations
         ]
         store.append_records(tx, list(new.values()))
+        if new:
+            stored = RecordsStored(tuple(map(_stored, new.values())))
+            for react in self.in_tx:
+                react(tx, stored)
         return outcomes
 
     def after_commit(self, operations: Sequence[Upload], outcomes: Sequence[list[Outcome]]) -> None:
@@ -146,3 +152,14 @@ class RecordUploads:
         # The subject stands for the VIN: repeats that differ in nothing else are two.
         fingerprint = self._vault.fingerprint(open_content(content) + subject_id.encode())
         store.append_conflict(tx, key, fingerprint, plain, private, upload.received_ms)
+
+
+def _stored(record: NewRecord) -> RecordStored:
+    content = record.content
+    return RecordStored(
+        record.source.device_no,
+        content.connector_id,
+        content.start_ms,
+        content.end_ms,
+        record.flags,
+    )

@@ -150,3 +150,11 @@ class Database(Protocol):
     ) -> T:
         """Run ``work(tx, …)`` on a reader thread over one snapshot; it cannot write."""
         ...
+
+    async def scrub(self) -> bool:
+        """Let nothing that was deleted before stay in the store's own files.
+
+        Tells whether that is done. A reader may have kept a log from being emptied; nothing to do
+        where the files are a server's, which clears them by itself.
+        """
+        ...

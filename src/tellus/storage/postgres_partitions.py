@@ -10,7 +10,7 @@ else waits behind them. They are therefore asked for during a tenth of a second 
 at a time, and a round that does not get them ends there.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
@@ -50,7 +50,8 @@ class Partitioned(NamedTuple):
 
 PARTITIONED: Final = (
     Partitioned("samples", "time_ms", 1, 7, 7, drops_empty=True),
-    Partitioned("sample_hours", "hour_ms", 28, 1, 1, drops_empty=False),
+    Partitioned("sample_hours", "hour_ms", 28, 1, 1, drops_empty=True),
+    Partitioned("sample_minutes", "hour_ms", 28, 3, 1, drops_empty=True),
 )
 
 
@@ -99,24 +100,41 @@ def _change(tx: PostgresTx, table: Partitioned, start_ms: int, empty: str | None
     return alone
 
 
-def drop_before(tx: Tx, table: str, before_ms: int) -> int:
-    """Drop the pieces of ``table`` that end at ``before_ms`` or earlier; return how many.
+def drop_aged(tx: Tx, table: str, before_ms: int, is_needed: Callable[[Tx, int, int], bool]) -> int:
+    """Drop the pieces of ``table`` in which all arrived before an instant; return how many rows.
+
+    The table says in ``received_to_ms`` when a row's newest part arrived. ``is_needed`` tells
+    whether the span (ms) of a piece must stay all the same.
 
     Raises:
         psycopg.errors.LockNotAvailable: somebody reads or dumps it; to be tried another time.
     """
-    tx.lock(_LOCK)
-    tx.execute(_PATIENCE)
     (kept,) = (one for one in PARTITIONED if one.table == table)
     width_ms = kept.days * DAY_MS
-    pieces = [
-        piece
+    aged = [
+        (start_ms, piece)
         for start_ms, piece in _list_pieces(tx, table).items()
         if start_ms + width_ms <= before_ms
+        and _is_aged(tx, piece, before_ms)
+        and not is_needed(tx, start_ms, start_ms + width_ms)
     ]
-    for piece in pieces:
-        _drop_piece(tx, table, piece)
-    return len(pieces)
+    if not aged:
+        return 0
+    counts = {piece: tx.row(f"SELECT count(*) FROM {piece}") for _, piece in aged}
+    tx.lock(_LOCK)
+    tx.execute(_PATIENCE)
+    tx.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+    dropped = 0
+    for _, piece in aged:
+        if _is_aged(tx, piece, before_ms):
+            _drop_piece(tx, table, piece)
+            dropped += (counts[piece] or (0,))[0]
+    return dropped
+
+
+def _is_aged(tx: Tx, piece: str, before_ms: int) -> bool:
+    late = tx.row(f"SELECT 1 FROM {piece} WHERE received_to_ms >= $1 LIMIT 1", before_ms)
+    return late is None
 
 
 def make_pieces(tx: Tx, table: str, instants_ms: Iterable[int]) -> None:

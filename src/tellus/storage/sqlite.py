@@ -39,6 +39,8 @@ P = ParamSpec("P")
 # one switch interval. With the default of 5 ms a batch of ten statements takes 50 ms and group
 # commit collapses; with 0.5 ms it holds, and the loop loses next to nothing.
 _SWITCH_INTERVAL_S = 0.0005
+_SCRUB_TIMES = 60
+_SCRUB_AGAIN_S = 0.05
 
 
 class SQLiteDatabase(Database):
@@ -70,6 +72,7 @@ class SQLiteDatabase(Database):
         self._writer = Writer(self._open_session, clock, self._stats, self._fail)
         self._readers = Readers(partial(open_reader, location), readers, self._stats)
         self._thread: threading.Thread | None = None
+        self._session: SQLiteSession | None = None
         self._refusal: str | None = "Storage has not started"
         self._reading = False
         self._loop: asyncio.AbstractEventLoop
@@ -213,6 +216,23 @@ class SQLiteDatabase(Database):
         self._readers.ask(bind(work, *args, **kwargs), future)
         return await future
 
+    async def scrub(self) -> bool:
+        """Fold the write-ahead log into the file and cut it to nothing (see the port).
+
+        What is deleted in the file is overwritten with zeros at once (``secure_delete``); older
+        copies of its pages are in the log alone.
+        """
+        for _ in range(_SCRUB_TIMES):
+            if self._session is not None:
+                self._session.scrub_is_due = True
+            # The log is emptied between two batches: once the second is through, it has been tried.
+            await self.write(_do_nothing)
+            await self.write(_do_nothing)
+            if self._session is None or not self._session.scrub_is_due:
+                return True
+            await asyncio.sleep(_SCRUB_AGAIN_S)
+        return False
+
     def _admit(self) -> None:
         """Turn a write away where it cannot be taken or would wait too long."""
         if self._refusal is not None:
@@ -235,9 +255,14 @@ class SQLiteDatabase(Database):
         except BaseException:
             connection.close()
             raise
-        return SQLiteSession(connection, self._stats)
+        self._session = SQLiteSession(connection, self._stats)
+        return self._session
 
     def _fail(self, reason: str) -> None:
         self.failure = reason
         self._refusal = "Storage has failed"
         self.failed.set()
+
+
+def _do_nothing(_tx: Tx) -> None:
+    """Take a turn of the writer."""

@@ -13,6 +13,7 @@ from tellus.storage.stats import StorageStats
 _CHECKPOINT_PAGES = 1_000
 _RESTART_PAGES = 16_000
 _RESTART_WAIT_MS = 100
+_SCRUB_WAIT_MS = 20
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +29,8 @@ class SQLiteSession:
         self._connection = connection
         self._stats = stats
         self._copied_pages = 0
+        self.scrub_is_due = False
+        """Set by whoever wants the log emptied; cleared once it is."""
         connection.set_wal_hook(self._note_log_pages)
 
     def begin(self) -> None:
@@ -85,6 +88,8 @@ class SQLiteSession:
 
     def rest(self) -> None:
         """Fold the log into the file when it has grown."""
+        if self.scrub_is_due:
+            self._empty_log()
         if self._stats.wal_pages < self._copied_pages:
             self._copied_pages = 0  # the log began anew
         if self._stats.wal_pages - self._copied_pages >= _CHECKPOINT_PAGES:
@@ -126,10 +131,24 @@ class SQLiteSession:
         self._copied_pages = pages
 
     def _restart_log(self) -> None:
-        timeout_ms = self._connection.pragma("busy_timeout")
-        self._connection.set_busy_timeout(_RESTART_WAIT_MS)
+        self._checkpoint_within(_RESTART_WAIT_MS, apsw.SQLITE_CHECKPOINT_RESTART)
+
+    def _empty_log(self) -> None:
+        """Copy the log and cut it to nothing, unless a reader keeps it longer than a moment."""
         try:
-            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+            self._checkpoint_within(_SCRUB_WAIT_MS, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:
+            if self.classify(error) is Fault.FATAL:
+                raise
+            return
+        self._stats.wal_pages = self._copied_pages = 0
+        self.scrub_is_due = False
+
+    def _checkpoint_within(self, wait_ms: int, mode: int) -> None:
+        timeout_ms = self._connection.pragma("busy_timeout")
+        self._connection.set_busy_timeout(wait_ms)
+        try:
+            self._connection.wal_checkpoint(mode=mode)
         finally:
             self._connection.set_busy_timeout(int(timeout_ms))
 

@@ -25,7 +25,7 @@ def allow(origin: str) -> list[Header]:
     """Return the headers that let a page of ``origin`` read an answer."""
     return [
         (b"access-control-allow-origin", origin.encode("latin-1")),
-        (b"access-control-expose-headers", b"x-request-id, retry-after"),
+        (b"access-control-expose-headers", b"x-request-id, retry-after, content-disposition"),
         (b"vary", b"origin"),
     ]
 

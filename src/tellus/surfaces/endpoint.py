@@ -10,6 +10,7 @@ from tellus.kernel.batch import BatchRequest
 from tellus.kernel.call import NOTHING, Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder, convert_query
 from tellus.kernel.errors import InvalidParameter
+from tellus.kernel.tables import Table
 from tellus.surfaces.routes import Route
 
 LATENCY_BOUNDS_S: Final = (
@@ -69,6 +70,13 @@ class Endpoint:
     def handle(self, call: Call[Any, Any]) -> Awaitable[Any]:
         """Run the handler."""
         return self._handler(self._service, call)
+
+    def tabulate(self, call: Call[Any, Any]) -> Awaitable[Table[Any]]:
+        """Return the whole list as a table; for routes that have one."""
+        tabulate = self.route.table
+        if tabulate is None:
+            raise TypeError(f"{self.route.operation_id} is no list")
+        return tabulate(self._service, call)
 
     def prepare(self, body: Any, principal: Principal, now_ms: int) -> tuple[Any, Any] | None:
         """Return the kind and the operation of a call that is one hot operation, else None."""

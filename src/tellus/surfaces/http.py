@@ -18,8 +18,6 @@ from tellus.kernel.clock import Clock
 from tellus.kernel.errors import (
     ApiError,
     InternalError,
-    InvalidParameter,
-    PayloadTooLarge,
     PermissionDenied,
     TooManyRequests,
     Unauthenticated,
@@ -39,18 +37,19 @@ from tellus.surfaces.guard.connections import CONNECTION_KEY, Connection
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.idempotency import read_key
-from tellus.surfaces.media import check_media
+from tellus.surfaces.media import Receive, check_media, read_body
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routes import Answer, LimitClass
 from tellus.surfaces.routing import Router, check_path
 from tellus.surfaces.signing import Signatures, Signed, check_signed
+from tellus.surfaces.streaming import Download, Downloads
+from tellus.surfaces.streaming_formats import choose_format
 
 ENROLMENT_PREFIX = "/e/"
 
 Scope = dict[str, Any]
-Receive = Callable[[], Any]
 Send = Callable[[dict[str, Any]], Any]
-Work = Callable[[], Awaitable[bytes]]
+Work = Callable[[], Awaitable[bytes | Download]]
 
 
 class Authenticator(Signatures, Protocol):
@@ -121,6 +120,7 @@ class Pipeline:
         self._proxies = proxies
         self._request_numbers = count(1)
         self._request_prefix = f"req_{os.urandom(6).hex()}_"
+        self.downloads = Downloads()
         self.origins: Callable[[], frozenset[str]] = frozenset
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
@@ -161,10 +161,22 @@ class Pipeline:
             self._recorder.crash(exchange.request_id, exchange.name, error)
         if exchange.endpoint is not None:
             exchange.endpoint.tally(status, perf_counter() - began_s)
+        if isinstance(body, Download):
+            await self._deliver(exchange, body, send)
+            return
         headers = exchange.headers
         headers.append((b"content-length", b"%d" % len(body)))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    async def _deliver(self, exchange: "Exchange", file: Download, send: Send) -> None:
+        """Send a file; what fails on the way leaves it without an end: the server breaks off."""
+        try:
+            await file.deliver(exchange.headers, send)
+        except ApiError as error:
+            self._recorder.failure(exchange.request_id, exchange.name, error, exchange.address)
+        except Exception as error:  # noqa: BLE001 - the edge, as above
+            self._recorder.crash(exchange.request_id, exchange.name, error)
 
     def admits_stranger(self, scope: Scope) -> bool:
         """Count a request that needs no token; tell whether its address may send another one."""
@@ -177,7 +189,7 @@ class Pipeline:
 
     async def _run(
         self, exchange: "Exchange", scope: Scope, receive: Receive, origin: str | None
-    ) -> bytes:
+    ) -> bytes | Download:
         """Return the body of the answer, after all checks in their order."""
         path, enrolment = _split_enrolment(scope["path"])
         endpoint, parameters = self._find(scope["method"], path, exchange.address)
@@ -206,6 +218,9 @@ class Pipeline:
         call.request_id = exchange.request_id
         call.authorization = authorization
         call.enrolment = enrolment or authorization.removeprefix("Bearer ")
+        kind = None if endpoint.route.table is None else choose_format(scope)
+        if kind is not None:
+            return await self.downloads.begin(endpoint, call, kind)
         answer = partial(_handle, endpoint, call, exchange.answer)
         if signed is not None and endpoint.route.is_control:
             return await self._signatures.answer_once(principal, signed.signature, answer)
@@ -285,7 +300,7 @@ class Pipeline:
                 form = check_media(scope, endpoint)
             body = self._decode(endpoint, principal, raw, form=form)
         call = Call(principal, body, query, self._clock.now_ms(), path, raw)
-        if endpoint.route.waits:
+        if endpoint.route.waits or endpoint.route.table is not None:
             call.left = partial(_until_left, receive)
         return call
 
@@ -325,35 +340,6 @@ def check_network(principal: Principal, address: str) -> None:
         raise PermissionDenied(message)
 
 
-async def read_body(receive: Receive, scope: Scope, limit_bytes: int) -> bytes:
-    """Return the whole body.
-
-    Raises:
-        PayloadTooLarge: it exceeds ``limit_bytes``, as announced or as sent.
-        InvalidParameter: the caller left in the middle of it.
-    """
-    for name, value in scope["headers"]:
-        if name == b"content-length" and int(value) > limit_bytes:
-            raise PayloadTooLarge(limit_bytes)
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        _check_whole(message, body, limit_bytes)
-        return body
-    parts = [body]
-    size = len(body)
-    while message.get("more_body"):
-        message = await receive()
-        part = message.get("body", b"")
-        size += len(part)
-        if size > limit_bytes:
-            raise PayloadTooLarge(limit_bytes)
-        parts.append(part)
-    body = b"".join(parts)
-    _check_whole(message, body, limit_bytes)
-    return body
-
-
 async def _body_of(
     signed: Signed | None, receive: Receive, scope: Scope, limit_bytes: int
 ) -> bytes:
@@ -369,14 +355,6 @@ async def _until_left(receive: Receive) -> None:
     """Return when the caller has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _check_whole(message: dict[str, Any], body: bytes, limit_bytes: int) -> None:
-    if message["type"] == "http.disconnect":
-        text = "The body ended before it was complete"
-        raise InvalidParameter(text, "body")
-    if len(body) > limit_bytes:
-        raise PayloadTooLarge(limit_bytes)
 
 
 def _split_enrolment(path: str) -> tuple[str, str]:

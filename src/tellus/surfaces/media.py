@@ -1,9 +1,12 @@
-"""Which bodies are accepted: JSON, and forms where a route says so."""
+"""Which bodies are accepted: JSON, and forms where a route says so; how they are read."""
 
+from collections.abc import Callable
 from typing import Any
 
-from tellus.kernel.errors import UnsupportedMedia
+from tellus.kernel.errors import InvalidParameter, PayloadTooLarge, UnsupportedMedia
 from tellus.surfaces.endpoint import Endpoint
+
+Receive = Callable[[], Any]
 
 
 def check_media(scope: dict[str, Any], endpoint: Endpoint) -> bool:
@@ -26,3 +29,40 @@ def check_media(scope: dict[str, Any], endpoint: Endpoint) -> bool:
             text = "The body must not be encoded"
             raise UnsupportedMedia(text, "content-encoding", value.decode("latin-1"))
     return form
+
+
+async def read_body(receive: Receive, scope: dict[str, Any], limit_bytes: int) -> bytes:
+    """Return the whole body.
+
+    Raises:
+        PayloadTooLarge: it exceeds ``limit_bytes``, as announced or as sent.
+        InvalidParameter: the caller left in the middle of it.
+    """
+    for name, value in scope["headers"]:
+        if name == b"content-length" and int(value) > limit_bytes:
+            raise PayloadTooLarge(limit_bytes)
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        _check_whole(message, body, limit_bytes)
+        return body
+    parts = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        part = message.get("body", b"")
+        size += len(part)
+        if size > limit_bytes:
+            raise PayloadTooLarge(limit_bytes)
+        parts.append(part)
+    body = b"".join(parts)
+    _check_whole(message, body, limit_bytes)
+    return body
+
+
+def _check_whole(message: dict[str, Any], body: bytes, limit_bytes: int) -> None:
+    if message["type"] == "http.disconnect":
+        text = "The body ended before it was complete"
+        raise InvalidParameter(text, "body")
+    if len(body) > limit_bytes:
+        raise PayloadTooLarge(limit_bytes)

@@ -13,9 +13,13 @@ from tellus.identity.credentials import AccessTokenResponse
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page
 from tellus.sessions import operator_api as sessions
+from tellus.sessions import operator_api_export as records_export
 from tellus.surfaces import stream
 from tellus.surfaces.frames import TelemetryFrame
+from tellus.surfaces.operator_energy import OPERATOR_ENERGY_ROUTES
 from tellus.surfaces.operator_firmware import OPERATOR_FIRMWARE_ROUTES
+from tellus.surfaces.operator_history import OPERATOR_HISTORY_ROUTES
+from tellus.surfaces.operator_sessions import OPERATOR_SESSION_ROUTES
 from tellus.surfaces.routes import (
     BODY_BYTES_CREDENTIALS,
     BODY_BYTES_FLEXIBILITY,
@@ -195,9 +199,13 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         "/v1/operator/charging-records", "listChargingRecords", sessions.list_charging_records,
         query=sessions.RecordQuery, response=sessions.RecordPage,
+        table=records_export.tabulate_charging_records,
         summary="List charging records", tag=_RECORDS,
         description="Newest first, by pages or by cursor.",
     ),
+    *OPERATOR_ENERGY_ROUTES,
+    *OPERATOR_HISTORY_ROUTES,
+    *OPERATOR_SESSION_ROUTES,
     *OPERATOR_FIRMWARE_ROUTES,
     Route(
         "GET", "/v1/operator/stream", "subscribeTelemetry", stream.subscribe_telemetry,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tellus.kernel.call import Audience, Nothing
+from tellus.kernel.tables import Table
 
 KIB = 1024
 BODY_BYTES = 64 * KIB
@@ -50,7 +51,8 @@ class Route:
     one hot operation and answers with ``data: null``: ``(service, body, principal, now_ms)`` gives
     its kind and itself, or None where the handler has more to do. ``waits`` marks a handler that
     parks the call and wants to know when the caller leaves. ``secret`` marks an answer that no
-    cache may keep.
+    cache may keep. ``table`` gives the whole list for a file, as ``async (service, call) -> Table``
+    with the service of ``handler``; callers ask for it by ``Accept``.
     """
 
     method: str
@@ -74,6 +76,7 @@ class Route:
     hot: Callable[..., Any] | None = None
     waits: bool = False
     secret: bool = False
+    table: Callable[..., Awaitable[Table[Any]]] | None = None
 
     @property
     def is_control(self) -> bool:

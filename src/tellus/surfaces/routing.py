@@ -1,5 +1,6 @@
 """Finding the endpoint of a method and path."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
@@ -10,6 +11,9 @@ from tellus.surfaces.routes import Route
 
 _CONNECTOR: Final = "connector_id"
 _CONNECTOR_LARGEST: Final = 255
+_RECORD: Final = "record_id"
+_RECORD_CHARACTERS: Final = 128
+_UNSTORABLE: Final = frozenset({"Cc", "Cs"})
 _DIGITS_LARGEST: Final = 4
 
 Found = tuple[Endpoint, dict[str, Any]]
@@ -87,7 +91,7 @@ def check_path(parameters: Mapping[str, Any]) -> dict[str, Any]:
     for name, text in parameters.items():
         if name == _CONNECTOR:
             checked[name] = _connector_number(text)
-        elif is_identifier(text):
+        elif is_identifier(text) or (name == _RECORD and _is_record_id(text)):
             checked[name] = text
         else:
             raise _unknown()
@@ -101,6 +105,13 @@ def _connector_number(text: str) -> int:
             return number
     message = "Parameter 'connector_id' must be a whole number from 1 to 255"
     raise InvalidParameter(message, _CONNECTOR, text)
+
+
+def _is_record_id(text: str) -> bool:
+    """Tell whether a charger may have given a record this identifier (rule U3a)."""
+    if len(text) > _RECORD_CHARACTERS:
+        return False
+    return all(unicodedata.category(letter) not in _UNSTORABLE for letter in text)
 
 
 def _unknown() -> ApiError:

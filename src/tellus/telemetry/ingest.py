@@ -13,6 +13,8 @@ from tellus.telemetry.recent import Key, Place, RecentLog, Upload, find_packed
 from tellus.telemetry.rules import FOREVER_MS
 
 Moved: TypeAlias = Callable[[Mapping[Place, Sample]], None]
+InTransaction: TypeAlias = Callable[[Tx, Sequence[Sample]], None]
+AfterCommit: TypeAlias = Callable[[Sequence[Sample]], None]
 
 
 class FleetDoor(Protocol):
@@ -60,6 +62,10 @@ class TelemetryKind:
         self._bus = bus
         self.on_moved: Moved | None = None
         """Called after a commit with the newest samples of connectors that moved forward."""
+        self.in_tx: list[InTransaction] = []
+        """Called with the samples of each batch, repeats among them, in its transaction."""
+        self.told: list[AfterCommit] = []
+        """Called with the samples of each batch once they are durable."""
         self.stored = 0
         self.duplicates = 0
 
@@ -73,6 +79,8 @@ class TelemetryKind:
             outcomes = [None] * len(operations)
             store.append_samples(tx, samples, partial(self._count, len(samples)))
         self._see_new(tx, samples)
+        for react in self.in_tx:
+            react(tx, samples)
         return outcomes
 
     def after_commit(
@@ -83,6 +91,8 @@ class TelemetryKind:
         samples = [sample for upload in operations for sample in upload.samples]
         self._log.note(samples)
         self._tell(self._follow(samples))
+        for listener in self.told:
+            listener(samples)
 
     def _tell(self, moved: dict[Place, Sample]) -> None:
         """Wake the stream here; the other nodes hear once they can read it."""

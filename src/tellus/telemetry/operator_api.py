@@ -105,14 +105,15 @@ def _to_item(sample: PastSample, connector_id: int) -> SampleItem:
         UNSET if reading.soc_pct is None else reading.soc_pct,
         UNSET if reading.temperature_c is None else reading.temperature_c,
         UNSET if reading.detail_state is None else reading.detail_state,
-        _to_phases(reading.phases),
+        to_phases(reading.phases),
         sample.clock_suspect,
     )
 
 
-def _to_phases(
+def to_phases(
     phases: tuple[tuple[float, float] | None, ...] | None,
 ) -> dict[str, PhaseItem] | UnsetType:
+    """Return the phases of the supply by their names, those that were sent."""
     if phases is None:
         return UNSET
     named = zip(_PHASE_NAMES, phases, strict=True)

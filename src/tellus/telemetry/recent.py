@@ -32,6 +32,9 @@ KeepStates = Callable[[Tx, Sequence[Sample]], None]
 ReadRecent = Callable[[Tx, int], list[PastSample]]
 """Reads a place's samples in the log from an instant chosen before up to another one (ms)."""
 
+ReadSpan = Callable[[Tx, int, int], list[PastSample]]
+"""Reads a place's samples in the log in ``[from, to)`` (ms), in any order."""
+
 NEVER_CHECKED = -1
 _NO_SIZES: Sizes = MappingProxyType({})
 
@@ -86,6 +89,10 @@ class RecentLog(Protocol):
 
     def reader(self, place: Place, from_ms: int, to_ms: int) -> ReadRecent:
         """Return what reads the log's samples of a place within a snapshot that begins later."""
+        ...
+
+    def explorer(self, place: Place) -> ReadSpan:
+        """Return what reads any part of a place's log within a snapshot that begins later."""
         ...
 
     async def compact(self, database: Database, keep_states: KeepStates, now_ms: int) -> int:

@@ -1,5 +1,6 @@
 """The recent log of a process that has its database to itself: its instants are in memory."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 
 from tellus.storage.database import Database, Tx
@@ -7,7 +8,15 @@ from tellus.telemetry import rules, store
 from tellus.telemetry.compaction import compact
 from tellus.telemetry.log import LogIndex
 from tellus.telemetry.model import PastSample, Sample
-from tellus.telemetry.recent import Hours, KeepStates, Place, ReadRecent, Upload, hours_before
+from tellus.telemetry.recent import (
+    Hours,
+    KeepStates,
+    Place,
+    ReadRecent,
+    ReadSpan,
+    Upload,
+    hours_before,
+)
 
 _START_PAGE = 50_000
 _INSTANTS_AT_ONCE = 500
@@ -64,6 +73,16 @@ class OwnLog(LogIndex):
 
         def read(tx: Tx, until_ms: int) -> list[PastSample]:
             wanted_ms = [time_ms for time_ms in times_ms if time_ms < until_ms]
+            return store.list_log_samples(tx, *place, wanted_ms)
+
+        return read
+
+    def explorer(self, place: Place) -> ReadSpan:
+        """Return what looks the place's instants up by key: those of now, before the snapshot."""
+        times_ms = self.between(*place, -_ALL, _ALL)
+
+        def read(tx: Tx, from_ms: int, to_ms: int) -> list[PastSample]:
+            wanted_ms = times_ms[bisect_left(times_ms, from_ms) : bisect_left(times_ms, to_ms)]
             return store.list_log_samples(tx, *place, wanted_ms)
 
         return read

@@ -13,7 +13,15 @@ from tellus.storage.instance import find_instance_value, note_instance_value
 from tellus.telemetry import rules, store
 from tellus.telemetry.compaction import pack_places
 from tellus.telemetry.model import PastSample, Sample
-from tellus.telemetry.recent import Hours, KeepStates, Place, ReadRecent, Upload, hours_before
+from tellus.telemetry.recent import (
+    Hours,
+    KeepStates,
+    Place,
+    ReadRecent,
+    ReadSpan,
+    Upload,
+    hours_before,
+)
 
 # Another process may pack by a clock that runs ahead of this one's by up to this.
 _CLOCKS_APART_MS = MINUTE_MS
@@ -75,6 +83,14 @@ class SharedLog:
 
         def read(tx: Tx, until_ms: int) -> list[PastSample]:
             return store.list_log_between(tx, *place, from_ms, min(until_ms, to_ms))
+
+        return read
+
+    def explorer(self, place: Place) -> ReadSpan:
+        """Return what reads the place's part of the log."""
+
+        def read(tx: Tx, from_ms: int, to_ms: int) -> list[PastSample]:
+            return store.list_log_between(tx, *place, from_ms, to_ms)
 
         return read
 

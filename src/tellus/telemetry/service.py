@@ -42,6 +42,8 @@ class TelemetryService:
         self._clock = clock
         self._own = None if database.is_shared else OwnLog()
         self.index: RecentLog = SharedLog() if self._own is None else self._own
+        self.packing = asyncio.Lock()
+        """Held while packs change in this process: what was read of them is still true then."""
         self.kind = TelemetryKind(directory, fleet, self.index, bus)
         self._states = StateWriter(database, self.kind.keep_states, bus)
         if database.is_shared:
@@ -113,7 +115,8 @@ class TelemetryService:
         now_ms = self._clock.now_ms()
         if self._own is None:
             await self._catch_up(now_ms - _CATCH_UP_MS)
-        return await self.index.compact(self._database, self.kind.keep_states, now_ms)
+        async with self.packing:
+            return await self.index.compact(self._database, self.kind.keep_states, now_ms)
 
     async def history(
         self,

@@ -50,6 +50,8 @@ def make_page(**changes: Any) -> MetricsPage:
         "refused": dict,
         "lag": LoopLag(),
         "version": "1.2.3",
+        "retention": lambda: SimpleNamespace(dropped={}, oldest_ms={}, longest_hold_s=0.0),
+        "energy": lambda: SimpleNamespace(lag_s=60.0, marks_waiting=2, samples_folded=720),
     }
     return MetricsPage(MetricSources(**sources | changes))
 
@@ -77,7 +79,7 @@ def test_page__all_metrics__are_those_of_the_table() -> None:
 def test_table__names__are_in_base_units_with_harmless_labels() -> None:
     """Counters end in _total, times are seconds, and no label holds a device, address or token."""
     allowed = {"version", "python", "node_id", "operation", "status", "presence", "outcome"}
-    allowed |= {"model", "cause"}
+    allowed |= {"model", "cause", "tier"}
     assert len({metric.name for metric in METRICS}) == len(METRICS)
     for metric in METRICS:
         assert metric.name.endswith("_total") == (metric.kind == "counter")

@@ -105,3 +105,65 @@ CREATE TABLE implausible_samples (
     reason TEXT NOT NULL,
     PRIMARY KEY (device_no, connector_id, time_ms, digest)
 ){{clustered}};
+CREATE INDEX implausible_samples_time ON implausible_samples (time_ms);
+
+CREATE INDEX charging_records_flagged
+    ON charging_records (operator_id, start_ms) WHERE flags <> '';
+
+-- What is kept and for how long. Means of one minute take the place of the samples of an hour that
+-- is older than the raw tier; where there is such a row, samples of that hour are gone.
+-- owner: telemetry
+CREATE TABLE sample_minutes (
+    device_no BIGINT NOT NULL,
+    connector_id BIGINT NOT NULL,
+    hour_ms BIGINT NOT NULL,
+    received_to_ms BIGINT NOT NULL,
+    samples BIGINT NOT NULL,
+    content {{blob}} NOT NULL,
+    PRIMARY KEY (device_no, connector_id, hour_ms)
+){{clustered}};
+CREATE INDEX sample_minutes_received
+    ON sample_minutes (received_to_ms, device_no, connector_id, hour_ms);
+
+-- Packed hours of old times that hold something received lately: when to look at them again.
+-- owner: telemetry
+CREATE TABLE late_hours (
+    device_no BIGINT NOT NULL,
+    connector_id BIGINT NOT NULL,
+    hour_ms BIGINT NOT NULL,
+    look_ms BIGINT NOT NULL,
+    PRIMARY KEY (device_no, connector_id, hour_ms)
+){{clustered}};
+
+CREATE INDEX sample_hours_hour ON sample_hours (hour_ms, device_no, connector_id);
+CREATE INDEX energy_sessions_minute ON energy_sessions (end_ms, session_no)
+    WHERE resolution = 'minute';
+
+-- When a vehicle was last heard of, so that its number ages with its newest record or event.
+ALTER TABLE subjects ADD COLUMN seen_ms BIGINT NOT NULL DEFAULT 0;
+UPDATE subjects SET seen_ms = created_ms;
+UPDATE subjects SET seen_ms = newest.received_ms FROM (
+    SELECT subject_id, max(received_ms) AS received_ms FROM (
+        SELECT subject_id, received_ms FROM charging_records
+        UNION ALL SELECT subject_id, received_ms FROM charging_record_conflicts
+        UNION ALL SELECT subject_id, received_ms FROM events
+    ) AS held WHERE subject_id IS NOT NULL GROUP BY subject_id
+) AS newest
+WHERE newest.subject_id = subjects.subject_id AND newest.received_ms > subjects.seen_ms;
+CREATE INDEX subjects_seen ON subjects (seen_ms);
+
+-- What was erased on request: of a vehicle or of a device, when, and how much.
+-- owner: fleet
+CREATE TABLE erasures (
+    erasure_no {{serial}},
+    erasure_id TEXT NOT NULL UNIQUE,
+    kind TEXT NOT NULL,
+    operator_id TEXT NOT NULL,
+    device_no BIGINT,
+    device_id TEXT,
+    asked_by TEXT NOT NULL,
+    asked_ms BIGINT NOT NULL,
+    done_ms BIGINT,
+    removed TEXT NOT NULL
+);
+CREATE INDEX erasures_open ON erasures (erasure_no) WHERE done_ms IS NULL;

@@ -11,9 +11,12 @@ from tellus.surfaces.frames import TelemetryFrame
 from tellus.surfaces.openapi.examples import answer_example
 from tellus.surfaces.openapi.schemas import REFERENCE, Schema, SchemaBook, describe
 from tellus.surfaces.routes import Answer, LimitClass, Route
+from tellus.surfaces.streaming_formats import CSV_TYPE, PARQUET_TYPE
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
-_LOOKED_UP: Final = frozenset({"command_id", "device_id", "devices", "operator_id", "site_id"})
+_LOOKED_UP: Final = frozenset(
+    {"command_id", "device_id", "devices", "operator_id", "session_id", "site_id"}
+)
 _CODES: Final[tuple[tuple[type[errors.ApiError], str], ...]] = (
     (errors.InvalidParameter, "no"),
     (errors.MissingParameter, "no"),
@@ -51,6 +54,11 @@ _FAILURES: Final[dict[str, tuple[str, str, errors.ApiError]]] = {
         errors.PermissionDenied("This needs the scope 'write'", scope="write"),
     ),
     "404": ("NotFound", "Absent, deleted or another operator's.", errors.NotFound()),
+    "406": (
+        "NotAcceptable",
+        "This installation cannot write the only kind of file that `Accept` names.",
+        errors.NotAcceptable("Parquet is not available here", "accept", PARQUET_TYPE),
+    ),
     "409": (
         "Conflict",
         "It contradicts the state of the resource.",
@@ -166,9 +174,19 @@ def success_answer(route: Route, book: SchemaBook) -> dict[str, Any]:
     answer = {
         "description": "Success.",
         "headers": {"X-Request-Id": _REQUEST_ID},
-        "content": {"application/json": {"schema": schema} | _example(route)},
+        "content": {"application/json": {"schema": schema} | _example(route)} | _files(route),
     }
     return {"200": answer}
+
+
+def _files(route: Route) -> dict[str, Any]:
+    """Return the files that a list can be had as, instead of the envelope, by media type."""
+    if route.table is None:
+        return {}
+    return {
+        CSV_TYPE: {"schema": {"type": "string"}},
+        PARQUET_TYPE: {"schema": {"type": "string", "contentMediaType": PARQUET_TYPE}},
+    }
 
 
 def _example(route: Route) -> dict[str, Any]:
@@ -201,6 +219,7 @@ def failing_statuses(route: Route) -> list[str]:
         "401": route.audience is not Audience.PUBLIC or is_token,
         "403": route.audience in (Audience.OPERATOR, Audience.ADMIN),
         "404": "{" in route.path or (bool(names & _LOOKED_UP) and not is_token),
+        "406": route.table is not None,
         "409": writes and route.limit not in (LimitClass.DEVICE_HOT, LimitClass.DEVICE_BATCH),
         "426": route.answer is Answer.STREAM,
         "429": route.limit is not LimitClass.NONE or route.audience is Audience.PUBLIC,

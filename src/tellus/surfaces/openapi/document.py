@@ -34,6 +34,10 @@ _IDENTIFIER: Final[Schema] = {
     "maxLength": 64,
     "pattern": "^[A-Za-z0-9][A-Za-z0-9._:\\-]{0,63}$",
 }
+_PATH_SCHEMAS: Final[dict[str, Schema]] = {
+    "connector_id": _CONNECTOR,
+    "record_id": {"type": "string", "minLength": 1, "maxLength": 128},
+}
 _KEY_PARAMETER: Final[dict[str, Any]] = {
     "name": HEADER,
     "in": "header",
@@ -57,6 +61,9 @@ Bodies are JSON. Times are RFC 3339 in UTC. Energy is in kWh, power in kW (posit
 vehicle), current in A, voltage in V, temperature in °C, state of charge in percent. Every answer \
 is an envelope of `code`, `message` and `data`; on a failure `details` may say more. A value that \
 is not known is left out, never null."""
+_FILE_WORDS: Final = (
+    "By `Accept` also as a CSV or Parquet file: all that matches, whatever the page."
+)
 _SANDBOX: Final = "\n\n**This is a sandbox: its chargers are simulated.**"
 
 _OPERATOR_SCOPES: Final = {
@@ -153,6 +160,8 @@ def _operation(route: Route, book: SchemaBook) -> dict[str, Any]:
         "summary": route.summary,
     }
     description = route.description or describe(route.handler)
+    if route.table is not None:
+        description += " " + _FILE_WORDS
     if description:
         operation["description"] = description
     parameters = [_path_parameter(name) for name in _PARAMETER.findall(route.path)]
@@ -179,7 +188,7 @@ def _operation(route: Route, book: SchemaBook) -> dict[str, Any]:
 
 
 def _path_parameter(name: str) -> dict[str, Any]:
-    schema = _CONNECTOR if name == "connector_id" else _IDENTIFIER
+    schema = _PATH_SCHEMAS.get(name, _IDENTIFIER)
     parameter = {"name": name, "in": "path", "required": True, "schema": dict(schema)}
     words = FIELD_WORDS.get(name)
     return parameter | ({"description": words} if words else {})

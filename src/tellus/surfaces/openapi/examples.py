@@ -271,6 +271,41 @@ _ANSWERS: Final[dict[str, Any]] = {
         ],
     },
     "POST /v1/device/heartbeat": {"commands": []},
+    "GET /v1/operator/meter-values": {
+        "items": [
+            {
+                "timestamp": "2026-03-02T06:41:05Z",
+                "device_id": _DEVICE,
+                "connector_id": 1,
+                "measurand": "Power.Active.Import",
+                "value": 48.2,
+                "unit": "kW",
+                "context": "Sample.Periodic",
+                "location": "Outlet",
+            }
+        ],
+        "next_cursor": "WzE3NzI0MzM2NjUwMDAsMSw0MiwyXQ",
+    },
+    "GET /v1/operator/devices/{device_id}/sessions/{record_id}/telemetry": {
+        "device_id": _DEVICE,
+        "connector_id": 1,
+        "record_id": "rec-000173",
+        "start_time": "2026-01-02T06:12:08Z",
+        "end_time": "2026-01-02T06:58:40Z",
+        "resolution": "minute",
+        "items": [
+            {
+                "timestamp": "2026-01-02T06:12:00Z",
+                "state": "charging",
+                "voltage": 401.8,
+                "current": 119.6,
+                "power": 48.05,
+                "energy_delivered": 0.68,
+                "soc": 41,
+                "samples": 11,
+            }
+        ],
+    },
     "POST /v1/device/telemetry": None,
     "POST /v1/device/events": None,
     "POST /v1/device/charging-records": None,

@@ -91,6 +91,30 @@ METRICS: Final[tuple[Metric, ...]] = (
         "1 once the store has given up writing; only a restart helps.",
     ),
     Metric(
+        "tellus_retention_dropped_rows_total", "counter", ("tier",),
+        "Rows dropped because they outlived their tier, by this node.",
+    ),
+    Metric(
+        "tellus_retention_oldest_timestamp_seconds", "gauge", ("tier",),
+        "The oldest instant that is kept of a tier (Unix time), as of the last round of this node.",
+    ),
+    Metric(
+        "tellus_retention_longest_hold_seconds", "gauge", (),
+        "The longest that one transaction of any round of this node took on the writer.",
+    ),
+    Metric(
+        "tellus_energy_fold_lag_seconds", "gauge", (),
+        "How far behind now facts are summed up; about a minute is as it should be.",
+    ),
+    Metric(
+        "tellus_energy_marks_waiting", "gauge", (),
+        "Connectors whose energy is to be summed up again, because facts came late.",
+    ),
+    Metric(
+        "tellus_energy_samples_folded_total", "counter", (),
+        "Samples summed up by this node, those that were summed up again each time.",
+    ),
+    Metric(
         "tellus_event_loop_lag_seconds", "histogram", (),
         "How much later than asked a timer fired: the time that everybody else waited, too.",
     ),

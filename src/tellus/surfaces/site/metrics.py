@@ -51,6 +51,33 @@ class DeviceFacts(Protocol):
     principal: Any
 
 
+class RetentionFacts(Protocol):
+    """What rounds on this node dropped (rows by tier), kept (oldest, ms) and cost others."""
+
+    dropped: dict[str, int]
+    oldest_ms: dict[str, int]
+    longest_hold_s: float
+
+
+class EnergyFacts(Protocol):
+    """How far energy is summed up: the lag (s), connectors to fold again, samples folded."""
+
+    @property
+    def lag_s(self) -> float:
+        """Return how far behind now facts are folded, in seconds."""
+        ...
+
+    @property
+    def marks_waiting(self) -> int:
+        """Return how many connectors wait to be folded again."""
+        ...
+
+    @property
+    def samples_folded(self) -> int:
+        """Return how many samples were folded, some of them more than once."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MetricSources:
     """Where the figures come from; each is asked anew for every page.
@@ -77,6 +104,8 @@ class MetricSources:
     version: str
     node_id: str = ""
     admitted: Callable[[], Mapping[tuple[str, str], int]] = dict
+    retention: Callable[[], "RetentionFacts | None"] = lambda: None
+    energy: Callable[[], "EnergyFacts | None"] = lambda: None
 
 
 class MetricsPage:
@@ -90,6 +119,8 @@ class MetricsPage:
             _Fleet(sources),
             _Storage(sources.storage),
             _Lag(sources.lag),
+            _Retention(sources.retention),
+            _Energy(sources.energy),
         ):
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
@@ -199,6 +230,34 @@ class _Storage(_Part):
         yield _whole(prefix + "commit_seconds", stats.commit_seconds)
         yield _whole(prefix + "checkpoint_seconds", stats.checkpoint_seconds)
         yield _whole(prefix + "read_seconds", stats.read_seconds)
+
+
+class _Retention(_Part):
+    def __init__(self, retention: "Callable[[], RetentionFacts | None]") -> None:
+        self._retention = retention
+
+    def collect(self) -> Iterator[Family]:
+        facts = self._retention()
+        if facts is None:
+            return
+        dropped: Samples = {(tier,): rows for tier, rows in dict(facts.dropped).items()}
+        oldest: Samples = {(tier,): ms / 1_000 for tier, ms in dict(facts.oldest_ms).items()}
+        yield _counter("tellus_retention_dropped_rows_total", dropped, ("tier",))
+        yield _gauge("tellus_retention_oldest_timestamp_seconds", oldest, ("tier",))
+        yield _gauge("tellus_retention_longest_hold_seconds", {(): facts.longest_hold_s})
+
+
+class _Energy(_Part):
+    def __init__(self, energy: "Callable[[], EnergyFacts | None]") -> None:
+        self._energy = energy
+
+    def collect(self) -> Iterator[Family]:
+        facts = self._energy()
+        if facts is None:
+            return
+        yield _gauge("tellus_energy_fold_lag_seconds", {(): facts.lag_s})
+        yield _gauge("tellus_energy_marks_waiting", {(): facts.marks_waiting})
+        yield _counter("tellus_energy_samples_folded_total", {(): facts.samples_folded})
 
 
 class _Lag(_Part):

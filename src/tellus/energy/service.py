@@ -1,0 +1,119 @@
+"""The energy of sites and operators: what keeps it up, and what its queries stand on."""
+
+from tellus.energy import store_folded, store_marks, store_progress
+from tellus.energy.facts import Explore
+from tellus.energy.folder import Folder
+from tellus.energy.marks import Marker
+from tellus.energy.model_sessions import SessionView
+from tellus.energy.model_status import FolderStatus
+from tellus.energy.model_sums import Overlay
+from tellus.energy.places import Places
+from tellus.energy.tail import Tail
+from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.directory import Directory
+from tellus.kernel.clock import Clock
+from tellus.kernel.units import SECOND_MS
+from tellus.storage.database import Database, Tx
+
+
+class EnergyService:
+    """Folds facts into sums in the background, and tells of those that are not in them yet.
+
+    ``share`` is how much of one processor the background may take, ``patience_s`` how long a query
+    waits for what came late.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        catalogue: Catalogue,
+        explore: Explore,
+        clock: Clock,
+        *,
+        share: float,
+        patience_s: float,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self.marker = Marker(database, clock)
+        self.places = Places(directory, clock, reads_log=database.is_shared)
+        self.folder = Folder(database, catalogue, explore, clock, share, patience_s)
+        self.tail = Tail(catalogue, explore)
+
+    async def start(self) -> None:
+        """Begin, at the first start with what is stored already.
+
+        Raises:
+            ApiError: the store cannot take it now.
+        """
+        await self.folder.start()
+
+    async def turn(self) -> None:
+        """Fold what is new and what was marked; for one node at a time.
+
+        Raises:
+            ApiError: the store cannot take it now; it is tried again next time.
+        """
+        await self.folder.turn()
+
+    async def watch(self) -> None:
+        """Mark what took long to be stored, and see how far facts are folded; for every node.
+
+        Raises:
+            ApiError: the store cannot take it now; it is tried again next time.
+        """
+        await self.marker.pay()
+        await self.folder.look()
+
+    async def settle(self, operator_id: str) -> None:
+        """Fold what came late of an operator's connectors, so that the sums tell of it.
+
+        Raises:
+            Unavailable: it takes too long; it goes on by itself.
+        """
+        await self.folder.settle(operator_id)
+
+    def overlay(self, tx: Tx, operator_id: str) -> Overlay:
+        """Return what the facts that are not in the sums yet would change in them."""
+        return self.tail.overlay(tx, operator_id)
+
+    def list_tail_sessions(self, tx: Tx, operator_id: str) -> list[SessionView]:
+        """Return the sessions that the newest facts begin, go on with or alter, as of now."""
+        return self.tail.overlay(tx, operator_id).sessions
+
+    async def recompute(self) -> int:
+        """Fold everything again that living devices have; return how many connectors that are.
+
+        It is done in the background; sums hold throughout.
+        """
+        return await self.folder.recompute()
+
+    async def read_status(self) -> FolderStatus:
+        """Return how far the folder is, by what is stored."""
+        return await self._database.read(read_status)
+
+    @property
+    def lag_s(self) -> float:
+        """Return how far behind now facts are folded, in seconds; 0 before the first start."""
+        folded_to_ms = self.folder.folded_to_ms
+        if folded_to_ms is None:
+            return 0.0
+        return max(0.0, (self._clock.now_ms() - folded_to_ms) / SECOND_MS)
+
+    @property
+    def marks_waiting(self) -> int:
+        """Return how many connectors wait to be folded again, as seen last."""
+        return self.folder.marks_waiting
+
+    @property
+    def samples_folded(self) -> int:
+        """Return how many samples were folded, some of them more than once."""
+        return self.folder.samples + self.folder.refolder.samples
+
+
+def read_status(tx: Tx) -> FolderStatus:
+    """Return how far the folder is, by what is stored."""
+    marks, oldest_ms = store_marks.count_marks(tx)
+    sessions, doubts = store_folded.count_all(tx)
+    return FolderStatus(store_progress.find_folded_to(tx), marks, oldest_ms, sessions, doubts)
