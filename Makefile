@@ -13,7 +13,7 @@ SEED ?= 42
 LIMIT_SCALE ?= 1
 KEEP ?= 0
 ARGS ?=
-JOBS ?= 2
+JOBS ?= 3
 BENCH ?= -m bench
 
 .PHONY: help setup sandbox test check format bench constraints clean
@@ -53,7 +53,7 @@ sandbox: setup ## start the platform with a living demo fleet on 127.0.0.1:8600
 	  $(if $(filter-out 0,$(KEEP)),--keep)
 
 # What belongs together stays in one process: tests/sharing.py.
-test: setup ## run the whole test suite, in two processes
+test: setup ## run the whole test suite, in three processes
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
 
 check: setup ## lint, formatting, types, import contracts

@@ -14,7 +14,7 @@ from tests.contract.session_report import (
 )
 from tests.databases import BOTH, POSTGRES, SQLITE, Choice, postgres_server
 from tests.server import RunningServer, running_server
-from tests.sharing import TIMED, pytest_xdist_make_scheduler
+from tests.sharing import find_turn, pytest_xdist_make_scheduler
 
 __all__ = [
     "pytest_sessionfinish",
@@ -24,6 +24,8 @@ __all__ = [
 ]
 
 _ON_BOTH = ("/tests/api/", "/tests/property/", "/tests/unit/energy/", "/tests/unit/telemetry/")
+# Frames, connections and bytes, of whatever the shared server has stored: no SQL of their own.
+_ON_ONE = ("/tests/api/stream/", "/tests/api/server/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -50,7 +52,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         return
     chosen = metafunc.config.getoption("--database")
     place = metafunc.definition.path.as_posix()
-    on_both = chosen == BOTH and any(part in place for part in _ON_BOTH)
+    has_sql = any(part in place for part in _ON_BOTH) and not any(part in place for part in _ON_ONE)
+    on_both = chosen == BOTH and has_sql
     kinds = (SQLITE, POSTGRES) if on_both else (Choice.kind,)
     metafunc.parametrize("database_kind", kinds, indirect=True, scope="session")
 
@@ -58,7 +61,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what is timed."""
-    items.sort(key=lambda item: not item.nodeid.startswith(TIMED))
+    items.sort(key=lambda item: find_turn(item.nodeid))
 
 
 def _find_kind(item: pytest.Item) -> str:

@@ -16,10 +16,10 @@ CHARGERS = 4
 _READY_WITHIN_S = 30.0
 
 
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[RunningServer]:
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A fresh platform with chargers that are online and idle."""
-    with running_server(tmp_path / "data", "--sandbox") as server:
+    with running_server(tmp_path_factory.mktemp("platform") / "data", "--sandbox") as server:
         command = [sys.executable, "-m", "tellus", "simulate", "--base-url", server.base_url]
         options = ["--chargers", str(CHARGERS), "--scenario", "quiet", "--quiet", "--json"]
         fleet = subprocess.Popen(

@@ -27,7 +27,6 @@ _ENROLLED_AT_ONCE = 64
 _WITHIN_S = 90.0
 _BACKOFF_S = 0.5
 _BACKOFF_MOST_S = 15.0
-_POLL = "/v1/device/commands?connector_id=1&wait=15"
 MOMENTS = ("authenticated", "heartbeat", "uploaded", "heartbeating")
 
 
@@ -60,6 +59,8 @@ class Charger:
         self.acknowledged: list[tuple[int, float]] = []
         self.rejected: list[Any] = []
         self._heartbeat_s = heartbeat_s
+        # The heartbeat goes over the same connection: it waits for a poll to end.
+        self._poll = f"/v1/device/commands?connector_id=1&wait={max(1, int(heartbeat_s))}"
         self._lane = Lane(port, within_s=_WITHIN_S)
         self._turn = asyncio.Lock()
         self._tally = tally
@@ -111,13 +112,13 @@ class Charger:
         await self._upload(buffered)
         self._note("uploaded", began_s)
         while True:
-            await self._insist("GET", _POLL)
+            await self._insist("GET", self._poll)
             await asyncio.sleep(0)
 
     async def _poll_until_gone(self) -> None:
         try:
             while True:
-                await self._lane.ask("GET", _POLL)
+                await self._lane.ask("GET", self._poll)
         except BrokenLaneError:
             return
 

@@ -2,20 +2,24 @@
 
 It follows the database's clock as any node does. ``deaf`` plants a bus that delivers nothing,
 ``silent`` nodes that neither ping themselves nor look for what the bus may have failed to tell;
-``patient`` is no fault.
+``patient`` and ``talkative`` are no faults.
 """
 
 import math
 import sys
+from functools import partial
 from typing import Any
 
 from tellus import app
 from tellus.bus.postgres import PostgresBus
 from tellus.cli import main
+from tellus.fleet.presence import PresenceSettings
 from tellus.kernel.clock import FollowingClock, SystemClock
 from tellus.nodes import following
 from tellus.storage import postgres_windows
 from tests.reliability.planted import replace_part
+
+TOLD_EVERY_MS = 2_000
 
 
 class SkewedClock(SystemClock):
@@ -50,7 +54,18 @@ def be_patient() -> None:
     replace_part(postgres_windows, "_SLOW_S", 10.0)
 
 
-PLANTS = {"silent": trust_the_bus, "deaf": hear_nothing, "patient": be_patient}
+def be_talkative() -> None:
+    """Tell the others every two seconds whom it hears, not every fifteen; no fault."""
+    often = partial(PresenceSettings, flush_ms=TOLD_EVERY_MS)
+    replace_part(app, "PresenceSettings", often)
+
+
+PLANTS = {
+    "silent": trust_the_bus,
+    "deaf": hear_nothing,
+    "patient": be_patient,
+    "talkative": be_talkative,
+}
 
 
 def run() -> None:

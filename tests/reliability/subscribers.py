@@ -16,6 +16,8 @@ from tests.reliability.ledger import ms_of
 _KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 _SMALL_BUFFER_BYTES = 4096
 _READING_S = 5.0
+# A sender whose peer had no room asks ever more rarely whether there is some again.
+_PROBED_WITHIN_S = 10.0
 
 
 def target_of(devices: Sequence[str]) -> str:
@@ -75,7 +77,7 @@ class Deaf:
         1006 stands for an end without a code, 0 for a stream that is still open.
         """
         said = bytearray()
-        self.socket.settimeout(2.0)
+        self.socket.settimeout(_PROBED_WITHIN_S)
         ends_at = time.monotonic() + _READING_S
         with self.socket, contextlib.suppress(ConnectionError):
             try:

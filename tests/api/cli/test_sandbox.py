@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,17 @@ import pytest
 from websockets.asyncio.client import connect
 
 from tellus.cli.environment import read_env_file
-from tests.api.cli.console import TELLUS, Console, clean_environment, free_port, wait_until
+from tests.api.cli.console import Console, clean_environment, free_port, wait_until
 
+HISTORY_DAYS = int(os.environ.get("TELLUS_TEST_HISTORY_DAYS", "6"))
+"""A sandbox makes up 30; what becomes of them does not depend on how many they are."""
+_PROGRAM = f"""
+from tellus.cli import main, sandbox_world
+sandbox_world.HISTORY_DAYS = {HISTORY_DAYS}
+main()
+"""
+TELLUS = [sys.executable, "-c", _PROGRAM]
+RECORDS_A_DAY = 100
 READY_S = 60.0
 """Patience of the tests; how quickly a sandbox is ready is not asserted here."""
 
@@ -194,7 +204,7 @@ def test_sandbox__kept__goes_on_where_it_was(start: Any, tmp_path: Path) -> None
     wait_until(lambda: "complete" in first.err.read_text(), "the history", 180.0)
     assert first.end(signal.SIGINT) == 130
     records = stored_records(tmp_path)
-    assert records > 3000
+    assert records > RECORDS_A_DAY * HISTORY_DAYS
 
     kept = start("--keep")
     kept.await_ready()

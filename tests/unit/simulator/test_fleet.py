@@ -35,7 +35,7 @@ async def drive(stand_in: StandIn, script: Script | None = None, **options: obje
             "scenario": "busy",
             "start_rate_per_s": 1000.0,
             "time_scale": 10.0,
-            "duration_s": 4.0,
+            "duration_s": 2.5,
             **options,
         }
         config = FleetConfig(server.base_url, **settings)
@@ -73,7 +73,7 @@ def test_fleet__a_short_fast_run__everything_acknowledged_is_stored_and_sound(
 ) -> None:
     """What the fleet counts as acknowledged is what the server holds, and it is sound physics."""
     stand_in, ledger = StandIn(), tmp_path / "ledger.jsonl"
-    report = asyncio.run(drive(stand_in, chargers=8, ledger_file=ledger, seed=3))
+    report = asyncio.run(drive(stand_in, chargers=8, ledger_file=ledger, seed=3, duration_s=4.0))
     assert report.is_clean
     assert report.kinds["register"].acknowledged == 8
     assert report.sessions == len(stand_in.of("charging_record")) > 0
