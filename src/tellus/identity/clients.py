@@ -79,8 +79,36 @@ class ClientUseCases:
         """
         check_settings(settings)
         return await self._state.settle(
-            self._remember_issued, self._create_client, operator_id, settings, by
+            self.remember_issued, self._create_client, operator_id, settings, by
         )
+
+    def add_client(
+        self, tx: Tx, client_id: str, operator_id: str, settings: ClientSettings, by: Actor
+    ) -> IssuedClientSecret:
+        """Create a client in the transaction of what it is for; ``remember_issued`` after commit.
+
+        Raises:
+            NotFound: there is no such operator.
+            InvalidParameter: a setting is not sound.
+        """
+        check_settings(settings, of_peer=True)
+        return self._append(tx, client_id, operator_id, settings, by)
+
+    def remember_issued(self, issued: IssuedClientSecret) -> None:
+        """Let memory follow a client whose secret was issued."""
+        self._state.directory.remember_client(issued.client)
+
+    def end_client(self, tx: Tx, client_id: str, by: Actor) -> Client:
+        """Revoke a client in the transaction of what ends with it; ``remember_ended`` follows.
+
+        Raises:
+            NotFound: there is no such client.
+        """
+        return self._revoke_client(tx, client_id, by)
+
+    def remember_ended(self, client: Client) -> None:
+        """Let memory follow a client that was revoked."""
+        self._state.directory.remember_client(client)
 
     async def list_clients(
         self, offset: int, size: int, operator_id: str | None = None
@@ -126,7 +154,7 @@ class ClientUseCases:
             SwapUnderWay: two secrets are live and in use.
         """
         return await self._state.settle(
-            self._remember_issued, self._rotate_secret, client_id, overlap_s, policy, by
+            self.remember_issued, self._rotate_secret, client_id, overlap_s, policy, by
         )
 
     async def revoke_client_secret(self, client_id: str, secret_id: str, by: Actor) -> Client:
@@ -152,10 +180,14 @@ class ClientUseCases:
     def _create_client(
         self, tx: Tx, operator_id: str, settings: ClientSettings, by: Actor
     ) -> IssuedClientSecret:
+        return self._append(tx, new_id("cli"), operator_id, settings, by)
+
+    def _append(
+        self, tx: Tx, client_id: str, operator_id: str, settings: ClientSettings, by: Actor
+    ) -> IssuedClientSecret:
         if store.find_operator(tx, operator_id) is None:
             raise NotFound("Operator not found")
         now_ms = self._state.clock.now_ms()
-        client_id = new_id("cli")
         secret, text = self._new_secret(client_id, now_ms, settings.signing)
         client = Client(client_id, operator_id, settings, 1, None, now_ms)
         store.append_client(tx, client)
@@ -169,7 +201,7 @@ class ClientUseCases:
     ) -> Client:
         client = self._living(tx, client_id)
         settings = change(client.settings)
-        check_settings(settings)
+        check_settings(settings, of_peer=ClientScope.PEER in client.settings.scopes)
         changed = [
             name
             for name in settings.__struct_fields__
@@ -245,9 +277,6 @@ class ClientUseCases:
     ) -> IssuedClientSecret:
         return IssuedClientSecret(secret.secret_id, text, self._read(tx, client_id))
 
-    def _remember_issued(self, issued: IssuedClientSecret) -> None:
-        self._state.directory.remember_client(issued.client)
-
     def _forget_tokens(self, client: Client) -> None:
         self._state.directory.remember_client(client)
         self._state.tokens.forget_verified()
@@ -257,8 +286,8 @@ class ClientUseCases:
         self._state.audit(tx, by, action, resource, client.operator_id, **details)
 
 
-def check_settings(settings: ClientSettings) -> None:
-    """Check what an administrator wants for a client.
+def check_settings(settings: ClientSettings, *, of_peer: bool = False) -> None:
+    """Check what an administrator wants for a client; that of a peer is nothing else.
 
     Raises:
         InvalidParameter: a setting is not sound; names it.
@@ -268,6 +297,9 @@ def check_settings(settings: ClientSettings) -> None:
     for scope in settings.scopes:
         if scope not in list(ClientScope):
             raise InvalidParameter("Scopes are read, write and diagnostics", "scopes", scope)
+    if of_peer != (ClientScope.PEER in settings.scopes) or (of_peer and len(settings.scopes) > 1):
+        message = "The scope peer is that of a peer's client, which has no other"
+        raise InvalidParameter(message, "scopes", " ".join(sorted(settings.scopes)))
     if settings.vin_mode not in list(VinMode):
         raise InvalidParameter("VIN modes are full, masked, none", "vin_mode", settings.vin_mode)
     rules.check_limits(settings.limits)

@@ -79,6 +79,12 @@ class ChargingRecord(NamedTuple):
     received_ms: int
 
 
+class RecordsStored(NamedTuple):
+    """Fact: these records are new; repeats are not among them."""
+
+    records: tuple[ChargingRecord, ...]
+
+
 class RecordFilter(NamedTuple):
     """Which records of an operator to list; None admits all. Times: start in ``[from, to)``, ms."""
 

@@ -4,12 +4,19 @@ Runs on the writer. Of one record sent twice the first stands, whether both are 
 commit or a year apart.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from tellus.identity.vault import Vault
 from tellus.sessions import store
-from tellus.sessions.model import Content, Flag, Outcome, Source
+from tellus.sessions.model import (
+    ChargingRecord,
+    Content,
+    Flag,
+    Outcome,
+    RecordsStored,
+    Source,
+)
 from tellus.sessions.rules import (
     flags_of,
     open_content,
@@ -40,6 +47,7 @@ class RecordUploads:
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
+        self.in_tx: list[Callable[[Tx, RecordsStored], None]] = []
 
     def apply_many(self, tx: Tx, operations: Sequence[Upload]) -> list[list[Outcome]]:
         """Store what is new, keep what contradicts, and return the outcomes of each upload."""
@@ -57,6 +65,15 @@ class RecordUploads:
             for upload in operations
         ]
         store.append_records(tx, list(new.values()))
+        if new and self.in_tx:
+            fact = RecordsStored(
+                tuple(
+                    ChargingRecord(one.source, one.content, one.flags, one.received_ms)
+                    for one in new.values()
+                )
+            )
+            for react in self.in_tx:
+                react(tx, fact)
         return outcomes
 
     def after_commit(self, operations: Sequence[Upload], outcomes: Sequence[list[Outcome]]) -> None:
