@@ -25,6 +25,7 @@ from tellus.config_features import (
     CommandSettings,
     FirmwareSettings,
     FlexibilitySettings,
+    LegacySettings,
     PresenceSettings,
     Section,
 )
@@ -194,6 +195,7 @@ class Settings(BaseSettings):
     commands: CommandSettings = CommandSettings()
     flexibility: FlexibilitySettings = FlexibilitySettings()
     firmware: FirmwareSettings = FirmwareSettings()
+    legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()
     log: LogSettings = LogSettings()

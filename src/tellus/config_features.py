@@ -81,3 +81,18 @@ class FirmwareSettings(Section):
     turn_s: float = Field(
         default=1.0, gt=0, description="How often upgrades and rollouts are looked at (s)."
     )
+
+
+class LegacySettings(Section):
+    """Interop with other operators' platforms: pushes to them."""
+
+    turn_s: float = Field(
+        default=1.0, gt=0, description="How often it is looked whether pushes are due (s)."
+    )
+    pushes_kept_days: int = Field(
+        default=30, ge=1, description="For how long pushes that ended can be looked at (days)."
+    )
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="Let pushes go to this machine and its networks, and without TLS.",
+    )
