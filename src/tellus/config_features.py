@@ -84,7 +84,13 @@ class FirmwareSettings(Section):
 
 
 class LegacySettings(Section):
-    """Interop with other operators' platforms: pushes to them."""
+    """Interop with other operators' platforms: what they start, and pushes to them."""
+
+    start_window_s: int = Field(
+        default=60,
+        ge=1,
+        description="Time after which an order that has not begun has failed (s).",
+    )
 
     turn_s: float = Field(
         default=1.0, gt=0, description="How often it is looked whether pushes are due (s)."

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tellus.app import ROUTES
 from tellus.cli.reference_commands import commands_page
 from tellus.config import describe_settings
 from tellus.kernel import limits
@@ -18,6 +17,7 @@ from tellus.surfaces.openapi.schemas import describe
 from tellus.surfaces.routes import LimitClass, Route
 from tellus.surfaces.site.metric_table import METRICS
 from tellus.surfaces.stream import DEVICES_PER_STREAM, STREAMS_PER_CLIENT
+from tellus.surfaces.tables import ROUTES
 
 _WRITTEN: Final = "<!-- Written by `tellus docs generate`; do not edit. -->"
 _MINUTE_S: Final = 60

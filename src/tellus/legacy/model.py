@@ -22,8 +22,8 @@ class Peer(msgspec.Struct, frozen=True, kw_only=True):
 
     ``peer_id`` is the identifier of the client that it calls us with, ``operator_id`` the operator
     of ours that it deals with. ``push_url`` is what our pushes go below, such as
-    ``https://peer.example/v1``; None: it gets none. ``timezone`` (IANA) is that of its times without
-    a zone. ``sends_discharging``: it understands the statuses of discharging in pushes.
+    ``https://peer.example/v1``; None: it gets none. ``timezone`` (IANA) is that of its times that
+    name no zone. ``sends_discharging``: it understands the statuses of discharging in pushes.
     ``sealed_secret`` is what we prove ourselves with, under the instance key, sealed in the context
     ``peer:<peer_id>``.
     """

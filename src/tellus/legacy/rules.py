@@ -1,4 +1,4 @@
-"""What a peer is told, and what its words mean: statuses, times, energy (rules L2, L3, L6). Pure."""
+"""What a peer is told, and what its words mean: statuses, times, energy (rules L2, L3, L6)."""
 
 import re
 from datetime import UTC, datetime
@@ -38,13 +38,13 @@ _DISCHARGING: Final = _CHARGING | {
 # ------------------------------------------------------------------- charge points
 
 
-def status_of(reading: Reading | None, *, online: bool, faulty: bool) -> PointStatus:
+def status_of(reading: Reading | None, *, online: bool) -> PointStatus:
     """Return what a peer is told of a connector (rule L3).
 
     A vehicle that is being prepared, or whose session rests, keeps a connector from others. Of a
     connector that nobody has heard of all that is known is that its charger is there.
     """
-    if not online or faulty:
+    if not online:
         return PointStatus.FAULT
     if reading is None:
         return PointStatus.AVAILABLE

@@ -70,7 +70,8 @@ CREATE TABLE legacy_orders (
     UNIQUE (peer_id, order_id)
 );
 CREATE INDEX legacy_orders_open ON legacy_orders (device_no, connector_id) WHERE ended_ms IS NULL;
-CREATE INDEX legacy_orders_command ON legacy_orders (command_id) WHERE ended_ms IS NULL;
+CREATE INDEX legacy_orders_running
+    ON legacy_orders (peer_id, device_id, connector_id, order_no) WHERE ended_ms IS NULL;
 CREATE INDEX legacy_orders_connector ON legacy_orders (device_no, connector_id, order_no);
 CREATE INDEX legacy_orders_operator ON legacy_orders (operator_id, order_no);
 

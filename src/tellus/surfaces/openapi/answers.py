@@ -158,6 +158,8 @@ def success_answer(route: Route, book: SchemaBook) -> dict[str, Any]:
         payload = book.schema(route.response)
         schema = _extend("ApiEnvelope", {"data": payload})
         schema["allOf"].insert(0, payload)
+    elif route.answer is Answer.BARE:
+        schema = book.schema(route.response)
     else:
         data = {"type": "null"} if route.response is Nothing else book.schema(route.response)
         if route.waits:
