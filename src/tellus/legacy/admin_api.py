@@ -166,11 +166,10 @@ async def share_with_peer(peers: PeerService, call: Call[ShareRequest, Nothing])
     return _peer(await peers.share(call.path["peer_id"], kind, resource_id, by))
 
 
-async def unshare_with_peer(peers: PeerService, call: Call[Nothing, ShareRequest]) -> PeerItem:
+async def unshare_with_peer(peers: PeerService, call: Call[Nothing, Nothing]) -> PeerItem:
     """Share a site or a device no longer."""
-    kind, resource_id = _subject(call.query)
-    by = _actor(call)
-    return _peer(await peers.unshare(call.path["peer_id"], kind, resource_id, by))
+    path = call.path
+    return _peer(await peers.unshare(path["peer_id"], path["resource_id"], _actor(call)))
 
 
 def _subject(given: ShareRequest) -> tuple[ShareKind, str]:

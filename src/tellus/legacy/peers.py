@@ -132,15 +132,13 @@ class PeerService:
         """
         return await self._database.write(self._share, peer_id, kind, resource_id, by)
 
-    async def unshare(
-        self, peer_id: str, kind: ShareKind, resource_id: str, by: Actor
-    ) -> ShownPeer:
+    async def unshare(self, peer_id: str, resource_id: str, by: Actor) -> ShownPeer:
         """Share something no longer; orders that run there run on.
 
         Raises:
             NotFound: there is no such peer, or that is not shared with it.
         """
-        return await self._database.write(self._unshare, peer_id, kind, resource_id, by)
+        return await self._database.write(self._unshare, peer_id, resource_id, by)
 
     # ---------------------------------------------------------------- in transactions
 
@@ -196,13 +194,11 @@ class PeerService:
             raise NotShareable("connectors")
         return device
 
-    def _unshare(
-        self, tx: Tx, peer_id: str, kind: ShareKind, resource_id: str, by: Actor
-    ) -> ShownPeer:
+    def _unshare(self, tx: Tx, peer_id: str, resource_id: str, by: Actor) -> ShownPeer:
         peer = _locked(tx, peer_id)
-        if not store.delete_share(tx, peer_id, kind, resource_id):
+        if not store.delete_share(tx, peer_id, resource_id):
             raise NotFound
-        self._audit(tx, by, "peer.unshared", peer, kind=kind.value, shared=resource_id)
+        self._audit(tx, by, "peer.unshared", peer, shared=resource_id)
         return _show(tx, peer_id)
 
     def _seal(self, peer_id: str, secret: str | None) -> bytes | None:

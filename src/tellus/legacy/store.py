@@ -96,13 +96,10 @@ def append_share(tx: Tx, peer_id: str, share: Share) -> bool:
     return changed > 0
 
 
-def delete_share(tx: Tx, peer_id: str, kind: ShareKind, resource_id: str) -> bool:
+def delete_share(tx: Tx, peer_id: str, resource_id: str) -> bool:
     """Share something no longer; tell whether it was shared."""
     changed = tx.execute(
-        "DELETE FROM legacy_shares WHERE peer_id = $1 AND kind = $2 AND resource_id = $3",
-        peer_id,
-        kind.value,
-        resource_id,
+        "DELETE FROM legacy_shares WHERE peer_id = $1 AND resource_id = $2", peer_id, resource_id
     )
     return changed > 0
 

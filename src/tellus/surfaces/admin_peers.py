@@ -48,8 +48,8 @@ PEER_ADMIN_ROUTES: Final[tuple[Route, ...]] = (
         " connectors yet, is 409.",
     ),
     _write(
-        "DELETE", "/v1/admin/peers/{peer_id}/shares", "unshareWithPeer", peers.unshare_with_peer,
-        query=peers.ShareRequest, response=peers.PeerItem,
+        "DELETE", "/v1/admin/peers/{peer_id}/shares/{resource_id}", "unshareWithPeer",
+        peers.unshare_with_peer, response=peers.PeerItem,
         summary="Share no longer",
         description="Orders that run there run on.",
     ),
