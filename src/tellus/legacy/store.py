@@ -42,8 +42,11 @@ def update_peer(tx: Tx, peer: Peer) -> None:
 
 def delete_peer(tx: Tx, peer_id: str) -> None:
     """Forget a peer, what is shared with it and what it told; its orders stay."""
-    for table in ("legacy_shares", "legacy_points", "legacy_foreign_points", "legacy_peers"):
-        tx.execute(f"DELETE FROM {table} WHERE peer_id = $1", peer_id)
+    tx.execute("DELETE FROM legacy_shares WHERE peer_id = $1", peer_id)
+    tx.execute("DELETE FROM legacy_points WHERE peer_id = $1", peer_id)
+    tx.execute("DELETE FROM legacy_foreign_points WHERE peer_id = $1", peer_id)
+    tx.execute("DELETE FROM legacy_foreign_orders WHERE peer_id = $1", peer_id)
+    tx.execute("DELETE FROM legacy_peers WHERE peer_id = $1", peer_id)
 
 
 def find_peer(tx: Tx, peer_id: str) -> Peer | None:
