@@ -295,6 +295,7 @@ class Platform:
                 samples=lambda: (self.telemetry.kind.stored, self.telemetry.kind.duplicates),
                 polls=lambda: self.commands.parked,
                 controls=lambda: self.flexibility.active,
+                pushes=lambda: self.interop.outbox,
                 streams=lambda: len(self.hub),
                 frames=lambda: self.hub.frames_sent,
                 connections=lambda: self.guard.register.open_count if self.guard else 0,

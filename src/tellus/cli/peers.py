@@ -9,6 +9,7 @@ import click
 from tellus.cli.arguments import given, resource_path
 from tellus.cli.client import ApiClient, data_dir_option
 from tellus.cli.output import hint, json_option, show_item, show_list
+from tellus.cli.peers_outbox import outbox
 
 _PATH = "/v1/admin/peers"
 _AUTH = ["none", "bearer", "client_credentials"]
@@ -73,6 +74,9 @@ def _subject(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.group()
 def peers() -> None:
     """Deal with platforms of other operators: what they see, start and are told."""
+
+
+peers.add_command(outbox)
 
 
 @peers.command("create")
