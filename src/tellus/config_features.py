@@ -91,9 +91,8 @@ class LegacySettings(Section):
         ge=1,
         description="Time after which an order that has not begun has failed (s).",
     )
-
     turn_s: float = Field(
-        default=1.0, gt=0, description="How often it is looked whether pushes are due (s)."
+        default=0.25, gt=0, description="How often it is looked whether pushes are due (s)."
     )
     pushes_kept_days: int = Field(
         default=30, ge=1, description="For how long pushes that ended can be looked at (days)."

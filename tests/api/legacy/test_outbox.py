@@ -1,0 +1,250 @@
+"""Orders of an emulated partner platform, and its pushes, over real HTTP both ways."""
+
+import asyncio
+import threading
+from collections.abc import Coroutine, Iterator
+from typing import Any, TypeVar
+
+import pytest
+
+from tellus.simulator.peer import PeerOrder, PeerPlatform
+from tellus.simulator.peer_client import PeerClient
+from tellus.simulator.peer_faults import PeerFault
+from tests.api.legacy.partner import (
+    Partner,
+    begin,
+    end,
+    new_partner,
+    present,
+    take_command,
+    wait_until,
+)
+from tests.api.tenancy import Charger, Tenant, new_tenant
+from tests.contract.client import ContractClient
+from tests.contract.exchange_log import SESSION
+from tests.server import RunningServer, start_server
+
+T = TypeVar("T")
+
+PUSH_CLIENT = ("cl_them", "made-up-secret")
+ALLOWED = {"TELLUS_LEGACY__ALLOW_PRIVATE_ADDRESSES": "true"}
+
+
+class Emulated:
+    """A peer platform on a loop of its own, so that tests may go step by step beside it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.platform = PeerPlatform(push_client=PUSH_CLIENT, slow_s=5.0)
+        self.run(self.platform.__aenter__())
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something on its loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
+
+    def close(self) -> None:
+        """End it."""
+        self.run(self.platform.__aexit__())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def misbehave(self, fault: PeerFault) -> None:
+        """Let something be wrong with it."""
+        self.run(self.platform.misbehave(fault))
+
+    def behave(self) -> None:
+        """Let it be well again."""
+        self.run(self.platform.behave())
+
+
+@pytest.fixture(scope="module")
+def allowing(
+    database_kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningServer]:
+    """A server that pushes to its own machine."""
+    path = tmp_path_factory.mktemp("allowing") / "data"
+    server = start_server(path, environment=ALLOWED)
+    try:
+        yield server
+    finally:
+        assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def near(allowing: RunningServer) -> Iterator[Tenant]:
+    """A tenant on it."""
+    with ContractClient(allowing.base_url, log=SESSION) as contract:
+        yield new_tenant(allowing, contract)
+
+
+@pytest.fixture
+def peer() -> Iterator[Emulated]:
+    """A peer platform of the test's own."""
+    emulated = Emulated()
+    try:
+        yield emulated
+    finally:
+        emulated.close()
+
+
+@pytest.fixture
+def befriended(near: Tenant, peer: Emulated) -> Partner:
+    """That platform, known to the tenant, which proves itself by client credentials."""
+    return new_partner(
+        near,
+        push_url=peer.platform.base_url,
+        auth="client_credentials",
+        token_url=peer.platform.token_url,
+        auth_id=PUSH_CLIENT[0],
+        auth_secret=PUSH_CLIENT[1],
+    )
+
+
+def client_of(partner: Partner) -> PeerClient:
+    """The peer's own client of our platform."""
+    return PeerClient(partner.tenant.server.base_url + "/v1", partner.peer_id, partner.secret)
+
+
+def start(peer: Emulated, partner: Partner, charger: Charger, *, discharge: bool) -> PeerOrder:
+    """Have the peer start an order at the first connector of a charger it was shown."""
+
+    async def ordering() -> PeerOrder:
+        async with client_of(partner) as client:
+            shown = {one["ChargeBoxId"] for one in await client.query_all_stations()}
+            assert charger.device_id in shown
+            [status] = await client.query_station_status([charger.device_id, "unknown"])
+            assert status["ChargeBoxId"] == charger.device_id
+            return await peer.platform.start_order(
+                client, charger.device_id, 1, discharge=discharge
+            )
+
+    return peer.run(ordering())
+
+
+def stop(peer: Emulated, partner: Partner, charger: Charger) -> str:
+    """Have the peer stop it."""
+
+    async def stopping() -> str:
+        async with client_of(partner) as client:
+            return await client.stop_charging(charger.device_id, 1)
+
+    return peer.run(stopping())
+
+
+def pushes_of(partner: Partner, **wanted: Any) -> list[dict[str, Any]]:
+    """What the administrator sees of the outbox of a peer, newest first."""
+    asked = {"peer_id": partner.peer_id, "size": 100} | wanted
+    found: list[dict[str, Any]] = partner.tenant.admin.get(
+        "/v1/admin/pushes", params=asked, expect=200
+    ).data["items"]
+    return found
+
+
+def test_order__of_an_emulated_peer__is_told_to_its_end_with_equal_energy(
+    peer: Emulated, befriended: Partner, near: Tenant
+) -> None:
+    """The peer starts, stops and hears of completion; the energy is that of our record."""
+    charger = present(near.charger("TP-DC60"))
+    order = start(peer, befriended, charger, discharge=False)
+    command = take_command(charger, "start_charging")
+    begin(charger, command)
+    wait_until(lambda: "CHARGING" in order.statuses, "the start")
+    assert stop(peer, befriended, charger) == "Accept"
+    take_command(charger, "stop_charging", "completed")
+    end(charger, command, 12.345)
+    peer.run(peer.platform.wait_until_over(order, 20))
+    assert order.statuses[-1] == "COMPLETED"
+    [record] = charger.records()
+    assert order.energy_kwh == record["energy"] == 12.345
+    assert {one["DeviceVendorOrderId"] for one in order.told} == {order.vendor_order_id}
+    wait_until(lambda: charger.device_id in peer.platform.stations, "the status of the station")
+    assert {push.answer for push in peer.platform.pushes} == {"Accept"}
+
+
+def test_push__peer_out_of_order__waits_visibly_and_is_driven_again(
+    peer: Emulated, befriended: Partner, near: Tenant
+) -> None:
+    """What a peer does not take waits with its reason; by hand it goes as soon as it is well."""
+    peer.misbehave(PeerFault.ERROR)
+    charger = present(near.charger("TP-DC60"))
+    order = start(peer, befriended, charger, discharge=False)
+    begin(charger, take_command(charger, "start_charging"))
+
+    def waiting() -> list[dict[str, Any]]:
+        found = pushes_of(befriended, state="waiting")
+        return [one for one in found if one["operation"] == "notify_work_status"]
+
+    wait_until(lambda: any(one["last_outcome"] for one in waiting()), "a failed attempt")
+    [held] = waiting()
+    assert (held["last_outcome"], held["attempts"]) == ("bad_status", 1)
+    assert held["about"] == order.vendor_order_id
+    shown = near.admin.get(f"/v1/admin/pushes/{held['push_id']}", expect=200).data
+    assert shown["body"]["OrderId"] == order.order_id
+    assert [(one["outcome"], one["http_status"]) for one in shown["history"]] == [
+        ("bad_status", 500)
+    ]
+    peer.behave()
+    near.admin.post(f"/v1/admin/pushes/{held['push_id']}/retry", expect=200)
+    wait_until(lambda: "CHARGING" in order.statuses, "the push")
+    path = f"/v1/admin/pushes/{held['push_id']}"
+    wait_until(lambda: near.admin.get(path).data["state"] == "accepted", "its end")
+    for action in ("retry", "cancel"):
+        refused = near.admin.post(f"{path}/{action}")
+        assert (refused.status, refused.code) == (409, 4001)
+    entries = near.admin.get(
+        "/v1/admin/audit-log", params={"resource_id": held["push_id"]}, expect=200
+    ).data["items"]
+    assert [one["action"] for one in entries] == ["push.retried"]
+
+
+def test_push__rejected__ends_and_is_told_in_the_log(
+    peer: Emulated, befriended: Partner, near: Tenant
+) -> None:
+    """A Reject ends a push; the log names it, and holds no secret of ours or the peer's."""
+    peer.misbehave(PeerFault.REJECT)
+    charger = present(near.charger("TP-DC60"))
+    start(peer, befriended, charger, discharge=False)
+    begin(charger, take_command(charger, "start_charging"))
+    wait_until(lambda: bool(pushes_of(befriended, state="rejected")), "the verdict")
+    push_id = pushes_of(befriended, state="rejected")[-1]["push_id"]
+    log = near.server.stderr
+    wait_until(
+        lambda: any("legacy.push_rejected" in line and push_id in line for line in log),
+        "the line of the log",
+    )
+    assert not any(PUSH_CLIENT[1] in line or befriended.secret in line for line in log)
+
+
+def test_push__cancelled__is_not_sent(peer: Emulated, befriended: Partner, near: Tenant) -> None:
+    """What is cancelled stays away, also when the peer is back."""
+    peer.misbehave(PeerFault.DOWN)
+    charger = present(near.charger("TP-DC60"))
+    begin_order = befriended.start("by-hand", charger)
+    assert begin_order.json["Status"] == "STARTING"
+    begin(charger, take_command(charger, "start_charging"))
+    wait_until(lambda: bool(pushes_of(befriended, state="waiting")), "a push")
+    wait_until(
+        lambda: all(one["last_outcome"] for one in pushes_of(befriended, state="waiting")),
+        "its first attempt",
+    )
+    for one in pushes_of(befriended, state="waiting"):
+        path = f"/v1/admin/pushes/{one['push_id']}/cancel"
+        ended = near.admin.post(path, expect=200).data
+        assert (ended["state"], ended["next_attempt_at"]) == ("cancelled", None)
+    assert pushes_of(befriended, state="waiting") == []
+    missing = near.admin.get("/v1/admin/pushes/psh_none")
+    assert (missing.status, missing.code) == (404, 3001)
+
+
+def test_push__to_this_machine_where_not_allowed__is_refused(own: Tenant, partner: Partner) -> None:
+    """Unless it is allowed nothing is sent to the platform's own machine, and that is shown."""
+    charger = present(own.charger("TP-DC60"))
+    partner.start("refused", charger)
+    begin(charger, take_command(charger, "start_charging"))
+    wait_until(
+        lambda: "address_refused" in {one["last_outcome"] for one in pushes_of(partner)},
+        "the refusal",
+    )
