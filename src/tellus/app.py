@@ -118,7 +118,7 @@ class Platform:
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
-        fleet = Fleet(*beneath, self.event_kind, self.records)
+        fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(
             self.database, self.identity, keys, fleet, settings.legacy, self.clock
         )
@@ -253,6 +253,7 @@ class Platform:
             self.pipeline.next_request_id,
         )
         self.drain.on_drain(self._release_polls)
+        self.lag = LoopLag()
         self._build_site()
 
     def _services(self) -> tuple[Any, ...]:
@@ -286,7 +287,6 @@ class Platform:
             queue_operations=settings.storage.queue_operations,
             schema_version=load_migrations()[-1].name,
         )
-        self.lag = LoopLag()
         metrics = MetricsPage(
             MetricSources(
                 endpoints=self.router.endpoints,

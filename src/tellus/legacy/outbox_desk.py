@@ -39,7 +39,7 @@ class OutboxDesk:
 
         Raises:
             NotFound: there is none.
-            PushEnded, PushInFlight, PushOutdated: it must not be sent, or is being sent.
+            PushEnded, PushInFlight, PushOutdated, PeerGone: it must not be sent, or is being sent.
         """
         driven = await self._database.write(_retry, push_id, by, now_ms)
         self._outbox.wake()

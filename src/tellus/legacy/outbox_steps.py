@@ -34,6 +34,13 @@ class PushOutdated(Conflict):
         super().__init__("There is a newer push about the same")
 
 
+class PeerGone(Conflict):
+    """4001: the peer that the push was for is no peer any more."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such peer any more")
+
+
 def reserve(
     tx: Tx, peer_id: str, room: int, lease_id: str, now_ms: int, excluding: Collection[int] = ()
 ) -> list[OwedPush]:
@@ -74,12 +81,15 @@ def drive_again(tx: Tx, push_id: str, now_ms: int) -> OwedPush:
         PushEnded: the peer accepted it.
         PushInFlight: it is being sent.
         PushOutdated: there is a newer one about the same.
+        PeerGone: its peer was deleted.
     """
     held = _get(tx, push_id, now_ms)
     if held.state is PushState.ACCEPTED:
         raise PushEnded(held.state)
     if held.has_newer:
         raise PushOutdated
+    if not store.has_peer(tx, held.peer_id):
+        raise PeerGone
     driven = rules.drive_again(held, now_ms)
     if not store.save_push(tx, driven, held):
         raise PushInFlight

@@ -90,6 +90,11 @@ def list_peers_due(tx: Tx, now_ms: int) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
+def has_peer(tx: Tx, peer_id: str) -> bool:
+    """Tell whether there is such a peer, for pushes to go to."""
+    return tx.row("SELECT 1 FROM legacy_peers WHERE peer_id = $1", peer_id) is not None
+
+
 def list_due(tx: Tx, peer_id: str, now_ms: int) -> list[OwedPush]:
     """Return the pushes of a peer that are due, the longest due first; no more than are needed."""
     rows = tx.rows(
@@ -109,7 +114,8 @@ def list_busy(tx: Tx, peer_id: str, now_ms: int) -> list[tuple[str, str]]:
         " AND ended_ms IS NULL AND due_ms > $2 AND due_ms <= $3 AND lease_id IS NOT NULL",
         peer_id,
         now_ms,
-        now_ms + LEASE_MS,
+        # Another node's clock may be a little ahead of this one's.
+        now_ms + 2 * LEASE_MS,
     )
     return [(row[0], row[1]) for row in rows]
 

@@ -185,25 +185,6 @@ def test_outbox__peer_fails_again_and_again__is_left_alone_and_tried_with_one(
     asyncio.run(scenario())
 
 
-def test_outbox__two_engines_over_one_store__no_push_goes_twice(tmp_path: Path) -> None:
-    """Two nodes that both believe to be on duty never send the same push, nor five at once."""
-
-    async def scenario() -> None:
-        async with OutboxBench(tmp_path) as bench:
-            await bench.add_peers("cl_1")
-            for number in range(40):
-                await bench.push(key=f"order_{number}")
-            other = bench.build()
-            while await bench.database.read(store_outbox.count_waiting):
-                await asyncio.gather(bench.outbox.look(), other.look())
-            assert sorted(sent.key for sent in bench.courier.sent) == sorted(
-                f"order_{number}" for number in range(40)
-            )
-            assert bench.courier.most_at_once == {"cl_1": 4}
-
-    asyncio.run(scenario())
-
-
 def test_outbox__accepted_under_a_lease_that_ran_out__is_not_sent_again(tmp_path: Path) -> None:
     """A verdict counts also when it comes late; a late failure does not undo a newer attempt."""
 
