@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import structlog
 
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import TooManyRequests, Unavailable
+from tellus.kernel.errors import ApiError, TooManyRequests, Unavailable
 from tellus.kernel.ids import new_id
 from tellus.kernel.units import DAY_MS, SECOND_MS
 from tellus.legacy import outbox_steps as steps
@@ -89,6 +89,7 @@ class Outbox:
         self._woken = asyncio.Event()
         self._sending: dict[int, tuple[str, asyncio.Task[None]]] = {}
         self._breakers: dict[str, rules.Breaker] = {}
+        self._broken: BaseException | None = None
         self._counted_s = -_COUNT_EVERY_S
         self.waiting = 0
         """How many pushes wait, as last counted by the node on duty."""
@@ -138,15 +139,24 @@ class Outbox:
         until_s = loop.time() + _ROUND_S
         while (left_s := until_s - loop.time()) > 0:
             await self._wait(min(self._turn_s, left_s))
-            await self.look()
+            try:
+                await self.look()
+            except ApiError:
+                # Not more often than once a round: it is logged each time.
+                await asyncio.sleep(max(0.0, until_s - loop.time()))
+                raise
 
     async def look(self) -> int:
         """Begin to send all that may go now; return how many pushes that are.
 
         Raises:
             TooManyRequests, Unavailable: the store cannot serve now; the next look makes up.
+            Exception: what ended a sending by a bug; the push goes again after its lease.
         """
         self._woken.clear()
+        broken, self._broken = self._broken, None
+        if broken is not None:
+            raise broken
         begun = 0
         for peer_id in await self._database.read(store.list_peers_due, self._clock.now_ms()):
             begun += await self._serve(peer_id)
@@ -192,8 +202,13 @@ class Outbox:
         )
         for push in reserved:
             task = asyncio.create_task(self._send(to, push, lease_id, began_s))
+            task.add_done_callback(self._ended)
             self._sending[push.push_no] = peer_id, task
         return len(reserved)
+
+    def _ended(self, task: "asyncio.Task[None]") -> None:
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = task.exception()
 
     async def _send(self, to: Destination, push: OwedPush, lease_id: str, began_s: float) -> None:
         try:

@@ -2,14 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tellus.kernel.errors import Conflict, NotFound
+from tellus.kernel.errors import Conflict, NotFound, Unavailable
 from tellus.legacy import outbox_steps as steps
 from tellus.legacy import store_outbox
-from tellus.legacy.model_outbox import Attempt, Outcome, PushState, Verdict
-from tests.unit.legacy.outbox_bench import ACCEPT, DOWN, REJECT, OutboxBench
+from tellus.legacy.model_outbox import Attempt, Outcome, OwedPush, PushState, Verdict
+from tellus.legacy.outbox import Outbox
+from tests.unit.legacy.outbox_bench import ACCEPT, DOWN, REJECT, Everywhere, OutboxBench
 
 DAY_MINUTES = 24 * 60
 
@@ -278,5 +280,77 @@ def test_outbox__peer_goes__what_it_was_owed_ends(tmp_path: Path) -> None:
             bench.clock.advance(2 * 86_400)
             await bench.outbox.prune()
             assert await bench.states() == []
+
+    asyncio.run(scenario())
+
+
+def test_outbox__courier_with_a_bug__is_told_and_costs_one_lease(tmp_path: Path) -> None:
+    """A bug in sending comes to light, holds up nothing else, and loses no push."""
+
+    async def scenario() -> None:
+        async with OutboxBench(tmp_path) as bench:
+            await bench.add_peers("cl_1", "cl_2")
+
+            def stumble(_push: OwedPush) -> Verdict:
+                raise ZeroDivisionError
+
+            bench.courier.scripts["cl_1"] = stumble
+            await bench.push(peer_id="cl_1")
+            await bench.push(peer_id="cl_2")
+            await bench.outbox.look()
+            await bench.outbox.settled()
+            with pytest.raises(ZeroDivisionError):
+                await bench.outbox.look()
+            assert await bench.states() == ["waiting", "accepted"]
+            bench.courier.scripts.pop("cl_1")
+            bench.clock.advance(15)
+            await bench.run()
+            assert await bench.states() == ["accepted", "accepted"]
+
+    asyncio.run(scenario())
+
+
+def test_outbox__store_is_away__round_fails_once_and_outcome_is_kept(tmp_path: Path) -> None:
+    """While the store cannot serve, rounds are slow to fail; what a peer said is noted later."""
+
+    class Away:
+        """A store that answers only while it is there."""
+
+        is_shared = False
+
+        def __init__(self, database: Any) -> None:
+            self._database = database
+            self.is_there = True
+
+        async def write(self, *work: Any) -> Any:
+            if not self.is_there:
+                raise Unavailable("The store is away")
+            return await self._database.write(*work)
+
+        async def read(self, *work: Any) -> Any:
+            if not self.is_there:
+                raise Unavailable("The store is away")
+            return await self._database.read(*work)
+
+    async def scenario() -> None:
+        async with OutboxBench(tmp_path) as bench:
+            await bench.add_peers("cl_1")
+            store = Away(bench.database)
+            outbox = Outbox(store, Everywhere(), bench.courier, bench.clock)  # type: ignore[arg-type]
+            bench.courier.held["cl_1"] = asyncio.Event()
+            await bench.push()
+            assert await outbox.look() == 1
+            store.is_there = False
+            bench.courier.held["cl_1"].set()
+            outbox.wake()
+            began_s = asyncio.get_running_loop().time()
+            with pytest.raises(Unavailable):
+                await outbox.keep()
+            assert asyncio.get_running_loop().time() - began_s > 0.9
+            assert await bench.states() == ["waiting"]
+            store.is_there = True
+            await outbox.settled()
+            assert await bench.states() == ["accepted"]
+            assert bench.bodies == ["{}"]
 
     asyncio.run(scenario())
