@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, Final, NamedTuple
 
+from tellus.bus.port import DEVICE_CHANGED, Bus
 from tellus.commands.service import CommandService
 from tellus.config_features import LegacySettings
 from tellus.fleet.catalogue import Catalogue
@@ -42,6 +43,7 @@ class Fleet(NamedTuple):
     commands: CommandService
     events: EventKind
     records: RecordService
+    bus: Bus
 
 
 class Interop:
@@ -79,6 +81,8 @@ class Interop:
             kept_days=settings.pushes_kept_days,
         )
         self.desk = OutboxDesk(database, self.outbox)
+        fleet.bus.subscribe(DEVICE_CHANGED, self.stations.note_moved)
+        fleet.presence.told.append(lambda fact: self.stations.note_moved((fact.device_no,)))
         fleet.events.in_tx.append(self.follower.note_events)
         fleet.records.react(self.follower.note_records)
 

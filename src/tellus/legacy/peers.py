@@ -238,7 +238,7 @@ def _check_url(name: str, url: str) -> None:
         sound = False
     if not sound or parts.username is not None or parts.query or parts.fragment:
         message = f"Parameter '{name}' must be a URL such as https://peer.example/v1"
-        raise InvalidParameter(message, name, url)
+        raise InvalidParameter(message, name)  # the value may hold a password
 
 
 def _locked(tx: Tx, peer_id: str) -> Peer:

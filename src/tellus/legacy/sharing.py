@@ -1,6 +1,7 @@
 """What a peer is shown of the fleet: the devices shared with it, as they are now."""
 
 import asyncio
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 from tellus.fleet.catalogue import Catalogue
@@ -8,7 +9,7 @@ from tellus.fleet.directory import Device, Directory
 from tellus.fleet.presence import PresenceWatch
 from tellus.kernel.units import SECOND_MS, to_text
 from tellus.legacy import rules, store
-from tellus.legacy.model import Description, Peer, Share, ShareKind, Statuses
+from tellus.legacy.model import Description, Peer, ShareKind, Statuses
 from tellus.legacy.wire import LegacyChargePointItem, LegacyConnectorItem
 from tellus.storage.database import Tx
 
@@ -27,8 +28,15 @@ class Scope(NamedTuple):
     """A peer, what is shared with it, and where the sites of its operator are."""
 
     peer: Peer
-    shares: list[Share]
+    shared: frozenset[tuple[ShareKind, str]]
     places: store.Places
+
+    def has(self, device: Device) -> bool:
+        """Tell whether a device is shared with the peer: with its site, or by itself."""
+        return device.operator_id == self.peer.operator_id and (
+            (ShareKind.SITE, device.site_id) in self.shared
+            or (ShareKind.DEVICE, device.device_id) in self.shared
+        )
 
 
 class Showcase:
@@ -39,13 +47,15 @@ class Showcase:
         self._catalogue = catalogue
         self._presence = presence
 
-    async def look(self, scope: Scope, now_ms: int) -> dict[str, Shown]:
-        """Return all devices that the peer may see, by identifier; one that cannot be is left out.
+    async def look(
+        self, scope: Scope, now_ms: int, device_nos: Collection[int] | None = None
+    ) -> dict[str, Shown]:
+        """Return the devices that the peer may see, by identifier; of some, or all there are.
 
-        Works in slices, for a peer may see a whole fleet.
+        One that cannot be shared is left out. Works in slices, for a peer may see a whole fleet.
         """
         shown: dict[str, Shown] = {}
-        for number, device in enumerate(self._devices(scope)):
+        for number, device in enumerate(self._devices(scope, device_nos)):
             if number % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
             one = self._show(device, scope, now_ms)
@@ -55,22 +65,23 @@ class Showcase:
 
     def find(self, scope: Scope, device_id: str, now_ms: int) -> Shown | None:
         """Return one device if the peer may see it, else None: absent and foreign look alike."""
-        device = self._directory.owned(device_id, scope.peer.operator_id)
-        if device is None or not _is_shared(device, scope.shares):
+        device = self._directory.by_id(device_id)
+        if device is None or not scope.has(device):
             return None
         return self._show(device, scope, now_ms)
 
-    def _devices(self, scope: Scope) -> list[Device]:
+    def _devices(self, scope: Scope, device_nos: Collection[int] | None) -> list[Device]:
+        if device_nos is not None:
+            some = map(self._directory.by_no, device_nos)
+            return [device for device in some if device is not None and scope.has(device)]
         found: dict[int, Device] = {}
-        for share in scope.shares:
-            if share.kind is ShareKind.SITE:
-                devices = self._directory.of_site(share.resource_id)
+        for kind, resource_id in scope.shared:
+            if kind is ShareKind.SITE:
+                devices = self._directory.of_site(resource_id)
             else:
-                one = self._directory.by_id(share.resource_id)
+                one = self._directory.by_id(resource_id)
                 devices = [] if one is None else [one]
-            for device in devices:
-                if device.operator_id == scope.peer.operator_id:
-                    found[device.device_no] = device
+            found |= {device.device_no: device for device in devices if scope.has(device)}
         return list(found.values())
 
     def _show(self, device: Device, scope: Scope, now_ms: int) -> Shown | None:
@@ -100,7 +111,8 @@ def load_scope(tx: Tx, peer_id: str) -> Scope:
     """
     peer = store.get_peer(tx, peer_id)
     shares = store.list_shares(tx, peer_id)
-    return Scope(peer, shares, store.list_places(tx, peer.operator_id))
+    shared = frozenset((share.kind, share.resource_id) for share in shares)
+    return Scope(peer, shared, store.list_places(tx, peer.operator_id))
 
 
 def to_item(device_id: str, described: Description, statuses: Statuses) -> LegacyChargePointItem:
@@ -114,8 +126,3 @@ def to_item(device_id: str, described: Description, statuses: Statuses) -> Legac
         described.lat,
         [LegacyConnectorItem(number, status.value) for number, status in statuses.items()],
     )
-
-
-def _is_shared(device: Device, shares: list[Share]) -> bool:
-    wanted = {(ShareKind.SITE, device.site_id), (ShareKind.DEVICE, device.device_id)}
-    return any((share.kind, share.resource_id) in wanted for share in shares)

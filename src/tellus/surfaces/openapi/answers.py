@@ -13,7 +13,9 @@ from tellus.surfaces.openapi.schemas import REFERENCE, Schema, SchemaBook, descr
 from tellus.surfaces.routes import Answer, LimitClass, Route
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
-_LOOKED_UP: Final = frozenset({"command_id", "device_id", "devices", "operator_id", "site_id"})
+_LOOKED_UP: Final = frozenset(
+    {"ChargePointId", "command_id", "device_id", "devices", "operator_id", "site_id"}
+)
 _CODES: Final[tuple[tuple[type[errors.ApiError], str], ...]] = (
     (errors.InvalidParameter, "no"),
     (errors.MissingParameter, "no"),
