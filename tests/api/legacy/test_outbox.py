@@ -1,15 +1,14 @@
 """Orders of an emulated partner platform, and its pushes, over real HTTP both ways."""
 
-import asyncio
-import threading
-from collections.abc import Coroutine, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
-from tellus.simulator.peer import PeerOrder, PeerPlatform
+from tellus.simulator.peer import PeerOrder
 from tellus.simulator.peer_client import PeerClient
 from tellus.simulator.peer_faults import PeerFault
+from tests.api.legacy.emulated import ALLOWED, PUSH_CLIENT, Emulated
 from tests.api.legacy.partner import (
     Partner,
     begin,
@@ -23,41 +22,6 @@ from tests.api.tenancy import Charger, Tenant, new_tenant
 from tests.contract.client import ContractClient
 from tests.contract.exchange_log import SESSION
 from tests.server import RunningServer, start_server
-
-T = TypeVar("T")
-
-PUSH_CLIENT = ("cl_them", "made-up-secret")
-ALLOWED = {"TELLUS_LEGACY__ALLOW_PRIVATE_ADDRESSES": "true"}
-
-
-class Emulated:
-    """A peer platform on a loop of its own, so that tests may go step by step beside it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self._thread.start()
-        self.platform = PeerPlatform(push_client=PUSH_CLIENT, slow_s=5.0)
-        self.run(self.platform.__aenter__())
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run something on its loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
-
-    def close(self) -> None:
-        """End it."""
-        self.run(self.platform.__aexit__())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    def misbehave(self, fault: PeerFault) -> None:
-        """Let something be wrong with it."""
-        self.run(self.platform.misbehave(fault))
-
-    def behave(self) -> None:
-        """Let it be well again."""
-        self.run(self.platform.behave())
 
 
 @pytest.fixture(scope="module")
@@ -93,14 +57,7 @@ def peer() -> Iterator[Emulated]:
 @pytest.fixture
 def befriended(near: Tenant, peer: Emulated) -> Partner:
     """That platform, known to the tenant, which proves itself by client credentials."""
-    return new_partner(
-        near,
-        push_url=peer.platform.base_url,
-        auth="client_credentials",
-        token_url=peer.platform.token_url,
-        auth_id=PUSH_CLIENT[0],
-        auth_secret=PUSH_CLIENT[1],
-    )
+    return new_partner(near, **peer.settings)
 
 
 def client_of(partner: Partner) -> PeerClient:
