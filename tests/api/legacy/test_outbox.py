@@ -81,12 +81,13 @@ def start(peer: Emulated, partner: Partner, charger: Charger, *, discharge: bool
     return peer.run(ordering())
 
 
-def stop(peer: Emulated, partner: Partner, charger: Charger) -> str:
+def stop(peer: Emulated, partner: Partner, charger: Charger, *, discharge: bool = False) -> str:
     """Have the peer stop it."""
 
     async def stopping() -> str:
         async with client_of(partner) as client:
-            return await client.stop_charging(charger.device_id, 1)
+            way = client.stop_discharging if discharge else client.stop_charging
+            return await way(charger.device_id, 1)
 
     return peer.run(stopping())
 
@@ -119,6 +120,52 @@ def test_order__of_an_emulated_peer__is_told_to_its_end_with_equal_energy(
     assert {one["DeviceVendorOrderId"] for one in order.told} == {order.vendor_order_id}
     wait_until(lambda: charger.device_id in peer.platform.stations, "the status of the station")
     assert {push.answer for push in peer.platform.pushes} == {"Accept"}
+
+
+def test_order__discharge_of_an_emulated_peer__is_told_to_its_end(
+    peer: Emulated, befriended: Partner, near: Tenant
+) -> None:
+    """A discharge is told in the published words, with energy out of the vehicle below zero."""
+    charger = present(near.charger("TP-DC180-V2G"))
+    order = start(peer, befriended, charger, discharge=True)
+    command = take_command(charger, "discharge")
+    begin(charger, command)
+    wait_until(lambda: "CHARGING" in order.statuses, "the start")
+    assert stop(peer, befriended, charger) == "Reject"
+    assert stop(peer, befriended, charger, discharge=True) == "Accept"
+    take_command(charger, "stop_charging", "completed")
+    end(charger, command, -5.125)
+    peer.run(peer.platform.wait_until_over(order, 20))
+    assert (order.statuses[-1], order.energy_kwh) == ("COMPLETED", -5.125)
+
+
+def test_emulated_peer__tells_of_its_own__operator_sees_it(
+    peer: Emulated, befriended: Partner, near: Tenant
+) -> None:
+    """The other way round too: what the peer pushes to us is listed for our operator."""
+    station = {
+        "ChargeBoxId": "THEIRS-1", "CreateTime": "2026-01-01T00:00:00Z", "Type": "AC", "Power": 22,
+        "Longitude": 8.5, "Latitude": 47.4,
+        "Connectors": [{"ConnectorId": 1, "Status": "Working"}],
+    }  # fmt: skip
+    work = {
+        "OrderId": "ours-1", "DeviceVendorOrderId": "V-1", "ChargePointId": "THEIRS-1",
+        "ConnectorId": 1, "ChangeTime": "2026-01-01 00:00:00", "Status": "CHARGING",
+    }  # fmt: skip
+
+    async def telling() -> list[str]:
+        async with client_of(befriended) as client:
+            return [
+                await client.notification_station_status(station),
+                await client.notify_work_status(work),
+            ]
+
+    assert peer.run(telling()) == ["Accept", "Accept"]
+    asked = {"peer_id": befriended.peer_id}
+    points = near.api.get("/v1/operator/foreign-charge-points", params=asked, expect=200).data
+    orders = near.api.get("/v1/operator/foreign-orders", params=asked, expect=200).data
+    assert [one["order_id"] for one in orders["items"]] == ["ours-1"]
+    assert "THEIRS-1" in str(points["items"])
 
 
 def test_push__peer_out_of_order__waits_visibly_and_is_driven_again(
