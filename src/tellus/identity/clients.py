@@ -83,28 +83,32 @@ class ClientUseCases:
         )
 
     def add_client(
-        self, tx: Tx, client_id: str, operator_id: str, settings: ClientSettings, by: Actor
+        self, tx: Tx, client_id: str, operator_id: str, settings: ClientSettings
     ) -> IssuedClientSecret:
-        """Create a client in the transaction of what it is for; ``remember_issued`` after commit.
+        """Create the client of a peer in the transaction of that; ``remember_issued`` follows.
+
+        Whoever does so records it.
 
         Raises:
             NotFound: there is no such operator.
             InvalidParameter: a setting is not sound.
         """
         check_settings(settings, of_peer=True)
-        return self._append(tx, client_id, operator_id, settings, by)
+        return self._append(tx, client_id, operator_id, settings)
 
     def remember_issued(self, issued: IssuedClientSecret) -> None:
         """Let memory follow a client whose secret was issued."""
         self._state.directory.remember_client(issued.client)
 
-    def end_client(self, tx: Tx, client_id: str, by: Actor) -> Client:
-        """Revoke a client in the transaction of what ends with it; ``remember_ended`` follows.
+    def end_client(self, tx: Tx, client_id: str) -> Client:
+        """Revoke a client in the transaction of what it was for; ``remember_ended`` follows.
+
+        Whoever does so records it.
 
         Raises:
             NotFound: there is no such client.
         """
-        return self._revoke_client(tx, client_id, by)
+        return self._revoke(tx, self._read(tx, client_id))
 
     def remember_ended(self, client: Client) -> None:
         """Let memory follow a client that was revoked."""
@@ -180,10 +184,13 @@ class ClientUseCases:
     def _create_client(
         self, tx: Tx, operator_id: str, settings: ClientSettings, by: Actor
     ) -> IssuedClientSecret:
-        return self._append(tx, new_id("cli"), operator_id, settings, by)
+        issued = self._append(tx, new_id("cli"), operator_id, settings)
+        scopes = sorted(settings.scopes)
+        self._audit(tx, by, "client.created", issued.client, name=settings.name, scopes=scopes)
+        return issued
 
     def _append(
-        self, tx: Tx, client_id: str, operator_id: str, settings: ClientSettings, by: Actor
+        self, tx: Tx, client_id: str, operator_id: str, settings: ClientSettings
     ) -> IssuedClientSecret:
         if store.find_operator(tx, operator_id) is None:
             raise NotFound("Operator not found")
@@ -192,8 +199,6 @@ class ClientUseCases:
         client = Client(client_id, operator_id, settings, 1, None, now_ms)
         store.append_client(tx, client)
         store.save_client_secrets(tx, client_id, (), (secret,))
-        scopes = sorted(settings.scopes)
-        self._audit(tx, by, "client.created", client, name=settings.name, scopes=scopes)
         return self._issued(tx, client_id, secret, text)
 
     def _update_client(
@@ -244,13 +249,17 @@ class ClientUseCases:
         client = self._read(tx, client_id)
         if client.revoked_ms is not None:
             return client
+        revoked = self._revoke(tx, client)
+        self._audit(tx, by, "client.revoked", client)
+        return revoked
+
+    def _revoke(self, tx: Tx, client: Client) -> Client:
         revoked_ms = self._state.clock.now_ms()
         store.update_client(
             tx, replace(client, generation=client.generation + 1, revoked_ms=revoked_ms)
         )
-        store.save_client_secrets(tx, client_id, client.secrets, ())
-        self._audit(tx, by, "client.revoked", client)
-        return self._read(tx, client_id)
+        store.save_client_secrets(tx, client.client_id, client.secrets, ())
+        return self._read(tx, client.client_id)
 
     def _read(self, tx: Tx, client_id: str) -> Client:
         tx.lock(f"client:{client_id}")

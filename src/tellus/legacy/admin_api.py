@@ -89,7 +89,7 @@ class ShareItem(msgspec.Struct, frozen=True):
 class PeerListItem(msgspec.Struct, frozen=True, kw_only=True):
     """A peer. ``peer_id`` is also the client that it calls us with.
 
-    ``has_secret``: there is something to prove ourselves with in our calls; it is never shown.
+    What we prove ourselves with in our calls is never shown.
     """
 
     peer_id: str
@@ -98,7 +98,6 @@ class PeerListItem(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str
     sends_discharging: bool
     auth: str
-    has_secret: bool
     created_at: str
     updated_at: str
     push_url: str | UnsetType = UNSET
@@ -207,7 +206,6 @@ def _fields(peer: Peer) -> dict[str, Any]:
         "timezone": peer.timezone,
         "sends_discharging": peer.sends_discharging,
         "auth": peer.auth.value,
-        "has_secret": peer.sealed_secret is not None,
         "created_at": to_text(peer.created_ms),
         "updated_at": to_text(peer.updated_ms),
         **optional,

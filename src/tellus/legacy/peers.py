@@ -146,7 +146,7 @@ class PeerService:
         settings = ClientSettings(
             name=peer.name, scopes=frozenset({ClientScope.PEER}), limits=dict(_LIMITS)
         )
-        issued = self._identity.add_client(tx, peer.peer_id, peer.operator_id, settings, by)
+        issued = self._identity.add_client(tx, peer.peer_id, peer.operator_id, settings)
         store.append_peer(tx, peer)
         self._audit(tx, by, "peer.created", peer, name=peer.name)
         return NewPeer(peer, issued)
@@ -167,7 +167,7 @@ class PeerService:
         store_outbox.cancel_of_peer(tx, peer_id, self._clock.now_ms())
         store.delete_peer(tx, peer_id)
         self._audit(tx, by, "peer.deleted", peer, name=peer.name)
-        return self._identity.end_client(tx, peer_id, by)
+        return self._identity.end_client(tx, peer_id)
 
     def _share(
         self, tx: Tx, peer_id: str, kind: ShareKind, resource_id: str, by: Actor

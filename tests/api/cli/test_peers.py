@@ -27,7 +27,7 @@ def test_peers__from_creation_to_the_end__are_kept_from_the_command_line(
     )
     peer_id = made["peer_id"]
     assert made["peer_secret"].startswith("cs_")
-    assert made["peer"]["has_secret"] is True
+    assert made["peer"]["auth"] == "bearer"
     listed = console.json("peers", "list", "--operator", operator_id)["items"]
     assert peer_id in [item["peer_id"] for item in listed]
     changed = console.json(

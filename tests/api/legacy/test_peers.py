@@ -21,7 +21,7 @@ def test_peer__settings__are_kept_and_the_secret_is_never_shown(own: Tenant) -> 
     )
     shown = own.admin.get(f"{PEERS}/{partner.peer_id}", expect=200)
     assert b"between-us" not in shown.body
-    assert (shown.data["has_secret"], shown.data["auth_id"]) == (True, "us")
+    assert (shown.data["auth"], shown.data["auth_id"]) == ("client_credentials", "us")
     assert [share["id"] for share in shown.data["shares"]] == [own.site_id]
     changed = own.admin.request(
         "PATCH",
