@@ -16,6 +16,26 @@ from tests.unit.legacy.outbox_bench import ACCEPT, DOWN, REJECT, Everywhere, Out
 DAY_MINUTES = 24 * 60
 
 
+class Away:
+    """A store that answers only while it is there."""
+
+    is_shared = False
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+        self.is_there = True
+
+    async def write(self, *work: Any) -> Any:
+        if not self.is_there:
+            raise Unavailable("The store is away")
+        return await self._database.write(*work)
+
+    async def read(self, *work: Any) -> Any:
+        if not self.is_there:
+            raise Unavailable("The store is away")
+        return await self._database.read(*work)
+
+
 def test_outbox__peer_accepts__push_ends_with_one_attempt(tmp_path: Path) -> None:
     """What a peer accepts is sent once, at once."""
 
@@ -312,25 +332,6 @@ def test_outbox__courier_with_a_bug__is_told_and_costs_one_lease(tmp_path: Path)
 
 def test_outbox__store_is_away__round_fails_once_and_outcome_is_kept(tmp_path: Path) -> None:
     """While the store cannot serve, rounds are slow to fail; what a peer said is noted later."""
-
-    class Away:
-        """A store that answers only while it is there."""
-
-        is_shared = False
-
-        def __init__(self, database: Any) -> None:
-            self._database = database
-            self.is_there = True
-
-        async def write(self, *work: Any) -> Any:
-            if not self.is_there:
-                raise Unavailable("The store is away")
-            return await self._database.write(*work)
-
-        async def read(self, *work: Any) -> Any:
-            if not self.is_there:
-                raise Unavailable("The store is away")
-            return await self._database.read(*work)
 
     async def scenario() -> None:
         async with OutboxBench(tmp_path) as bench:
