@@ -20,6 +20,7 @@ from bench import (
     frame_age,
     hot_path,
     idle_connections,
+    legacy,
     postgres,
     session_read,
     stalls,
@@ -60,6 +61,7 @@ RUNNERS: dict[str, Runner] = {
         (1_000, 5_000, 7_500) if full else (1_000, 5_000)
     ),
     "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),
+    "legacy": lambda full, _: legacy.measure(seconds=30 if full else 8),
     "startup": lambda full, _: (
         startup.measure() + (startup.measure(per_device=180) if full else [])
     ),

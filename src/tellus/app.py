@@ -35,6 +35,7 @@ from tellus.flexibility.operator_api import ControlAggregates
 from tellus.flexibility.service import ControlBounds, FlexibilityService
 from tellus.identity.model import DeviceTokenIssued, SecretFirstUsed, SecretOverdue
 from tellus.identity.service import IdentityService
+from tellus.interop import Fleet, Interop
 from tellus.joining import Joining
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError
@@ -54,9 +55,6 @@ from tellus.sessions.service import RecordService
 from tellus.storage.instance import note_instance_value
 from tellus.storage.migrate import load_migrations
 from tellus.storage.stats import StorageStats
-from tellus.surfaces.admin import ADMIN_ROUTES
-from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
-from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.state import Guard
@@ -64,23 +62,15 @@ from tellus.surfaces.hot import HotRoutes
 from tellus.surfaces.http import Pipeline, Recorder
 from tellus.surfaces.hub import Hub
 from tellus.surfaces.openapi.document import build_document
-from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.ratelimit import Limiter
-from tellus.surfaces.routes import Route
 from tellus.surfaces.routing import Router
 from tellus.surfaces.site.health import Readiness, keep_probing
 from tellus.surfaces.site.looplag import LoopLag
 from tellus.surfaces.site.metrics import MetricSources, MetricsPage
 from tellus.surfaces.site.web import SiteSources, build_site
 from tellus.surfaces.stream import StreamEndpoint
+from tellus.surfaces.tables import ROUTES
 from tellus.telemetry.service import TelemetryService
-
-ROUTES: tuple[Route, ...] = (
-    *OPERATOR_ROUTES,
-    *DEVICE_ROUTES,
-    *ADMIN_ROUTES,
-    *FLEET_ADMIN_ROUTES,
-)
 
 _DAY_S = 86_400
 _PRESENCE_EVERY_S = 2.0
@@ -131,6 +121,11 @@ class Platform:
         )
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
+        beneath = (self.directory, self.catalogue, self.presence, self.commands)
+        fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
+        self.interop = Interop(
+            self.database, self.identity, keys, fleet, settings.legacy, self.clock
+        )
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
@@ -252,6 +247,7 @@ class Platform:
             self.pipeline.next_request_id,
         )
         self.drain.on_drain(self._release_polls)
+        self.lag = LoopLag()
         self._build_site()
 
     def _services(self) -> tuple[Any, ...]:
@@ -277,6 +273,7 @@ class Platform:
             self.hub,
             self.retention,
             self.erasures,
+            *self.interop.services,
         )
 
     def _build_site(self) -> None:
@@ -310,6 +307,7 @@ class Platform:
                 samples=lambda: (self.telemetry.kind.stored, self.telemetry.kind.duplicates),
                 polls=lambda: self.commands.parked,
                 controls=lambda: self.flexibility.active,
+                pushes=lambda: self.interop.outbox,
                 streams=lambda: len(self.hub),
                 frames=lambda: self.hub.frames_sent,
                 connections=lambda: self.guard.register.open_count if self.guard else 0,
@@ -353,6 +351,7 @@ class Platform:
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
         rounds.run_every(_RETENTION_EVERY_S, self.retention.turn, once=True)
         rounds.run_every(_RETENTION_EVERY_S, self.erasures.turn, once=True)
+        self.interop.begin(rounds)
         if self.settings.commands.poll_s > 0:
             rounds.run_every(self.settings.commands.poll_s, self.commands.look)
         if self.joining is not None:
@@ -375,11 +374,13 @@ class Platform:
         await self.energy.service.start()
         await self.commands.start()
         await self.flexibility.start()
+        await self.interop.outbox.start()
 
     async def stop(self) -> None:
         """End what runs by itself, store what is owed, close the store."""
         await self._rounds.end()
         try:
+            await self.interop.outbox.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()
             await self.nodes.leave()

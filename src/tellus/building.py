@@ -145,7 +145,7 @@ def build_energy(ground: Ground, sources: FactSources) -> EnergyParts:
     if database.is_shared:
         sources.telemetry.kind.told.append(service.marker.on_durable)
     sources.events.in_tx.append(service.marker.on_events)
-    sources.records.uploads.in_tx.append(service.marker.on_records)
+    sources.records.react(service.marker.on_records)
     sources.devices.on_changed.append(service.places.on_changed)
     sessions = SessionService(database, directory, service, find_origins)
     spans = SessionSpans(database, sources.records, sessions)

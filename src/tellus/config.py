@@ -26,6 +26,7 @@ from tellus.config_features import (
     EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
+    LegacySettings,
     PresenceSettings,
     RetentionSettings,
     Section,
@@ -198,6 +199,7 @@ class Settings(BaseSettings):
     firmware: FirmwareSettings = FirmwareSettings()
     energy: EnergySettings = EnergySettings()
     retention: RetentionSettings = RetentionSettings()
+    legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()
     log: LogSettings = LogSettings()

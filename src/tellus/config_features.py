@@ -129,3 +129,23 @@ class RetentionSettings(Section):
             # Energy is folded from both together.
             raise ValueError("events_days must be 0 or at least raw_days")
         return self
+
+
+class LegacySettings(Section):
+    """Interop with other operators' platforms: what they start, and pushes to them."""
+
+    start_window_s: int = Field(
+        default=60,
+        ge=1,
+        description="Time after which an order that has not begun has failed (s).",
+    )
+    turn_s: float = Field(
+        default=0.25, gt=0, description="How often it is looked whether pushes are due (s)."
+    )
+    pushes_kept_days: int = Field(
+        default=30, ge=1, description="For how long pushes that ended can be looked at (days)."
+    )
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="Let pushes go to this machine and its networks, and without TLS.",
+    )

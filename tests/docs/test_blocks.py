@@ -8,6 +8,7 @@ RUN = {
     "README.md": "docs/test_quickstart.py",
     "docs/tutorial/quickstart.md": "docs/test_quickstart.py",
     "docs/how-to/connect-a-charger.md": "docs/test_how_to.py",
+    "docs/how-to/connect-a-partner-platform.md": "docs/test_how_to.py",
     "docs/how-to/sign-requests.md": "docs/test_sign_requests.py",
     "docs/how-to/tls-and-proxies.md": "docs/test_how_to.py",
     "docs/how-to/back-up-and-restore.md": "reliability/test_backup_drill.py",

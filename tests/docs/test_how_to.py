@@ -156,3 +156,19 @@ def test_roll_out_firmware__as_printed__plans_follows_and_ends_a_rollout(
     assert re.search(r"dvc_\w+ +TP-DC180 ", find(steps, "rollout devices $ROLLOUT\n"))
     assert "Contactor feedback" in find(steps, "rollout show $ROLLOUT")
     assert re.search(r"status +cancelled", find(steps, "rollout cancel $ROLLOUT"))
+
+
+def test_connect_a_partner_platform__as_printed__shares_starts_and_is_told(
+    reader_folder: Path,
+) -> None:
+    """A peer is made, sees the chargers of a site, starts and stops one, tells of its own, ends."""
+    blocks = read_blocks(HOW_TO / "connect-a-partner-platform.md", "sh")
+    steps = paste_into_shell(blocks, reader_folder)
+    assert '"Status":"Available"' in find(steps, "cp/query_station_status")
+    started, stopped = find(steps, "cp/start_charging").split("}{")
+    assert '"Status":"STARTING","DeviceVendorOrderId":"ord_' in started
+    assert '"Status":"Accept"' in stopped
+    told = find(steps, "notify_work_status")
+    assert told.startswith('{"Status":"Accept"}')
+    assert re.search(r'"energy": ?7.25', told)
+    assert re.search(r"deleted +(true|yes)", find(steps, "peers delete"), re.IGNORECASE)

@@ -13,7 +13,7 @@ _CITATION = re.compile(rf"\b[Rr]ules? ({_ID}(?:(?:, and|, or|,| and| or| to) {_I
 _RANGE = re.compile(r"([A-Z])(\d{1,2}) to \1(\d{1,2})")
 _LINE_END = re.compile(r"\s*\n\s*(?:#|--)?:?\s*")
 _DEFINITION = re.compile(rf"^### ({_ID})$", re.MULTILINE)
-_MENTION = re.compile(r"\b[EPDRCU]\d{1,2}[a-z]?\b")
+_MENTION = re.compile(r"\b[EPDRCUL]\d{1,2}[a-z]?\b")
 
 
 def cited_rules(source: str) -> set[str]:

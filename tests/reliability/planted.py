@@ -18,6 +18,8 @@ from tellus.cli import main, serve
 from tellus.commands import service
 from tellus.commands.service import CommandService
 from tellus.fleet import events
+from tellus.legacy.model_outbox import Attempt, Outcome
+from tellus.legacy.outbox import Outbox
 from tellus.storage import sqlite_connection
 from tellus.storage.batch import Queued, apply_batch
 from tellus.storage.writer import Writer, WriterSession
@@ -149,6 +151,22 @@ def issue_elsewhere() -> None:
     replace_part(app.Platform, "_build_features", build)
 
 
+def accept_before_sending() -> None:
+    """Take a push for accepted a moment before it is sent."""
+
+    async def send(outbox: Any, to: Any, push: Any, lease_id: str, _began_s: float) -> None:
+        try:
+            accepted = Attempt(outbox._clock.now_ms(), Outcome.ACCEPTED)
+            await outbox._note(push, lease_id, accepted)
+            await asyncio.sleep(0.03)
+            await outbox._courier.send(to, push)
+        finally:
+            outbox._sending.pop(push.push_no, None)
+            outbox.wake()
+
+    replace_part(Outbox, "_send", send)
+
+
 FAULTS = {
     plant.__name__: plant
     for plant in (
@@ -164,6 +182,7 @@ FAULTS = {
         look_at_the_clock_late,
         mute_the_bus,
         issue_elsewhere,
+        accept_before_sending,
     )
 }
 

@@ -113,6 +113,33 @@ class SecretTraffic:
             self.accept("/v1/device/events", _event(canary.value))
             self.accept("/v1/device/events/batch", {"items": [_event(canary.value)]})
 
+    def configure_peers(self, canaries: Sequence[Canary]) -> list[Canary]:
+        """Set canaries as what we prove ourselves to peers with, and put them where they are wrong.
+
+        Returns the secrets that the platform has issued to those peers.
+        """
+        self.server.admin("GET", "/v1/admin/operators")  # makes sure of the administrator's token
+        headers = {"Authorization": f"Bearer {self.server._admin_token}"}
+        issued = []
+        for canary in canaries:
+            value = canary.value
+            body = {"operator_id": self.client.operator_id, "name": "Peer", "auth": "bearer"}
+            made = self.send(
+                "POST", "/v1/admin/peers", json=body | {"auth_secret": value}, headers=headers
+            )
+            assert made.status_code == 200, made.text
+            data = made.json()["data"]
+            issued.append(Canary("secret", data["peer_secret"]))
+            path = f"/v1/admin/peers/{data['peer_id']}"
+            for wrong in (
+                {"push_url": f"https://us:{value}@peer.example/v1"},
+                {"push_url": f"https://peer.example/v1?token={value}"},
+                {"timezone": value},
+                {"auth": value},
+            ):
+                assert self.send("PATCH", path, json=wrong, headers=headers).status_code == 400
+        return issued
+
     def accept(self, path: str, body: Any, status: int = 200) -> None:
         """Upload something that has to be answered with ``status``."""
         answer = self.send("POST", path, json=body, headers=self._device())

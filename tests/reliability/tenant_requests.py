@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.contract.client import ContractClient
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
+from tests.reliability.tenant_peers import POINT, WORK, start_body
 from tests.reliability.tenants import now_text, record_body
 
 Fill = Callable[[str], str]
@@ -71,6 +72,17 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     "createRollout": lambda fill: rollout_body(RUNNING, fill("device_id")),
     "addRelease": lambda _: release_body(NEWER, f"M-{secrets.token_hex(8)}"),
     "changeRelease": lambda _: {"notes": "Another"},
+    "legacyQueryStationInfo": lambda _: {"PageSize": 100},
+    "legacyQueryStationStatus": lambda _: ["Test001"],
+    "legacyNotifyStationStatus": lambda _: POINT,
+    "legacyNotifyWorkStatus": lambda _: WORK,
+    "legacyStartCharging": lambda fill: start_body(fill("device_id")),
+    "legacyStartDischarging": lambda fill: start_body(fill("device_id")),
+    "legacyStopCharging": lambda fill: {"ChargePointId": fill("device_id"), "ConnectorId": 2},
+    "legacyStopDischarging": lambda fill: {"ChargePointId": fill("device_id"), "ConnectorId": 2},
+    "createPeer": lambda fill: {"operator_id": fill("operator_id"), "name": "Another"},
+    "updatePeer": lambda _: {"name": "Renamed"},
+    "shareWithPeer": lambda fill: {"site_id": fill("site_id")},
     "createOperator": lambda _: {"name": "Another"},
     "createClient": lambda fill: {"operator_id": fill("operator_id"), "scopes": ["read"]},
     "updateClient": lambda _: {"name": "Renamed"},

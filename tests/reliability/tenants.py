@@ -12,6 +12,7 @@ from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
+from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
 from tests.server import Client, Device, RunningServer
 
 ABSENT = "absent"
@@ -56,6 +57,13 @@ class Place:
     rollout_id: str = ""
     record_id: str = ""
     session_id: str = ""
+    peer_id: str = ""
+    push_id: str = ""
+
+    @property
+    def resource_id(self) -> str:
+        """What is shared with the place's peer."""
+        return self.site_id
 
 
 @dataclass
@@ -78,6 +86,7 @@ class World:
                 found += [place.operator_id, place.site_id, device.device_id, device.sn]
                 found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
                 found.append(place.session_id)
+                found += [place.peer_id, place.push_id]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -98,6 +107,10 @@ class World:
         if "secret_id" in found:
             made = self._client(self.places[target].operator_id)
             found |= {"client_id": made["client_id"], "secret_id": made["secret_id"]}
+        if "resource_id" in found:
+            place = self.places[target]
+            share_site(self.admin, found["peer_id"], place.site_id)
+            found["resource_id"] = place.site_id
         return found
 
     def _make(self, kind: str, place: Place) -> str:
@@ -130,6 +143,11 @@ class World:
             "control_id": lambda place: issue_control(self, place),
             "rollout_id": self._begin_rollout,
             "erasure_id": self._erase_vehicle,
+            "resource_id": lambda place: place.site_id,
+            "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
+            "push_id": lambda place: add_push(
+                self.admin, place.operator_id, place.site_id, place.device.device_id
+            ),
         }
 
     def _issue_command(self, place: Place) -> str:
@@ -160,7 +178,7 @@ _ADMINISTERED = frozenset(
 )
 KINDS = _ADMINISTERED | {
     "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
-    "record_id", "session_id",
+    "record_id", "session_id", "peer_id", "push_id", "resource_id",
 }  # fmt: skip
 """The kinds of resources that a path, query or body may name."""
 
@@ -187,7 +205,7 @@ def build_world(server: RunningServer, *, admins: bool = True) -> World:
     world = World(server, contract, admin, places, clients)
     for name, place in places.items():
         _furnish(world, name, place)
-    world.callers = [*_operators(world), *_devices(world), *_strangers(world)]
+    world.callers = [*_operators(world), *_peers(world), *_devices(world), *_strangers(world)]
     if admins:
         world.callers += _admins(world)
     return world
@@ -206,6 +224,8 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.command_id = operator.post(target, expect=200).data["command_id"]
     place.control_id = issue_control(world, place)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
+    place.push_id = world.resource("push_id", name, fresh=True)
+    place.peer_id = world.resource("peer_id", name, fresh=True)
 
 
 def _add_charger(server: RunningServer, site_id: str) -> Device:
@@ -284,6 +304,24 @@ def _operators(world: World) -> list[Caller]:
             problem="bad",
         ),
     ]
+
+
+def _peers(world: World) -> list[Caller]:
+    """The platform of another operator that each tenant deals with, which sees all its chargers."""
+    callers = []
+    for name in ("a1", "b1"):
+        place = world.places[name]
+        peer_id, secret = add_peer(world.admin, place.operator_id)
+        share_site(world.admin, peer_id, place.site_id)
+        token = token_of(world.contract, peer_id, secret)
+        scopes = frozenset({"peer"})
+        callers.append(
+            Caller(f"peer of {name[0]}", _bearer(token), Audience.OPERATOR, scopes, name)
+        )
+    gone, secret = add_peer(world.admin, world.places["a1"].operator_id)
+    token = token_of(world.contract, gone, secret)
+    world.admin.delete(f"/v1/admin/peers/{gone}", expect=200)
+    return [*callers, Caller("deleted peer", _bearer(token), Audience.OPERATOR, problem="bad")]
 
 
 def _devices(world: World) -> list[Caller]:

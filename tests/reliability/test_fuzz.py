@@ -26,6 +26,7 @@ from tests.contract.model import OPERATIONS
 from tests.contract.openapi_reader import operations_of
 from tests.contract.raw_cases import raw_cases
 from tests.contract.shapes import Audience, Operation
+from tests.reliability.tenant_peers import add_peer, token_of
 from tests.server import RunningServer, running_server, start_server
 
 REQUESTS = int(os.environ.get("TELLUS_TEST_FUZZ", "10000"))
@@ -38,7 +39,7 @@ pytestmark = pytest.mark.slow
 
 
 class Attackers:
-    """Who sends which item: a charger, an operator's client, an administrator or nobody."""
+    """Who sends which item: a charger, an operator's client, a peer, an administrator or nobody."""
 
     def __init__(self, server: RunningServer, client: ContractClient) -> None:
         self.device = server.register()
@@ -50,6 +51,7 @@ class Attackers:
         account = server.admin_file
         self._basic = (account["service_account_id"], account["service_account_secret"])
         self.administrator = self.new_administrator()
+        self.peer = self._new_peer(server.built_in_operator_id)
         self.charger.post("/v1/device/events", self.plug_in(), expect=200)
 
     def new_administrator(self) -> ContractClient:
@@ -58,6 +60,11 @@ class Attackers:
         path = "/v1/admin/oauth/token"
         issued = self.nobody.post(path, form=form, basic=self._basic, expect=200)
         return self.nobody.bearer(issued.json["access_token"], "administrator")
+
+    def _new_peer(self, operator_id: str) -> ContractClient:
+        """Return the client of a peer that the operator deals with."""
+        peer_id, secret = add_peer(self.administrator, operator_id)
+        return self.nobody.bearer(token_of(self.nobody, peer_id, secret), "peer")
 
     @staticmethod
     def plug_in() -> dict[str, object]:
@@ -73,6 +80,8 @@ class Attackers:
             return self.new_administrator()
         if "/v1/admin/" in item.operation:
             return self.administrator
+        if item.audience is Audience.PEER:
+            return self.peer
         return self.charger if item.audience is Audience.DEVICE else self.operator
 
     def path_values(self) -> dict[str, str]:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tellus.app import ROUTES
 from tellus.kernel.call import Audience
 from tellus.surfaces.routes import Route
+from tellus.surfaces.tables import ROUTES
 from tests.reliability import tenant_matrix
 from tests.reliability.broken_server import start_broken
 from tests.reliability.charger_links import new_serial, registration

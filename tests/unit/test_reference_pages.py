@@ -7,13 +7,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from tellus.app import ROUTES
 from tellus.cli import COMMANDS, main
 from tellus.cli.reference import build_pages
 from tellus.config import describe_settings
 from tellus.kernel.limits import RATES
 from tellus.surfaces.openapi.answers import ERROR_CODES
 from tellus.surfaces.site.metric_table import METRICS
+from tellus.surfaces.tables import ROUTES
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 REMEDY = "run: tellus docs generate docs/reference"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from tellus.app import ROUTES
+import tellus.app  # noqa: F401 - errors are known once everything that raises them is loaded
 from tellus.cli.reference_commands import commands_page
 from tellus.config import describe_settings
 from tellus.kernel import limits
@@ -18,6 +18,7 @@ from tellus.surfaces.openapi.schemas import describe
 from tellus.surfaces.routes import LimitClass, Route
 from tellus.surfaces.site.metric_table import METRICS
 from tellus.surfaces.stream import DEVICES_PER_STREAM, STREAMS_PER_CLIENT
+from tellus.surfaces.tables import ROUTES
 
 _WRITTEN: Final = "<!-- Written by `tellus docs generate`; do not edit. -->"
 _MINUTE_S: Final = 60
@@ -46,6 +47,11 @@ takes. Parameters, schemas and examples are in `/openapi.json`, and at `/docs` t
 _SURFACES: Final = (
     ("/v1/operator/", "Operators", "Bearer token of a client, from `issueOperatorToken`."),
     ("/v1/device/", "Chargers", "Bearer token of a device, from `issueDeviceToken`."),
+    (
+        ("/v1/customer/", "/v1/cp/"),
+        "Other platforms",
+        "Bearer token of a peer's client, from `issueOperatorToken`; bodies are bare PascalCase.",
+    ),
     ("/v1/admin/", "Administrators", "Bearer token of a service account."),
 )
 

@@ -10,6 +10,7 @@ from tellus.cli.environment import (
     CLIENT,
     ENV_FILE,
     OPERATOR_ID,
+    PEER,
     read_env_file,
     write_env_file,
 )
@@ -17,6 +18,7 @@ from tellus.cli.sandbox_world import SITES, DemoCharger
 
 _REMARK: Final = "Written by `tellus sandbox`. For play only: never use these for anything real."
 _CLIENT_NAME: Final = "Demo client (sandbox)"
+_PEER_NAME: Final = "Demo partner platform (sandbox)"
 _PAGE_SIZE: Final = 100
 _PAGES_READ: Final = 5
 
@@ -60,13 +62,16 @@ class SandboxSetup:
     async def write_environment(self, operator_id: str, *, keep: bool) -> dict[str, str]:
         """Return the variables for clients, and write ``.env.tellus`` where they are news.
 
-        With ``keep`` the client in the file stays, as long as the platform knows it.
+        With ``keep`` the client and the peer in the file stay, as long as the platform knows them.
         """
         path = Path(ENV_FILE)
         held = read_env_file(path) if keep else {}
         client_id, secret = (held.get(name, "") for name in CLIENT)
         if not await self._is_known(client_id, secret):
             client_id, secret = await self._create_client(operator_id)
+        peer_id, peer_secret = (held.get(name, "") for name in PEER)
+        if not await self._is_known(peer_id, peer_secret):
+            peer_id, peer_secret = await self._create_peer(operator_id)
         variables = {
             BASE_URL: self._access.base_url,
             CLIENT[0]: client_id,
@@ -74,6 +79,8 @@ class SandboxSetup:
             OPERATOR_ID: operator_id,
             ADMIN[0]: self._access.account_id,
             ADMIN[1]: self._access.secret,
+            PEER[0]: peer_id,
+            PEER[1]: peer_secret,
         }
         if variables != held:
             write_env_file(path, variables, _REMARK)
@@ -119,6 +126,17 @@ class SandboxSetup:
         body = {"operator_id": operator_id, "name": _CLIENT_NAME, "scopes": ["read", "write"]}
         made = await self._admin("POST", "/v1/admin/clients", body)
         return made["client_id"], made["client_secret"]
+
+    async def _create_peer(self, operator_id: str) -> tuple[str, str]:
+        """Make a partner platform that the first site is shared with; it gets no pushes."""
+        site = SITES[0]
+        body = {"operator_id": operator_id, "name": _PEER_NAME, "timezone": site.timezone}
+        made = await self._admin("POST", "/v1/admin/peers", body)
+        parameters = {"operator_id": operator_id, "size": 1}
+        page = await self._admin("GET", "/v1/admin/sites", parameters=parameters)
+        share = {"site_id": page["items"][0]["site_id"]}
+        await self._admin("POST", f"/v1/admin/peers/{made['peer_id']}/shares", share)
+        return made["peer_id"], made["peer_secret"]
 
     async def _is_known(self, client_id: str, secret: str) -> bool:
         if not client_id or not secret:

@@ -54,9 +54,14 @@ class Marker:
     def on_records(self, tx: Tx, stored: RecordsStored) -> None:
         """Mark what charging records span: they settle what samples say."""
         spans = [
-            (record.device_no, record.connector_id, record.start_ms, record.end_ms)
+            (
+                record.source.device_no,
+                record.content.connector_id,
+                record.content.start_ms,
+                record.content.end_ms,
+            )
             for record in stored.records
-            if is_believed(record.start_ms, record.end_ms, record.flags)
+            if is_believed(record.content.start_ms, record.content.end_ms, record.flags)
         ]
         if spans:
             store_marks.put_marks(tx, spans, self._clock.now_ms())

@@ -79,8 +79,40 @@ class ClientUseCases:
         """
         check_settings(settings)
         return await self._state.settle(
-            self._remember_issued, self._create_client, operator_id, settings, by
+            self.remember_issued, self._create_client, operator_id, settings, by
         )
+
+    def add_client(
+        self, tx: Tx, client_id: str, operator_id: str, settings: ClientSettings
+    ) -> IssuedClientSecret:
+        """Create the client of a peer in the transaction of that; ``remember_issued`` follows.
+
+        Whoever does so records it.
+
+        Raises:
+            NotFound: there is no such operator.
+            InvalidParameter: a setting is not sound.
+        """
+        check_settings(settings, of_peer=True)
+        return self._append(tx, client_id, operator_id, settings)
+
+    def remember_issued(self, issued: IssuedClientSecret) -> None:
+        """Let memory follow a client whose secret was issued."""
+        self._state.directory.remember_client(issued.client)
+
+    def end_client(self, tx: Tx, client_id: str) -> Client:
+        """Revoke a client in the transaction of what it was for; ``remember_ended`` follows.
+
+        Whoever does so records it.
+
+        Raises:
+            NotFound: there is no such client.
+        """
+        return self._revoke(tx, self._read(tx, client_id))
+
+    def remember_ended(self, client: Client) -> None:
+        """Let memory follow a client that was revoked."""
+        self._state.directory.remember_client(client)
 
     async def list_clients(
         self, offset: int, size: int, operator_id: str | None = None
@@ -126,7 +158,7 @@ class ClientUseCases:
             SwapUnderWay: two secrets are live and in use.
         """
         return await self._state.settle(
-            self._remember_issued, self._rotate_secret, client_id, overlap_s, policy, by
+            self.remember_issued, self._rotate_secret, client_id, overlap_s, policy, by
         )
 
     async def revoke_client_secret(self, client_id: str, secret_id: str, by: Actor) -> Client:
@@ -152,16 +184,21 @@ class ClientUseCases:
     def _create_client(
         self, tx: Tx, operator_id: str, settings: ClientSettings, by: Actor
     ) -> IssuedClientSecret:
+        issued = self._append(tx, new_id("cli"), operator_id, settings)
+        scopes = sorted(settings.scopes)
+        self._audit(tx, by, "client.created", issued.client, name=settings.name, scopes=scopes)
+        return issued
+
+    def _append(
+        self, tx: Tx, client_id: str, operator_id: str, settings: ClientSettings
+    ) -> IssuedClientSecret:
         if store.find_operator(tx, operator_id) is None:
             raise NotFound("Operator not found")
         now_ms = self._state.clock.now_ms()
-        client_id = new_id("cli")
         secret, text = self._new_secret(client_id, now_ms, settings.signing)
         client = Client(client_id, operator_id, settings, 1, None, now_ms)
         store.append_client(tx, client)
         store.save_client_secrets(tx, client_id, (), (secret,))
-        scopes = sorted(settings.scopes)
-        self._audit(tx, by, "client.created", client, name=settings.name, scopes=scopes)
         return self._issued(tx, client_id, secret, text)
 
     def _update_client(
@@ -169,7 +206,7 @@ class ClientUseCases:
     ) -> Client:
         client = self._living(tx, client_id)
         settings = change(client.settings)
-        check_settings(settings)
+        check_settings(settings, of_peer=ClientScope.PEER in client.settings.scopes)
         changed = [
             name
             for name in settings.__struct_fields__
@@ -212,13 +249,17 @@ class ClientUseCases:
         client = self._read(tx, client_id)
         if client.revoked_ms is not None:
             return client
+        revoked = self._revoke(tx, client)
+        self._audit(tx, by, "client.revoked", client)
+        return revoked
+
+    def _revoke(self, tx: Tx, client: Client) -> Client:
         revoked_ms = self._state.clock.now_ms()
         store.update_client(
             tx, replace(client, generation=client.generation + 1, revoked_ms=revoked_ms)
         )
-        store.save_client_secrets(tx, client_id, client.secrets, ())
-        self._audit(tx, by, "client.revoked", client)
-        return self._read(tx, client_id)
+        store.save_client_secrets(tx, client.client_id, client.secrets, ())
+        return self._read(tx, client.client_id)
 
     def _read(self, tx: Tx, client_id: str) -> Client:
         tx.lock(f"client:{client_id}")
@@ -245,9 +286,6 @@ class ClientUseCases:
     ) -> IssuedClientSecret:
         return IssuedClientSecret(secret.secret_id, text, self._read(tx, client_id))
 
-    def _remember_issued(self, issued: IssuedClientSecret) -> None:
-        self._state.directory.remember_client(issued.client)
-
     def _forget_tokens(self, client: Client) -> None:
         self._state.directory.remember_client(client)
         self._state.tokens.forget_verified()
@@ -257,8 +295,8 @@ class ClientUseCases:
         self._state.audit(tx, by, action, resource, client.operator_id, **details)
 
 
-def check_settings(settings: ClientSettings) -> None:
-    """Check what an administrator wants for a client.
+def check_settings(settings: ClientSettings, *, of_peer: bool = False) -> None:
+    """Check what an administrator wants for a client; that of a peer is nothing else.
 
     Raises:
         InvalidParameter: a setting is not sound; names it.
@@ -268,6 +306,9 @@ def check_settings(settings: ClientSettings) -> None:
     for scope in settings.scopes:
         if scope not in list(ClientScope):
             raise InvalidParameter("Scopes are read, write and diagnostics", "scopes", scope)
+    if of_peer != (ClientScope.PEER in settings.scopes) or (of_peer and len(settings.scopes) > 1):
+        message = "The scope peer is that of a peer's client, which has no other"
+        raise InvalidParameter(message, "scopes", " ".join(sorted(settings.scopes)))
     if settings.vin_mode not in list(VinMode):
         raise InvalidParameter("VIN modes are full, masked, none", "vin_mode", settings.vin_mode)
     rules.check_limits(settings.limits)

@@ -13,11 +13,14 @@ class ClientScope(enum.StrEnum):
     """What a client of an operator may do.
 
     ``DIAGNOSTICS`` adds to ``WRITE`` the commands that take a charger out of service for a while.
+    ``PEER`` is that of another operator's platform: the legacy paths and nothing else. It comes
+    with the peer, and is given to no other client.
     """
 
     READ = "read"
     WRITE = "write"
     DIAGNOSTICS = "diagnostics"
+    PEER = "peer"
 
 
 class VinMode(enum.StrEnum):

@@ -68,6 +68,10 @@ class IdentityService:
         self.rotate_client_secret = clients.rotate_client_secret
         self.revoke_client_secret = clients.revoke_client_secret
         self.revoke_client = clients.revoke_client
+        self.add_client = clients.add_client
+        self.remember_issued = clients.remember_issued
+        self.end_client = clients.end_client
+        self.remember_ended = clients.remember_ended
         self.create_service_account = accounts.create_service_account
         self.list_service_accounts = accounts.list_service_accounts
         self.rotate_service_account_secret = accounts.rotate_service_account_secret

@@ -79,20 +79,10 @@ class ChargingRecord(NamedTuple):
     received_ms: int
 
 
-class RecordStored(NamedTuple):
-    """A charging record that is new: its connector, its span (ms), what looked wrong."""
-
-    device_no: int
-    connector_id: int
-    start_ms: int
-    end_ms: int
-    flags: tuple[str, ...]
-
-
 class RecordsStored(NamedTuple):
-    """These records are new; repeats are not among them."""
+    """Fact: these records are new; repeats are not among them."""
 
-    records: tuple[RecordStored, ...]
+    records: tuple[ChargingRecord, ...]
 
 
 class RecordFilter(NamedTuple):

@@ -1,6 +1,6 @@
 """Use cases of charging records: take them in, list them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -15,6 +15,7 @@ from tellus.sessions.model import (
     Outcome,
     Position,
     RecordFilter,
+    RecordsStored,
     Source,
     VinMode,
 )
@@ -50,6 +51,10 @@ class RecordService:
         self._directory = directory
         self._vault = vault
         self.uploads = RecordUploads(vault)
+
+    def react(self, in_tx: Callable[[Tx, RecordsStored], None]) -> None:
+        """Register who is told of new records, inside the transaction that stores them."""
+        self.uploads.in_tx.append(in_tx)
 
     async def upload(self, device_no: int, content: Content, now_ms: int) -> Outcome:
         """Store one record; an identical repeat changes nothing.

@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 from tellus.identity.vault import Vault
 from tellus.sessions import store
-from tellus.sessions.model import Content, Flag, Outcome, RecordsStored, RecordStored, Source
+from tellus.sessions.model import (
+    ChargingRecord,
+    Content,
+    Flag,
+    Outcome,
+    RecordsStored,
+    Source,
+)
 from tellus.sessions.rules import (
     flags_of,
     open_content,
@@ -59,10 +66,15 @@ class RecordUploads:
             for upload in operations
         ]
         store.append_records(tx, list(new.values()))
-        if new:
-            stored = RecordsStored(tuple(map(_stored, new.values())))
+        if new and self.in_tx:
+            fact = RecordsStored(
+                tuple(
+                    ChargingRecord(one.source, one.content, one.flags, one.received_ms)
+                    for one in new.values()
+                )
+            )
             for react in self.in_tx:
-                react(tx, stored)
+                react(tx, fact)
         return outcomes
 
     def after_commit(self, operations: Sequence[Upload], outcomes: Sequence[list[Outcome]]) -> None:
@@ -152,14 +164,3 @@ class RecordUploads:
         # The subject stands for the VIN: repeats that differ in nothing else are two.
         fingerprint = self._vault.fingerprint(open_content(content) + subject_id.encode())
         store.append_conflict(tx, key, fingerprint, plain, private, upload.received_ms)
-
-
-def _stored(record: NewRecord) -> RecordStored:
-    content = record.content
-    return RecordStored(
-        record.source.device_no,
-        content.connector_id,
-        content.start_ms,
-        content.end_ms,
-        record.flags,
-    )

@@ -39,6 +39,8 @@ def encode_success(result: Any, answer: Answer = Answer.ENVELOPE) -> bytes:
         return NULL_BODY
     if answer is Answer.ENVELOPE:
         return _PREFIX + _encoder.encode(result) + b"}"
+    if answer is Answer.BARE:
+        return _encoder.encode(result)
     plain = msgspec.to_builtins(result)
     return _encoder.encode({**plain, "code": 0, "message": "success", "data": plain})
 

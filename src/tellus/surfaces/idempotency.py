@@ -3,7 +3,7 @@
 from typing import Any, Final
 
 from tellus.kernel.errors import InvalidParameter
-from tellus.surfaces.routes import Route
+from tellus.surfaces.routes import Answer, Route
 
 HEADER: Final = "Idempotency-Key"
 KEY_CHARACTERS: Final = 255
@@ -13,8 +13,11 @@ _PRINTABLE: Final = range(0x21, 0x7F)
 
 
 def takes_key(route: Route) -> bool:
-    """Tell whether calls of a route may carry a key: those that make something happen anew."""
-    return route.is_control and route.method == "POST"
+    """Tell whether calls of a route may carry a key: those that make something happen anew.
+
+    The legacy paths have an order's identifier for that.
+    """
+    return route.is_control and route.method == "POST" and route.answer is not Answer.BARE
 
 
 def read_key(route: Route, scope: dict[str, Any]) -> str:

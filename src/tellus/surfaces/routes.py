@@ -37,6 +37,7 @@ class Answer(enum.StrEnum):
     ENVELOPE = "envelope"
     TOKEN = "token"  # noqa: S105 - a name, no secret
     STREAM = "stream"
+    BARE = "bare"
 
 
 @dataclass(frozen=True, slots=True)

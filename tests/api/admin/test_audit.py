@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tellus.app import ROUTES
 from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tellus.surfaces.routes import Route
+from tellus.surfaces.tables import ROUTES
 from tests.api.tenancy import Tenant
 from tests.contract.client import ContractClient
 from tests.reliability.tenant_matrix import Cell, ask, slots_of

@@ -7,6 +7,7 @@ from typing import Any
 from tellus.app import Platform
 from tellus.config import load_configuration
 from tellus.logs import LogRecorder
+from tests.api.legacy.partner import Partner, new_partner
 from tests.api.tenancy import (
     Charger,
     Tenant,
@@ -44,7 +45,10 @@ LIMIT = {
 }
 ADMIN_PATHS = [
     f"/v1/admin/{what}?size=100"
-    for what in ("operators", "clients", "sites", "devices", "service-accounts", "signing-keys")
+    for what in (
+        *("operators", "clients", "sites", "devices", "service-accounts", "signing-keys"),
+        "peers",
+    )
 ]
 
 
@@ -60,6 +64,7 @@ class Installation:
             for charger in self.chargers:
                 report(charger)
             self.paths = _operate(tenant, self.chargers)
+            self.paths += _deal_with(new_partner(tenant), self.chargers[0])
 
     def answers(self, server: RunningServer) -> dict[str, Any]:
         """What its readers are answered, by path."""
@@ -126,6 +131,33 @@ def _operate(tenant: Tenant, chargers: list[Charger]) -> list[str]:
         paths += [device, f"{device}/events", f"{device}/firmware"]
         paths += [f"{device}/telemetry?connector_id={number}&size=100" for number in (1, 2)]
     return paths
+
+
+def _deal_with(partner: Partner, charger: Charger) -> list[str]:
+    """Let a partner look, start what cannot begin, and tell of its own; return what to read."""
+    assert partner.info()["ItemSize"] > 0
+    assert partner.start("order-1", charger).json["Status"] == "START_FAILED"
+    point = {
+        "ChargeBoxId": "CN-0001",
+        "CreateTime": "2024-01-08 15:30:00",
+        "Type": "DC",
+        "Power": 120,
+        "Longitude": 121.4737,
+        "Latitude": 31.2304,
+        "Connectors": [{"ConnectorId": 1, "Status": "Working"}],
+    }
+    path = "/v1/customer/notification_stationStatus"
+    partner.api.request("PUT", path, json=point, expect=200)
+    said = {
+        "OrderId": "theirs-1",
+        "DeviceVendorOrderId": "vendor-1",
+        "ChargePointId": "CN-0001",
+        "ConnectorId": 1,
+        "ChangeTime": "2026-05-01 10:00:00",
+        "Status": "CHARGING",
+    }
+    partner.api.post("/v1/customer/notify_work_status", said, expect=200)
+    return ["/v1/operator/foreign-charge-points", "/v1/operator/foreign-orders"]
 
 
 def _forget_the_present(value: Any) -> None:

@@ -167,6 +167,8 @@ def test_sandbox__fresh__lives_answers_the_steps_and_ends_whole(start: Any, tmp_
         "TELLUS_CLIENT_ID",
         "TELLUS_CLIENT_SECRET",
         "TELLUS_OPERATOR_ID",
+        "TELLUS_PEER_ID",
+        "TELLUS_PEER_SECRET",
     ]
     told = run_steps(tmp_path, said)
     sites = told["sites"]["data"]["items"]

@@ -1,6 +1,6 @@
 """Answers that carry a secret may be kept by nobody on the way."""
 
-from tellus.app import ROUTES
+from tellus.surfaces.tables import ROUTES
 from tests.contract.client import ContractClient
 from tests.server import RunningServer
 

@@ -5,8 +5,8 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from tellus.app import ROUTES
 from tellus.kernel.call import Audience
+from tellus.surfaces.tables import ROUTES
 from tests.api.tenancy import Charger, Tenant, event, record, sample
 from tests.contract.client import ContractClient
 from tests.contract.surface_limits import body_limit_bytes

@@ -44,6 +44,7 @@ def make_page(**changes: Any) -> MetricsPage:
         "samples": lambda: (0, 0),
         "polls": lambda: 0,
         "controls": lambda: 0,
+        "pushes": lambda: SimpleNamespace(outcomes={}, waiting=0, breakers_open=0),
         "streams": lambda: 0,
         "frames": lambda: 0,
         "connections": lambda: 0,
@@ -116,6 +117,7 @@ def test_page__parts__show_their_own_figures() -> None:
         samples=lambda: (70, 3),
         polls=lambda: 5,
         controls=lambda: 4,
+        pushes=lambda: SimpleNamespace(outcomes={"accepted": 6}, waiting=7, breakers_open=1),
         streams=lambda: 2,
         frames=lambda: 99,
         connections=lambda: 8,
@@ -128,6 +130,9 @@ def test_page__parts__show_their_own_figures() -> None:
     assert found["tellus_telemetry_samples_total", (("outcome", "duplicate"),)] == 3
     assert found["tellus_polls_parked", ()] == 5
     assert found["tellus_controls_active", ()] == 4
+    assert found["tellus_legacy_pushes_total", (("outcome", "accepted"),)] == 6
+    assert found["tellus_legacy_pushes_waiting", ()] == 7
+    assert found["tellus_legacy_peers_left_alone", ()] == 1
     assert found["tellus_streams_open", ()] == 2
     assert found["tellus_stream_frames_total", ()] == 99
     assert found["tellus_connections_open", ()] == 8

@@ -15,7 +15,7 @@ from tellus.surfaces.streaming_formats import CSV_TYPE, PARQUET_TYPE
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD"})
 _LOOKED_UP: Final = frozenset(
-    {"command_id", "device_id", "devices", "operator_id", "session_id", "site_id"}
+    {"ChargePointId", "command_id", "device_id", "devices", "operator_id", "session_id", "site_id"}
 )
 _CODES: Final[tuple[tuple[type[errors.ApiError], str], ...]] = (
     (errors.InvalidParameter, "no"),
@@ -166,6 +166,8 @@ def success_answer(route: Route, book: SchemaBook) -> dict[str, Any]:
         payload = book.schema(route.response)
         schema = _extend("ApiEnvelope", {"data": payload})
         schema["allOf"].insert(0, payload)
+    elif route.answer is Answer.BARE:
+        schema = book.schema(route.response)
     else:
         data = {"type": "null"} if route.response is Nothing else book.schema(route.response)
         if route.waits:

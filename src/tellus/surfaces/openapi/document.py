@@ -70,6 +70,7 @@ _OPERATOR_SCOPES: Final = {
     "read": "Read sites, devices, records, telemetry and energy.",
     "write": "Start, stop and otherwise control chargers.",
     "diagnostics": "Beside `write`: commands that take a charger out of service for a while.",
+    "peer": "The legacy paths, for the platform of another operator; it comes with the peer.",
 }
 _TOKEN_PATHS: Final = {
     Audience.OPERATOR: "/v1/operator/oauth/token",

@@ -42,6 +42,18 @@ METRICS: Final[tuple[Metric, ...]] = (
     Metric("tellus_stream_frames_total", "counter", (), "Frames sent to all streams."),
     Metric("tellus_polls_parked", "gauge", (), "Chargers that wait for a command now."),
     Metric("tellus_controls_active", "gauge", (), "Flexibility controls that are under way."),
+    Metric(
+        "tellus_legacy_pushes_total", "counter", ("outcome",),
+        "Attempts at pushes to peers: `accepted` and `rejected` are answers, all else is trouble.",
+    ),
+    Metric(
+        "tellus_legacy_pushes_waiting", "gauge", (),
+        "Pushes that peers are still owed, as last counted by the node on duty.",
+    ),
+    Metric(
+        "tellus_legacy_peers_left_alone", "gauge", (),
+        "Peers that failed again and again, and are tried with one push now and then.",
+    ),
     Metric("tellus_devices", "gauge", ("presence",), "Devices that are `online` and `offline`."),
     Metric(
         "tellus_telemetry_samples_total", "counter", ("outcome",),

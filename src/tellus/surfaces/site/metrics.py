@@ -78,6 +78,22 @@ class EnergyFacts(Protocol):
         ...
 
 
+class PushFacts(Protocol):
+    """What is counted of pushes: attempts by outcome, those that wait, peers left alone."""
+
+    waiting: int
+
+    @property
+    def outcomes(self) -> Mapping[str, int]:
+        """Return how many attempts ended how."""
+        ...
+
+    @property
+    def breakers_open(self) -> int:
+        """Return how many peers are left alone for a while."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class MetricSources:
     """Where the figures come from; each is asked anew for every page.
@@ -87,7 +103,7 @@ class MetricSources:
     controls are under way, ``streams`` how many streams are open, ``frames`` how many frames were
     sent, ``connections`` how many connections are open, ``refused`` the server's own answers by
     status, ``admitted`` what was let in of each (model, deviation) beside what the principals
-    count.
+    count, ``pushes`` how it stands with what other operators' platforms are owed.
     """
 
     endpoints: Sequence[Endpoint]
@@ -96,6 +112,7 @@ class MetricSources:
     samples: Callable[[], tuple[int, int]]
     polls: Callable[[], int]
     controls: Callable[[], int]
+    pushes: Callable[[], PushFacts]
     streams: Callable[[], int]
     frames: Callable[[], int]
     connections: Callable[[], int]
@@ -117,6 +134,7 @@ class MetricsPage:
             _Build(sources.version, sources.node_id),
             _Http(sources),
             _Fleet(sources),
+            _Pushes(sources.pushes),
             _Storage(sources.storage),
             _Lag(sources.lag),
             _Retention(sources.retention),
@@ -200,6 +218,18 @@ class _Fleet(_Part):
         yield _counter("tellus_telemetry_samples_total", outcomes, ("outcome",))
         admitted: Samples = {(model,): n for model, n in by_model.items()}
         yield _counter("tellus_lenient_admissions_total", admitted, ("model",))
+
+
+class _Pushes(_Part):
+    def __init__(self, pushes: Callable[[], PushFacts]) -> None:
+        self._pushes = pushes
+
+    def collect(self) -> Iterator[Family]:
+        pushes = self._pushes()
+        outcomes: Samples = {(name,): n for name, n in dict(pushes.outcomes).items()}
+        yield _counter("tellus_legacy_pushes_total", outcomes, ("outcome",))
+        yield _gauge("tellus_legacy_pushes_waiting", {(): pushes.waiting})
+        yield _gauge("tellus_legacy_peers_left_alone", {(): pushes.breakers_open})
 
 
 class _Storage(_Part):
