@@ -23,7 +23,7 @@ __all__ = [
     "pytest_xdist_make_scheduler",
 ]
 
-_ON_BOTH = ("/tests/api/", "/tests/property/", "/tests/unit/telemetry/")
+_ON_BOTH = ("/tests/api/", "/tests/property/", "/tests/unit/telemetry/", "/tests/unit/audit/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

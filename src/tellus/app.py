@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 import tellus
+from tellus.audit.sealing import Sealer
 from tellus.audit.service import AuditService
 from tellus.bus.memory import MemoryBus
 from tellus.bus.port import DEVICE_CHANGED
@@ -74,6 +75,7 @@ from tellus.telemetry.service import TelemetryService
 _DAY_S = 86_400
 _PRESENCE_EVERY_S = 2.0
 _COMPACT_EVERY_S = 60.0
+_SEAL_EVERY_S = 1.0
 _PRUNE_EVERY_S = 60.0
 _SWEEP_COMMANDS_EVERY_S = 1.0
 _NAMES = ("Default operator", "Default site")
@@ -107,6 +109,8 @@ class Platform:
         self.catalogue = Catalogue.load()
         self.database = open_database(settings, self.clock, self.node_id)
         keys = open_keys(settings)
+        head_file = settings.data_dir / "audit-head.json"
+        self.sealer = Sealer(self.database, keys.derive("audit"), head_file)
         self.identity = IdentityService(
             self.database,
             keys,
@@ -259,6 +263,7 @@ class Platform:
         """Return what handlers may ask for, by the type of their first parameter."""
         return (
             self.audit,
+            self.sealer,
             self.nodes,
             self.identity,
             self.sites,
@@ -340,6 +345,7 @@ class Platform:
         """Begin what runs by itself."""
         rounds.run_every(_PRESENCE_EVERY_S, self._sweep_presence)
         rounds.run_every(_COMPACT_EVERY_S, self.telemetry.compact, once=True)
+        rounds.run_every(_SEAL_EVERY_S, self.sealer.seal, once=True)
         rounds.run_every(_PRUNE_EVERY_S, self.identity.prune_signed_answers, once=True)
         rounds.run_every(0.0, self.flexibility.keep)
         rounds.run_every(self.settings.firmware.turn_s, self._move_firmware, once=True)

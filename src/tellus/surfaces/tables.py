@@ -3,6 +3,7 @@
 from typing import Final
 
 from tellus.surfaces.admin import ADMIN_ROUTES
+from tellus.surfaces.admin_audit import OPERATOR_AUDIT_ROUTES
 from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
 from tellus.surfaces.admin_outbox import OUTBOX_ADMIN_ROUTES
 from tellus.surfaces.admin_peers import PEER_ADMIN_ROUTES
@@ -15,6 +16,7 @@ from tellus.surfaces.routes import Route
 ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_ROUTES,
     *OPERATOR_PEER_ROUTES,
+    *OPERATOR_AUDIT_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
