@@ -13,6 +13,7 @@ from tellus.commands.handover import Handover
 from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
 from tellus.config import Settings
+from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.firmware.engine import RolloutEngine
 from tellus.firmware.model import Patience
 from tellus.firmware.releases import ReleaseCatalogue
@@ -107,6 +108,7 @@ class Platform:
         self.bus = open_bus(settings, self.clock, self.node_id)
         self.directory = Directory(leniency(settings.compat))
         self.catalogue = Catalogue.load()
+        self.faults = FaultDictionary.load()
         self.database = open_database(settings, self.clock, self.node_id)
         keys = open_keys(settings)
         head_file = settings.data_dir / "audit-head.json"
@@ -264,6 +266,7 @@ class Platform:
         return (
             self.audit,
             self.sealer,
+            self.faults,
             self.nodes,
             self.identity,
             self.sites,
