@@ -23,7 +23,13 @@ __all__ = [
     "pytest_xdist_make_scheduler",
 ]
 
-_ON_BOTH = ("/tests/api/", "/tests/property/", "/tests/unit/energy/", "/tests/unit/telemetry/")
+_ON_BOTH = (
+    "/tests/api/",
+    "/tests/property/",
+    "/tests/unit/audit/",
+    "/tests/unit/energy/",
+    "/tests/unit/telemetry/",
+)
 # Frames, connections and bytes, of whatever the shared server has stored: no SQL of their own.
 _ON_ONE = ("/tests/api/stream/", "/tests/api/server/")
 

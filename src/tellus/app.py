@@ -10,8 +10,10 @@ from tellus.building import (
     Ground,
     build_energy,
     build_firmware,
+    build_identity,
     build_presence,
     build_retention,
+    build_sealer,
 )
 from tellus.bus.memory import MemoryBus
 from tellus.bus.port import DEVICE_CHANGED
@@ -20,6 +22,7 @@ from tellus.commands.handover import Handover
 from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
 from tellus.config import Settings
+from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
@@ -34,7 +37,6 @@ from tellus.fleet.sites import SiteAdministration
 from tellus.flexibility.operator_api import ControlAggregates
 from tellus.flexibility.service import ControlBounds, FlexibilityService
 from tellus.identity.model import DeviceTokenIssued, SecretFirstUsed, SecretOverdue
-from tellus.identity.service import IdentityService
 from tellus.interop import Fleet, Interop
 from tellus.joining import Joining
 from tellus.kernel.clock import Clock
@@ -72,11 +74,9 @@ from tellus.surfaces.stream import StreamEndpoint
 from tellus.surfaces.tables import ROUTES
 from tellus.telemetry.service import TelemetryService
 
-_DAY_S = 86_400
 _PRESENCE_EVERY_S = 2.0
 _TIDY_EVERY_S = 60.0
-_SWEEP_COMMANDS_EVERY_S = 1.0
-_RETENTION_EVERY_S = 1.0
+_TURN_EVERY_S = 1.0
 _NAMES = ("Default operator", "Default site")
 _SANDBOX_NAMES = ("Demo operator", "Demo site")
 
@@ -106,16 +106,11 @@ class Platform:
         self.bus = open_bus(settings, self.clock, self.node_id)
         self.directory = Directory(leniency(settings.compat))
         self.catalogue = Catalogue.load()
+        self.faults = FaultDictionary.load()
         self.database = open_database(settings, self.clock, self.node_id)
         keys = open_keys(settings)
-        self.identity = IdentityService(
-            self.database,
-            keys,
-            self.clock,
-            region=settings.instance.region,
-            limit_scale=settings.limits.scale,
-            device_secret_life_s=settings.registration.secret_lifetime_days * _DAY_S,
-        )
+        self.sealer = build_sealer(settings, self.database, keys)
+        self.identity = build_identity(settings, self.database, keys, self.clock)
         self.ground = Ground(
             settings, self.database, self.directory, self.clock, self.identity.vault
         )
@@ -254,6 +249,8 @@ class Platform:
         """Return what handlers may ask for, by the type of their first parameter."""
         return (
             self.audit,
+            self.sealer,
+            self.faults,
             self.nodes,
             self.identity,
             self.sites,
@@ -346,11 +343,11 @@ class Platform:
         rounds.run_every(_TIDY_EVERY_S, self.identity.prune_signed_answers, once=True)
         rounds.run_every(0.0, self.flexibility.keep)
         rounds.run_every(self.settings.firmware.turn_s, self._moving.move_firmware, once=True)
-        rounds.run_every(_SWEEP_COMMANDS_EVERY_S, self.commands.sweep, once=True)
+        rounds.run_every(_TURN_EVERY_S, self.commands.sweep, once=True)
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.watch)
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
-        rounds.run_every(_RETENTION_EVERY_S, self.retention.turn, once=True)
-        rounds.run_every(_RETENTION_EVERY_S, self.erasures.turn, once=True)
+        for turn in (self.retention.turn, self.erasures.turn, self.sealer.seal):
+            rounds.run_every(_TURN_EVERY_S, turn, once=True)
         self.interop.begin(rounds)
         if self.settings.commands.poll_s > 0:
             rounds.run_every(self.settings.commands.poll_s, self.commands.look)

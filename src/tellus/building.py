@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from tellus.audit.sealing import Sealer
 from tellus.commands.origins import find_origins
 from tellus.commands.service import CommandService
 from tellus.config import Settings
@@ -31,7 +32,9 @@ from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.retention import EventTier
+from tellus.identity.keys import KeyRing
 from tellus.identity.retention import VehicleTier
+from tellus.identity.service import IdentityService
 from tellus.identity.vault import Vault
 from tellus.kernel.clock import Clock
 from tellus.kernel.units import SECOND_MS
@@ -45,6 +48,8 @@ from tellus.telemetry.retention_erasure import sample_parts
 from tellus.telemetry.retention_minutes import MinutesTier
 from tellus.telemetry.retention_raw import RawTier
 from tellus.telemetry.service import TelemetryService
+
+_DAY_S = 86_400
 
 
 class Ground(NamedTuple):
@@ -97,6 +102,25 @@ class FirmwareParts(NamedTuple):
         """Look after upgrades, then let rollouts take their next steps."""
         await self.service.sweep(self.clock.now_ms())
         await self.engine.turn()
+
+
+def build_sealer(settings: Settings, database: Database, keys: KeyRing) -> Sealer:
+    """Build what seals the audit log; the head of its chain lies in the data directory."""
+    return Sealer(database, keys.derive("audit"), settings.data_dir / "audit-head.json")
+
+
+def build_identity(
+    settings: Settings, database: Database, keys: KeyRing, clock: Clock
+) -> IdentityService:
+    """Build who calls."""
+    return IdentityService(
+        database,
+        keys,
+        clock,
+        region=settings.instance.region,
+        limit_scale=settings.limits.scale,
+        device_secret_life_s=settings.registration.secret_lifetime_days * _DAY_S,
+    )
 
 
 def build_presence(ground: Ground, events: EventKind, catalogue: Catalogue) -> PresenceWatch:

@@ -65,7 +65,14 @@ def _is_plain(time_ms: int, now_ms: int) -> bool:
 def _jumps(rng: random.Random, facts: list[Fact], number: int) -> Iterator[Fact]:
     """Stretches of samples and an event whose clock was wrong by hours, or a year, either way."""
     samples = [fact for fact in facts if fact.kind == SAMPLES]
-    for by_ms in (2 * HOUR_MS, 27 * HOUR_MS, 366 * DAY_MS, -3 * HOUR_MS, -5 * DAY_MS, -366 * DAY_MS):
+    for by_ms in (
+        2 * HOUR_MS,
+        27 * HOUR_MS,
+        366 * DAY_MS,
+        -3 * HOUR_MS,
+        -5 * DAY_MS,
+        -366 * DAY_MS,
+    ):
         first = rng.randrange(len(samples) // 2, len(samples) - 12)
         for fact in samples[first : first + 12]:
             # A little beside the hour, so that what jumped back meets nothing of the same instant.

@@ -38,7 +38,8 @@ EXPIRED: Outcome = (401, 2002)
 FORBIDDEN: Outcome = (403, 2003)
 NOT_FOUND: Outcome = (404, 3001)
 
-_PATH_NUMBERS = {"connector_id": "1"}
+# What is the same for every caller: numbers, and the codes of the fault dictionary.
+_PATH_NUMBERS = {"connector_id": "1", "code": "F-0421"}
 _SPOILT = {"page": "0", "size": "0", "wait": "0", "include": "nonsense", "devices": "%"}
 _SPOILT["schedule_id"] = ""
 _USED_UP = (["command_id"], ["control_id"], ["rollout_id"])

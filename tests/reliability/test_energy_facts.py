@@ -17,7 +17,6 @@ from tests.reliability.broken_server import start_broken
 from tests.reliability.energy_facts import (
     DAY_MS,
     HOUR_MS,
-    MINUTE_MS,
     SECOND_MS,
     Plan,
     plan_charger,
@@ -88,7 +87,9 @@ class Outcome:
     def differing(self) -> list[str]:
         """The questions that are answered otherwise than by the installation that is right."""
         answers = (self.told, self.folded) if self.folded else (self.told,)
-        return [asked for asked in self.wanted for one in answers if one[asked] != self.wanted[asked]]
+        return [
+            asked for asked in self.wanted for one in answers if one[asked] != self.wanted[asked]
+        ]
 
     def __str__(self) -> str:
         tally = self.tally
@@ -127,7 +128,9 @@ async def read_answers(depot: Depot, end_ms: int) -> dict[str, Any]:
         for name, target in questions(end_ms).items():
             answers[name] = await _ask(lane, target)
             for number, site_id in enumerate(depot.site_ids):
-                answers[f"{name} of site {number}"] = await _ask(lane, f"{target}&site_ids={site_id}")
+                answers[f"{name} of site {number}"] = await _ask(
+                    lane, f"{target}&site_ids={site_id}"
+                )
             by_site = await _ask(lane, f"{target}&group_by=site")
             for number, site_id in enumerate(depot.site_ids):
                 by_site = by_site.replace(site_id, f"site {number}")
@@ -167,9 +170,7 @@ async def tell_in_any_way(
     await telling
 
 
-def compare(
-    folder: Path, broken: str, *, chargers: int, kills: int, waits: bool
-) -> Outcome:
+def compare(folder: Path, broken: str, *, chargers: int, kills: int, waits: bool) -> Outcome:
     """Tell one installation in any way and another in order, and ask both the same."""
     began_s = time.monotonic()
     outcome = Outcome(Tally())
@@ -187,12 +188,12 @@ def compare(
             return start_broken(data_dir, HURRIED + broken, "--port", port)
 
         asyncio.run(tell_in_any_way(depot, plans, outcome.tally, kills, restart))
-        print("told", time.monotonic()-began_s)
+        print("told", time.monotonic() - began_s)
         time.sleep(max(0.0, end_ms / SECOND_MS + 0.1 - time.time()))
         outcome.told = asyncio.run(read_answers(depot, end_ms))
-        print("asked", time.monotonic()-began_s)
+        print("asked", time.monotonic() - began_s)
         outcome.wanted = _read_in_order(folder, plans, end_ms, outcome)
-        print("wanted", time.monotonic()-began_s)
+        print("wanted", time.monotonic() - began_s)
         if waits:
             _wait_until_folded(depot, end_ms)
             outcome.folded = asyncio.run(read_answers(depot, end_ms))
@@ -234,7 +235,9 @@ def _wait_until_folded(depot: Depot, end_ms: int) -> None:
 
 def _lag_s(server: RunningServer) -> float:
     text = httpx.get(f"{server.base_url}/metrics").text
-    line = next(one for one in text.splitlines() if one.startswith("tellus_energy_fold_lag_seconds "))
+    line = next(
+        one for one in text.splitlines() if one.startswith("tellus_energy_fold_lag_seconds ")
+    )
     return float(line.split()[-1])
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from tellus.audit.model import Entry, Filter
+from tellus.audit.sealing import Sealer
 from tellus.audit.service import AuditService
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.paging import Page, PageQuery
@@ -35,6 +36,30 @@ class AuditItem(msgspec.Struct, frozen=True):
     request_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
+class VerificationQuery(msgspec.Struct, frozen=True):
+    """Which part of the chain to check: up to ``limit`` seals after the one numbered ``after``."""
+
+    after: Annotated[int, msgspec.Meta(ge=0, lt=2**62)] = 0
+    limit: Annotated[int, msgspec.Meta(ge=1, le=20_000)] = 5_000
+
+
+class ProblemItem(msgspec.Struct, frozen=True):
+    """Something wrong: ``changed``, ``missing``, ``gap``, ``cut_off`` or ``unsealed``."""
+
+    kind: str
+    seal_no: int | msgspec.UnsetType = msgspec.UNSET
+    entry_no: int | msgspec.UnsetType = msgspec.UNSET
+
+
+class VerificationResponse(msgspec.Struct, frozen=True):
+    """What the check found; go on after ``checked_to`` until ``is_last``."""
+
+    checked: int
+    checked_to: int
+    is_last: bool
+    problems: list[ProblemItem]
+
+
 async def list_audit_log(audit: AuditService, call: Call[Nothing, AuditQuery]) -> Page[AuditItem]:
     """List recorded actions, newest first."""
     query = call.query
@@ -45,6 +70,22 @@ async def list_audit_log(audit: AuditService, call: Call[Nothing, AuditQuery]) -
     )
     total, entries = await audit.list_entries(wanted, query.offset, query.size)
     return Page(total, query.page, query.size, [_item(entry) for entry in entries])
+
+
+async def verify_audit_log(
+    sealer: Sealer, call: Call[Nothing, VerificationQuery]
+) -> VerificationResponse:
+    """Check a part of the chain of seals."""
+    found = await sealer.verify(call.query.after, call.query.limit, call.now_ms)
+    problems = [
+        ProblemItem(
+            problem.kind.value,
+            msgspec.UNSET if problem.seal_no is None else problem.seal_no,
+            msgspec.UNSET if problem.entry_no is None else problem.entry_no,
+        )
+        for problem in found.problems
+    ]
+    return VerificationResponse(found.checked, found.checked_to, found.is_last, problems)
 
 
 def _item(entry: Entry) -> AuditItem:

@@ -2,8 +2,11 @@
 
 from typing import Any
 
+import msgspec
+
 from tellus.audit import store
-from tellus.audit.model import Entry, Filter
+from tellus.audit.model import ActionKind, Entry, Filter
+from tellus.audit.rules import kind_of, verbs_of
 from tellus.storage.database import Database, Tx
 
 _NEVER_RECORDED = frozenset(
@@ -54,6 +57,14 @@ class AuditService:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list_entries(self, wanted: Filter, offset: int, size: int) -> tuple[int, list[Entry]]:
+    async def list_entries(
+        self, wanted: Filter, offset: int, size: int, kind: ActionKind | None = None
+    ) -> tuple[int, list[Entry]]:
         """Return how many entries match and one page of them, newest first."""
+        if kind is not None:
+            wanted = msgspec.structs.replace(wanted, verbs=verbs_of(kind))
         return await self._database.read(store.list_entries, wanted, offset, size)
+
+    def kind_of(self, entry: Entry) -> ActionKind:
+        """Return what an entry's action does to its resource."""
+        return kind_of(entry.action)

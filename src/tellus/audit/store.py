@@ -43,18 +43,27 @@ def list_entries(tx: Tx, wanted: Filter, offset: int, size: int) -> tuple[int, l
     return (total[0] if total else 0), [_entry(row) for row in rows]
 
 
-def _conditions(wanted: Filter) -> tuple[str, list[str]]:
-    given = [(name, value) for name, value in _fields(wanted) if value is not None]
-    if not given:
-        return "", []
-    clauses = [f"{name} = ${k}" for k, (name, _) in enumerate(given, 1)]
-    return " WHERE " + " AND ".join(clauses), [value for _, value in given]
+def _conditions(wanted: Filter) -> tuple[str, list[Any]]:
+    clauses: list[str] = []
+    values: list[Any] = []
+    for condition, value in _fields(wanted):
+        if value is not None:
+            values.append(value)
+            clauses.append(f"{condition} ${len(values)}")
+    if wanted.verbs is not None:
+        verbs, has = wanted.verbs
+        likes = [f"action LIKE ${len(values) + number}" for number in range(1, len(verbs) + 1)]
+        values += [f"%.{verb}" for verb in verbs]
+        clauses.append(f"{'' if has else 'NOT '}({' OR '.join(likes)})")
+    return (" WHERE " + " AND ".join(clauses) if clauses else ""), values
 
 
-def _fields(wanted: Filter) -> Iterator[tuple[str, str | None]]:
-    yield "resource_type", wanted.resource_type
-    yield "resource_id", wanted.resource_id
-    yield "actor", wanted.actor
+def _fields(wanted: Filter) -> Iterator[tuple[str, str | int | None]]:
+    yield "resource_type =", wanted.resource_type
+    yield "resource_id =", wanted.resource_id
+    yield "actor =", wanted.actor
+    yield "operator_id =", wanted.operator_id
+    yield "at_ms >=", wanted.since_ms
 
 
 def _entry(row: Row) -> Entry:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import tellus.app  # noqa: F401 - errors are known once everything that raises them is loaded
 from tellus.cli.reference_commands import commands_page
+from tellus.cli.reference_faults import faults_page
 from tellus.config import describe_settings
 from tellus.kernel import limits
 from tellus.kernel.call import Nothing
@@ -76,6 +77,7 @@ def build_pages() -> dict[str, str]:
         "rate-limits.md": rate_limits_page(),
         "api.md": api_page(ROUTES),
         "cli.md": commands_page(),
+        "faults.md": faults_page(),
     }
     return {name: f"{_WRITTEN}\n\n{text.strip()}\n" for name, text in pages.items()}
 

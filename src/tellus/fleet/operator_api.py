@@ -8,7 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
 from tellus.fleet.directory import Connector
-from tellus.fleet.model import EventFilter, EventType, Presence, StoredEvent
+from tellus.fleet.model import FAULT_KEYS, EventFilter, EventType, Presence, StoredEvent
 from tellus.fleet.queries import DeviceFilter, DeviceView, FleetQueries, SiteSummary
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.errors import InvalidParameter
@@ -20,6 +20,7 @@ Word = Annotated[str, Meta(min_length=1, max_length=128)]
 
 _INCLUDES: Final = frozenset({"events"})
 _DIGITS_KW: Final = 6
+_FAULT_HREF: Final = "/v1/operator/faults/{}"
 
 
 class SitesQuery(PageQuery, frozen=True, kw_only=True):
@@ -108,6 +109,8 @@ class ConnectorItem(msgspec.Struct, frozen=True, kw_only=True):
 class EventItem(msgspec.Struct, frozen=True, kw_only=True):
     """An event; ``data`` as sent, ``fault_key`` the dictionary's form of its fault code.
 
+    ``fault_href`` leads to the dictionary's entry, where it has one.
+
     Without ``connector_id`` it is about the device as a whole. ``origin`` says who raised it.
     """
 
@@ -117,6 +120,7 @@ class EventItem(msgspec.Struct, frozen=True, kw_only=True):
     origin: str
     connector_id: int | UnsetType = UNSET
     fault_key: str | UnsetType = UNSET
+    fault_href: str | UnsetType = UNSET
     clock_suspect: bool | UnsetType = UNSET
     data: msgspec.Raw
 
@@ -292,6 +296,7 @@ def event_item(event: StoredEvent) -> EventItem:
         origin=event.origin,
         connector_id=event.connector_id or UNSET,
         fault_key=event.fault_key or UNSET,
+        fault_href=_FAULT_HREF.format(event.fault_key) if event.fault_key in FAULT_KEYS else UNSET,
         clock_suspect=event.clock_suspect or UNSET,
         data=msgspec.Raw(event.data.encode()),
     )

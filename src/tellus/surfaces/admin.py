@@ -4,13 +4,13 @@ Service accounts carry scopes per resource; ``org`` covers operators, clients, s
 signing keys and the audit log. Every change is written to the audit log.
 """
 
-from tellus.audit import admin_api as audit
 from tellus.identity import admin_api as identity
 from tellus.identity import admin_api_accounts as accounts
 from tellus.identity.credentials import AccessTokenResponse
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page, PageQuery
 from tellus.nodes import admin_api as nodes
+from tellus.surfaces.admin_audit import AUDIT_ADMIN_ROUTES
 from tellus.surfaces.admin_firmware import FIRMWARE_ADMIN_ROUTES
 from tellus.surfaces.admin_retention import RETENTION_ADMIN_ROUTES
 from tellus.surfaces.routes import BODY_BYTES_CREDENTIALS, Answer, Route
@@ -241,22 +241,6 @@ _KEY_ROUTES = (
     ),
 )
 
-_AUDIT_ROUTES = (
-    Route(
-        "GET",
-        "/v1/admin/audit-log",
-        "listAuditLog",
-        audit.list_audit_log,
-        Audience.ADMIN,
-        "Read the audit log",
-        "Admin: audit",
-        description="Every recorded action, newest first.",
-        scope=_READ,
-        query=audit.AuditQuery,
-        response=Page[audit.AuditItem],
-    ),
-)
-
 _NODE_ROUTES = (
     Route(
         "GET",
@@ -279,7 +263,7 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *_CLIENT_ROUTES,
     *_ACCOUNT_ROUTES,
     *_KEY_ROUTES,
-    *_AUDIT_ROUTES,
+    *AUDIT_ADMIN_ROUTES,
     *FIRMWARE_ADMIN_ROUTES,
     *_NODE_ROUTES,
     *RETENTION_ADMIN_ROUTES,

@@ -10,7 +10,7 @@ from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tellus.surfaces.routes import Route
 from tellus.surfaces.tables import ROUTES
-from tests.api.tenancy import Tenant
+from tests.api.tenancy import Tenant, new_tenant
 from tests.contract.client import ContractClient
 from tests.reliability.tenant_matrix import Cell, ask, slots_of
 from tests.reliability.tenants import Caller, World, build_world
@@ -122,3 +122,42 @@ def test_audit__whatever_was_done__holds_no_secret(tenant: Tenant) -> None:
         for page in (1, 2, 3)
     )
     assert [secret for secret in seen if secret in log] == []
+
+
+def test_audit_logs__operator__sees_own_part_by_kind_of_action(
+    tenant: Tenant, server: RunningServer, contract: ContractClient
+) -> None:
+    """An operator reads what was done with its own, by kind, and nothing of another's."""
+    path = "/v1/operator/audit-logs"
+    client = tenant.client_with()
+    tenant.admin.delete(f"/v1/admin/clients/{client.client_id}", expect=200)
+    asked = {"resource_id": client.client_id}
+    items = tenant.api.get(path, params=asked, expect=200).data["items"]
+    assert [(one["event"], one["action"]) for one in items] == [
+        ("client.revoked", "delete"),
+        ("client.created", "create"),
+    ]
+    created = tenant.api.get(path, params=asked | {"action": "create"}, expect=200).data
+    assert [one["event"] for one in created["items"]] == ["client.created"]
+    assert tenant.api.get(path, params=asked | {"action": "update"}, expect=200).data["total"] == 0
+    since = {"since": "2999-01-01T00:00:00Z"}
+    assert tenant.api.get(path, params=since, expect=200).data["total"] == 0
+    assert tenant.api.get(path, params={"action": "look"}, expect=400).json["details"] == {
+        "field": "action",
+        "value": "look",
+    }
+    other = new_tenant(server, contract)
+    assert other.api.get(path, params=asked, expect=200).data["total"] == 0
+
+
+def test_audit__verification__goes_through_the_whole_chain(tenant: Tenant) -> None:
+    """The check reads the chain part by part up to its end, and finds nothing wrong."""
+    path = "/v1/admin/audit-log/verification"
+    tenant.client_with()
+    checked, after, is_last = 0, 0, False
+    while not is_last:
+        part = tenant.admin.get(path, params={"after": after, "limit": 50}, expect=200).data
+        assert part["problems"] == []
+        checked += part["checked"]
+        after, is_last = part["checked_to"], part["is_last"]
+    assert checked == after > 0

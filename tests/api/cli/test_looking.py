@@ -125,3 +125,10 @@ def test_help__of_the_whole__imports_no_command() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "sandbox" in done.stdout
     assert done.stderr.strip() == "[]"
+
+
+def test_audit_verify__log_as_written__says_so(console: Console, operator_id: str) -> None:
+    """The command checks the whole chain, and ends with 0 where nothing is wrong."""
+    found = console.json("audit", "verify")
+    assert found["problems"] == []
+    assert "as it was written" in console.run("audit", "verify").out

@@ -149,7 +149,7 @@ async def dies_after(world: FolderWorld, writes: int) -> None:
     """Turn, but end the process after a number of writes, with slices of one connector each."""
     left = writes
 
-    class Died(Exception):  # noqa: N818 - it is no error of ours
+    class Died(Exception):
         pass
 
     database = world.database
