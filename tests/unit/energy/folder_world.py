@@ -1,8 +1,7 @@
 """A world for the folder: real services over a real store, with a clock that tests move."""
 
 import asyncio
-import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -149,9 +148,7 @@ class FolderWorld:
     def _rate(self, tx: Tx, changed: DeviceChanged, rated_kw: float) -> None:
         self.energy.places.on_changed(tx, changed)
         place = (changed.operator_id, changed.site_id)
-        fleet_store.update_device(
-            tx, changed.device_no, place, (rated_kw, None), changed.now_ms
-        )
+        fleet_store.update_device(tx, changed.device_no, place, (rated_kw, None), changed.now_ms)
 
     # ------------------------------------------------------------------------------ facts
 
