@@ -51,17 +51,13 @@ def test_drop_aged__piece_of_old_times__goes_only_where_all_in_it_is_old_and_unn
     async def scenario() -> None:
         async with postgres.open(clock=clock, migrations=None) as database:
             now_ms = clock.now_ms()
-            old = (now_ms, now_ms - received_days_ago * DAY_MS)
+            old = (now_ms, now_ms + (120 - received_days_ago) * DAY_MS)
             await database.write(put, old)
         clock.advance(120 * 86_400)
         later_ms = clock.now_ms()
         async with postgres.open(clock=clock, migrations=None) as database:
             await database.write(put, (later_ms, later_ms))
-            before_ms = (
-                later_ms - 110 * DAY_MS if received_days_ago == 1 else later_ms - 90 * DAY_MS
-            )
-            if received_days_ago == 1:
-                await database.write(_touch, later_ms)
+            before_ms = later_ms - 90 * DAY_MS
             assert await database.write(drop_aged, TABLE, before_ms, is_needed) == dropped
             left = postgres.peek(f"SELECT count(*) FROM {TABLE}")
             assert left == [(2 - dropped,)]

@@ -40,6 +40,7 @@ COMMANDS: Final = {
     "service-accounts": _Place(
         "accounts", "service_accounts", "Create, list and revoke service accounts."
     ),
+    "energy": _Place("energy", "energy", "See how far energy is summed up; sum it up again."),
     "retention": _Place("retention", "retention", "See what has outlived its time; drop it."),
     "erase": _Place("erase", "erase", "Forget a vehicle or a device."),
     "audit": _Place("audit", "audit", "Read the audit log."),

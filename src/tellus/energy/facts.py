@@ -1,7 +1,8 @@
 """Facts as the fold wants them: whole numbers, and only what can be believed by its clock.
 
 What is left out: samples, events and records of clocks that run ahead; records that end before they
-start, or last longer than a month, for whoever fills such a span by the minute answers nobody.
+start, last longer than a month, for whoever fills such a span by the minute answers nobody, or tell
+of more energy than any session moves.
 """
 
 import zlib
@@ -13,6 +14,7 @@ import msgspec
 
 from tellus.energy import store_facts
 from tellus.energy.model import (
+    MOST_SESSION_NKWH,
     MW_PER_KW,
     NKWH_PER_KWH,
     Boundary,
@@ -36,6 +38,9 @@ LONGEST_MS: Final = 31 * DAY_MS
 LIMIT_RATIO: Final = 1.2
 """By how much a connector's rating may be exceeded before a sample is not believed (rule U3)."""
 
+UNKNOWN_RATED_KW: Final = 10_000.0
+"""Taken for the rating of a connector where nobody knows it: more than any charger has."""
+
 _IDLE, _CHARGING, _DISCHARGING = (
     ConnectorState.IDLE.value,
     ConnectorState.CHARGING.value,
@@ -49,7 +54,9 @@ _KINDS: Final = {
     EventType.PLUG_OUT.value: BoundaryKind.PLUG,
 }
 _BEFORE_ALL_MS: Final = -(2**62)
-_LEFT_OUT: Final = frozenset({Flag.CLOCK_SUSPECT.value, Flag.NEGATIVE_DURATION.value})
+_LEFT_OUT: Final = frozenset(
+    {Flag.CLOCK_SUSPECT.value, Flag.ENERGY_IMPLAUSIBLE.value, Flag.NEGATIVE_DURATION.value}
+)
 
 
 class _Lean(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -153,16 +160,18 @@ def to_record(row: Row) -> RecordSpan | None:
     if meter_start is not None and meter_end is not None:
         energy_kwh = meter_end - meter_start
     energy_nkwh = round(energy_kwh * NKWH_PER_KWH)
+    if abs(energy_nkwh) > MOST_SESSION_NKWH:
+        return None  # it came before such records were flagged
     return RecordSpan(start_ms, end_ms, record_id, energy_nkwh, soc_start, soc_end)
 
 
-def limit_mw(home: Home, connector_id: int, catalogue: Catalogue) -> int | None:
-    """Return the power (mW) over which nothing is believed of a connector, None if unknown."""
+def limit_mw(home: Home, connector_id: int, catalogue: Catalogue) -> int:
+    """Return the power (mW) over which nothing is believed of a connector."""
     rated_kw = home.rated_kw.get(connector_id) or home.device_rated_kw
     if rated_kw is None:
         model = catalogue.find(home.model)
-        rated_kw = None if model is None else model.rated_power_kw
-    return None if rated_kw is None else round(rated_kw * LIMIT_RATIO * MW_PER_KW)
+        rated_kw = UNKNOWN_RATED_KW if model is None else model.rated_power_kw
+    return round(rated_kw * LIMIT_RATIO * MW_PER_KW)
 
 
 def part_silences(last_ms: int | None, points: Sequence[Point]) -> list[Boundary]:

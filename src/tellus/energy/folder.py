@@ -215,10 +215,3 @@ class Folder:
                 await self.refolder.fold(marks, rests=False)
         except TimeoutError:
             raise Unavailable("Energy is being summed up anew") from None
-
-    async def recompute(self) -> int:
-        """Mark everything of all living devices; return how many connectors that are."""
-        now_ms = self._clock.now_ms()
-        await self._database.write(store_marks.mark_all, _BEFORE_ALL_MS, now_ms, now_ms)
-        count, _ = await self._database.read(store_marks.count_marks)
-        return count

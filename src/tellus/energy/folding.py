@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from tellus.energy.model import Basis, Folded, MinuteEnergies, Session
+from tellus.energy.model import MOST_SESSION_NKWH, Basis, Folded, MinuteEnergies, Session
 from tellus.energy.model_rows import MINUTE, Change, Connector, Home, StoredSession
 from tellus.energy.rules_fold import Before
 from tellus.energy.shapes import (
@@ -79,7 +79,8 @@ def make_change(
     after: list[StoredSession] = []
     moved: dict[str, MinuteEnergies] = {}
     carry = folded.carry
-    for position, session in enumerate(folded.sessions):
+    for position, one in enumerate(folded.sessions):
+        session = _within_reason(one)
         held = matches.get(position)
         if held is None:
             number, session_id = 0, identify(home, connector[1], session, taken)
@@ -101,6 +102,12 @@ def make_change(
             for scope_id in scopes_of(row):
                 add_difference(moved.setdefault(scope_id, {}), {}, minutes_of(row))
     return Change(connector, list(before), after, list(folded.doubts), moved, samples)
+
+
+def _within_reason(session: Session) -> Session:
+    """Return a session without its energy if that is more than any moves."""
+    moved = sum(charge + discharge for charge, discharge in session.minutes.values())
+    return session if moved <= MOST_SESSION_NKWH else replace(session, minutes={})
 
 
 def _match(

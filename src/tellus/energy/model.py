@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 import msgspec
 
+from tellus.sessions.model import MOST_ENERGY_KWH
+
 NKWH_PER_KWH = 1_000_000_000
 MW_PER_KW = 1_000_000
+MOST_SESSION_NKWH = round(MOST_ENERGY_KWH * NKWH_PER_KWH)
+"""What tells of more than this says nothing: so sums stay within what a database holds."""
 
 MinuteEnergies = dict[int, tuple[int, int]]
 """By minute (time in ms // 60,000): energy in and energy out, nano-kWh, both at least 0."""

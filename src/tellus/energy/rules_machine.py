@@ -193,9 +193,11 @@ class Machine:
             return None
         account = self._account
         own = account if account is not None and account.record is None else None
-        return msgspec.msgpack.encode(
-            Carry(self._from_ms, self._segment, own and own.without_energy(), accounts)
-        )
+        carry = Carry(self._from_ms, self._segment, own and own.without_energy(), accounts)
+        try:
+            return msgspec.msgpack.encode(carry)
+        except OverflowError:
+            return None  # energies beyond all reason: nothing is to go on from them
 
 
 def in_order(points: list[Point]) -> list[Point]:

@@ -1,5 +1,7 @@
 """The energy of sites and operators: what keeps it up, and what its queries stand on."""
 
+from tellus.audit.model import Actor
+from tellus.audit.service import record
 from tellus.energy import store_folded, store_marks, store_progress
 from tellus.energy.facts import Explore
 from tellus.energy.folder import Folder
@@ -14,6 +16,8 @@ from tellus.fleet.directory import Directory
 from tellus.kernel.clock import Clock
 from tellus.kernel.units import SECOND_MS
 from tellus.storage.database import Database, Tx
+
+_BEFORE_ALL_MS = -(2**62)
 
 
 class EnergyService:
@@ -82,12 +86,13 @@ class EnergyService:
         """Return the sessions that the newest facts begin, go on with or alter, as of now."""
         return self.tail.overlay(tx, operator_id).sessions
 
-    async def recompute(self) -> int:
-        """Fold everything again that living devices have; return how many connectors that are.
+    async def recompute(self, by: Actor) -> None:
+        """Fold everything again that living devices have, in the background; sums hold meanwhile.
 
-        It is done in the background; sums hold throughout.
+        Raises:
+            ApiError: the store cannot take it now.
         """
-        return await self.folder.recompute()
+        await self._database.write(_mark_all, by, self._clock.now_ms())
 
     async def read_status(self) -> FolderStatus:
         """Return how far the folder is, by what is stored."""
@@ -110,6 +115,12 @@ class EnergyService:
     def samples_folded(self) -> int:
         """Return how many samples were folded, some of them more than once."""
         return self.folder.samples + self.folder.refolder.samples
+
+
+def _mark_all(tx: Tx, by: Actor, now_ms: int) -> None:
+    store_marks.mark_all(tx, _BEFORE_ALL_MS, now_ms, now_ms)
+    action, nothing = "energy.recomputed", None
+    record(tx, by.name, action, "energy", "all", nothing, by.request_id, now_ms)
 
 
 def read_status(tx: Tx) -> FolderStatus:

@@ -15,6 +15,9 @@ from tellus.energy.store_sums import ScopeTime
 from tellus.kernel.units import DAY_MS, HOUR_MS
 from tellus.storage.database import Tx
 
+MOST_NKWH = 2**57
+"""The largest sum that is kept, 144 GWh: sums of sums have room beside it in 64 bits."""
+
 _MINUTES_PER_HOUR = 60
 _QUARTERS = range(4)
 _NO_QUARTERS: Quarters = (0, 0, 0, 0)
@@ -47,6 +50,9 @@ def apply_moved(tx: Tx, moved: Mapping[str, MinuteEnergies]) -> None:
     """Add what changes in the minutes of scopes to the sums; peaks follow.
 
     Whoever calls this holds the locks of the scopes (``scope_key``).
+
+    Raises:
+        OverflowError: a sum would be larger than any that is kept; nothing is written then.
     """
     by_hour = _gather(moved)
     if not by_hour:
@@ -65,6 +71,7 @@ def apply_moved(tx: Tx, moved: Mapping[str, MinuteEnergies]) -> None:
         for minute, energy in change.net.items():
             net[minute] += energy
         after = _move_hour(hour, change, net)
+        _require_room(*after.charge_nkwh, *after.discharge_nkwh, *after.peak_nkwh)
         if any(after.charge_nkwh) or any(after.discharge_nkwh) or any(net):
             put.append(after)
             put_minutes.append(MinuteSums(*key, net))
@@ -73,11 +80,12 @@ def apply_moved(tx: Tx, moved: Mapping[str, MinuteEnergies]) -> None:
         day = (key[0], key[1] // DAY_MS * DAY_MS)
         held = days.get(day, (0, 0))
         days[day] = (held[0] + sum(change.charge), held[1] + sum(change.discharge))
+    held_days = _find_days(tx, days)
     store_sums.put_hours(tx, put)
     store_sums.put_minutes(tx, put_minutes)
     if gone:
         store_sums.delete_hours(tx, gone)
-    _move_days(tx, days)
+    _move_days(tx, days, held_days)
 
 
 def _gather(moved: Mapping[str, MinuteEnergies]) -> dict[ScopeTime, Moved]:
@@ -114,12 +122,31 @@ def _four(values: list[int]) -> Quarters:
     return values[0], values[1], values[2], values[3]
 
 
-def _move_days(tx: Tx, changes: Mapping[ScopeTime, tuple[int, int]]) -> None:
-    keys = sorted(changes)
-    held = store_sums.find_days(tx, keys)
+def _require_room(*sums: int) -> None:
+    if max(sums) > MOST_NKWH:
+        raise OverflowError("A sum of energies is larger than any that is kept")
+
+
+def _find_days(
+    tx: Tx, changes: Mapping[ScopeTime, tuple[int, int]]
+) -> dict[ScopeTime, DaySums]:
+    held = store_sums.find_days(tx, sorted(changes))
+    for key, (charge, discharge) in changes.items():
+        day = held.get(key)
+        _require_room(
+            charge + (day.charge_nkwh if day else 0), discharge + (day.discharge_nkwh if day else 0)
+        )
+    return held
+
+
+def _move_days(
+    tx: Tx,
+    changes: Mapping[ScopeTime, tuple[int, int]],
+    held: Mapping[ScopeTime, DaySums],
+) -> None:
     put: list[DaySums] = []
     gone: list[ScopeTime] = []
-    for key in keys:
+    for key in sorted(changes):
         day = held.get(key) or DaySums(*key, 0, 0, 0)
         charge, discharge = changes[key]
         peak = store_sums.find_day_peaks(tx, key[0], key[1], key[1] + DAY_MS)

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+import structlog
 from msgspec.structs import replace
 
 from tellus.energy import store_folded, store_marks, store_progress
@@ -13,6 +14,8 @@ from tellus.energy.model_rows import Change, Connector, Mark, StoredSession
 from tellus.energy.sums import add_moved, apply_moved, scope_key
 from tellus.kernel.ids import new_id
 from tellus.storage.database import Tx
+
+log = structlog.get_logger(__name__)
 
 
 class Written(NamedTuple):
@@ -126,12 +129,34 @@ def _collides(tx: Tx, change: Change) -> bool:
     return any(row.start_ms >= min(starts_ms) and row.session_no not in known for row in rows)
 
 
+def _add_to_sums(tx: Tx, changes: Sequence[Change]) -> Sequence[Change]:
+    """Add what changes to the sums; return the changes for which there was room, mostly all."""
+    moved: dict[str, MinuteEnergies] = {}
+    for change in changes:
+        add_moved(moved, change.moved)
+    try:
+        apply_moved(tx, moved)
+    except OverflowError:
+        pass
+    else:
+        return changes
+    fitting = []
+    for change in changes:
+        try:
+            apply_moved(tx, change.moved)
+        except OverflowError:
+            # Facts beyond all reason: the connector keeps what it has, and holds up nobody.
+            log.warning("energy.beyond_sums", device_no=change.connector[0])
+        else:
+            fitting.append(change)
+    return fitting
+
+
 def _store(tx: Tx, changes: Sequence[Change]) -> None:
     gone: list[int] = []
     put: list[StoredSession] = []
-    moved: dict[str, MinuteEnergies] = {}
     doubts = []
-    for change in changes:
+    for change in _add_to_sums(tx, changes):
         before = {row.session_no: row for row in change.before}
         kept = {row.session_no for row in change.after}
         gone += [number for number in before if number not in kept]
@@ -139,14 +164,12 @@ def _store(tx: Tx, changes: Sequence[Change]) -> None:
         if change.judged is not None:
             store_folded.delete_doubts(tx, change.connector, *change.judged)
         doubts += [(change.connector, doubt) for doubt in change.doubts]
-        add_moved(moved, change.moved)
     if gone:
         store_folded.delete_sessions(tx, gone)
     if put:
         store_folded.put_sessions(tx, _with_own_names(tx, put))
     if doubts:
         store_folded.append_doubts(tx, doubts)
-    apply_moved(tx, moved)
 
 
 def _with_own_names(tx: Tx, rows: list[StoredSession]) -> list[StoredSession]:

@@ -1,20 +1,24 @@
 """The words of charging records."""
 
 import enum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
+
+MOST_ENERGY_KWH: Final = 1_000_000.0
+"""More than any session moves: over a megawatt for a month."""
 
 
 class Flag(enum.StrEnum):
     """What looked wrong about a record; it is stored all the same.
 
     ``clock_suspect``: a time lies more than 5 minutes in the platform's future.
-    ``energy_mismatch``: energy and meter difference disagree. ``negative_duration``: it ends before
-    it starts. ``repeated_differently``: the same ``record_id`` came again with other content.
+    ``energy_implausible``: over a million kWh. ``energy_mismatch``: energy and meter difference
+    disagree. ``negative_duration``: it ends before it starts. ``repeated_differently``: the same ``record_id`` came again with other content.
     """
 
     CLOCK_SUSPECT = "clock_suspect"
+    ENERGY_IMPLAUSIBLE = "energy_implausible"
     ENERGY_MISMATCH = "energy_mismatch"
     NEGATIVE_DURATION = "negative_duration"
     REPEATED_DIFFERENTLY = "repeated_differently"

@@ -41,8 +41,8 @@ class ChargingRecordItem(msgspec.Struct, frozen=True, kw_only=True):
     """A finished session: kWh, kW, times in UTC. The charger's further properties stand beside.
 
     ``site_id`` is where the charger stood when it sent the record, ``received_at`` when that was,
-    ``flags`` what looked wrong: ``clock_suspect``, ``energy_mismatch``, ``negative_duration``,
-    ``repeated_differently``.
+    ``flags`` what looked wrong: ``clock_suspect``, ``energy_implausible``, ``energy_mismatch``,
+    ``negative_duration``, ``repeated_differently``.
     """
 
     record_id: str

@@ -6,7 +6,7 @@ import msgspec
 
 from tellus.kernel.units import is_clock_suspect
 from tellus.kernel.vins import find_vin, hide_vin, mask_vin, replace_vins
-from tellus.sessions.model import Content, Flag, VinMode
+from tellus.sessions.model import MOST_ENERGY_KWH, Content, Flag, VinMode
 
 ENERGY_TOLERANCE_KWH = 0.05
 ENERGY_TOLERANCE_RATIO = 0.01
@@ -22,10 +22,20 @@ def flags_of(content: Content, received_ms: int) -> tuple[str, ...]:
             Flag.CLOCK_SUSPECT,
             is_clock_suspect(max(content.start_ms, content.end_ms), received_ms),
         ),
+        (Flag.ENERGY_IMPLAUSIBLE, is_energy_implausible(content)),
         (Flag.ENERGY_MISMATCH, is_energy_mismatch(content)),
         (Flag.NEGATIVE_DURATION, content.end_ms < content.start_ms),
     )
     return tuple(flag.value for flag, holds in judgements if holds)
+
+
+def is_energy_implausible(content: Content) -> bool:
+    """Tell whether energy or the difference of the meter readings is over a million kWh."""
+    if abs(content.energy_kwh) > MOST_ENERGY_KWH:
+        return True
+    if content.meter_start_kwh is None or content.meter_end_kwh is None:
+        return False
+    return abs(content.meter_end_kwh - content.meter_start_kwh) > MOST_ENERGY_KWH
 
 
 def is_energy_mismatch(content: Content) -> bool:

@@ -11,6 +11,7 @@ from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page, PageQuery
 from tellus.nodes import admin_api as nodes
 from tellus.surfaces.admin_audit import AUDIT_ADMIN_ROUTES
+from tellus.surfaces.admin_energy import ENERGY_ADMIN_ROUTES
 from tellus.surfaces.admin_firmware import FIRMWARE_ADMIN_ROUTES
 from tellus.surfaces.admin_retention import RETENTION_ADMIN_ROUTES
 from tellus.surfaces.routes import BODY_BYTES_CREDENTIALS, Answer, Route
@@ -266,5 +267,6 @@ ADMIN_ROUTES: tuple[Route, ...] = (
     *AUDIT_ADMIN_ROUTES,
     *FIRMWARE_ADMIN_ROUTES,
     *_NODE_ROUTES,
+    *ENERGY_ADMIN_ROUTES,
     *RETENTION_ADMIN_ROUTES,
 )

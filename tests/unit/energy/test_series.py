@@ -28,6 +28,8 @@ from tellus.storage.database import Database, Tx
 from tellus.telemetry.model import PastSample
 from tests.databases import open_database
 
+pytestmark = pytest.mark.usefixtures("database_kind")
+
 OPERATOR = "op_1"
 SITES = ("site_a", "site_b", "site_c")
 START_MS = 1_743_123_600_000  # 2025-03-28T01:00Z: two days before clocks change in Europe

@@ -141,7 +141,9 @@ def test_upload__implausible_record__is_stored_and_flagged(run_bench: Run) -> No
         odd = bench.record(at_s=1e6, end_time="1970-01-01T00:00:00Z", energy=-1e9, max_power=-3)
         await bench.upload(odd)
         (item,) = (await bench.query()).items
-        assert item["flags"] == ["clock_suspect", "energy_mismatch", "negative_duration"]
+        assert item["flags"] == [
+            "clock_suspect", "energy_implausible", "energy_mismatch", "negative_duration",
+        ]  # fmt: skip
         assert item["energy"] == -1e9
 
     run_bench(check)
