@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import (
+    backfill,
     cadence,
     command_delivery,
     energy,
+    energy_ingest,
     frame_age,
     hot_path,
     idle_connections,
@@ -60,6 +62,10 @@ RUNNERS: dict[str, Runner] = {
     "idle_connections": lambda full, _: idle_connections.measure(
         (1_000, 5_000, 7_500) if full else (1_000, 5_000)
     ),
+    "energy_ingest": lambda full, _: (
+        energy_ingest.measure(8, 7) if full else energy_ingest.measure()
+    ),
+    "backfill": lambda full, _: backfill.measure(200, 24) if full else backfill.measure(),
     "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),
     "legacy": lambda full, _: legacy.measure(seconds=30 if full else 8),
     "startup": lambda full, _: (

@@ -16,7 +16,7 @@ import msgspec
 from bench.energy_fleet import DEVICES, FINE_SITES, HOURS, SITES, Fleet, write_year, writing
 from bench.figures import Figure, at_most, format_figures, middle, percentile
 from bench.postgres import postgres
-from bench.processes import SkippedError
+from bench.processes import Server, SkippedError
 from bench.tellus_server import client_tokens, tellus
 from bench.wire import HttpConnection, get
 from tests.databases import find_binaries
@@ -84,10 +84,16 @@ def _cases(fleet: Fleet) -> list[Case]:
     ]  # fmt: skip
 
 
-async def _ask(folder: Path, port: int, cases: list[Case], reads: int) -> list[list[float]]:
-    """Return how long each read of each case took (ms); the cases take turns."""
-    (token,) = await client_tokens(folder, port)
-    connection = await HttpConnection.open(port)
+async def _ask(
+    folder: Path, server: Server, cases: list[Case], reads: int
+) -> tuple[list[list[float]], list[float]]:
+    """Return how long each read of each case took (ms), and processor time of one (ms).
+
+    The cases take turns. Processor time, of a last round of each case, is free of whatever else
+    the machine does.
+    """
+    (token,) = await client_tokens(folder, server.port)
+    connection = await HttpConnection.open(server.port)
     times_ms: list[list[float]] = [[] for _ in cases]
     for number in range(reads + 1):
         for case, taken in zip(cases, times_ms, strict=True):
@@ -100,8 +106,14 @@ async def _ask(folder: Path, port: int, cases: list[Case], reads: int) -> list[l
             data = msgspec.json.decode(body)["data"]
             assert data["total"]["charge_energy"] > 0, "the sums were not found"
             assert len(data["series"]) == case.points, len(data["series"])
+    spent_ms = []
+    for case in cases:
+        before_s = server.processor_s()
+        for _ in range(reads):
+            await connection.ask(get(_PATH + case.asked, token))
+        spent_ms.append((server.processor_s() - before_s) * 1_000 / reads)
     connection.close()
-    return times_ms
+    return times_ms, spent_ms
 
 
 def _sum_plainly(folder: Path, url: str, cases: list[Case], reads: int) -> list[float]:
@@ -130,7 +142,7 @@ def _measure(folder: Path, kind: str, url: str, reads: int) -> list[Figure]:
     cases = _cases(fleet)
     plain_ms = _sum_plainly(folder, url, cases, reads)
     with tellus(folder, arguments=arguments) as server:
-        times_ms = asyncio.run(_ask(folder, server.port, cases, reads))
+        times_ms, spent_ms = asyncio.run(_ask(folder, server, cases, reads))
     figures = [
         Figure(
             RUNNER,
@@ -139,8 +151,10 @@ def _measure(folder: Path, kind: str, url: str, reads: int) -> list[Figure]:
             "s",
         )
     ]
-    for case, taken, plain in zip(cases, times_ms, plain_ms, strict=True):
-        figures += _report(f"{kind}: {case.name}", case, taken, plain)
+    for case, taken, spent, plain in zip(cases, times_ms, spent_ms, plain_ms, strict=True):
+        name = f"{kind}: {case.name}"
+        figures += _report(name, case, taken, plain)
+        figures.append(Figure(RUNNER, f"{name}, processor of the server", spent, "ms"))
     return figures
 
 

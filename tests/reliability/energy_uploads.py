@@ -144,13 +144,19 @@ class Chaos:
             held = _chunks(facts, lambda: self._rng.choice((1, 40, _LARGEST_CHUNK)))
             self._left.append(deque(_merge(held, self._rng) if number % 2 else held))
         self._all = sum(map(len, self._left))
+        self._shares: dict[float, asyncio.Event] = {}
         self.up = asyncio.Event()
         self.up.set()
 
-    @property
-    def done(self) -> float:
-        """What share of the past is told."""
-        return 1.0 - sum(map(len, self._left)) / self._all
+    async def told(self, share: float) -> None:
+        """Wait until this share of the past is told."""
+        await self._shares.setdefault(share, asyncio.Event()).wait()
+
+    def _count(self) -> None:
+        done = 1.0 - sum(map(len, self._left)) / self._all
+        for share, reached in self._shares.items():
+            if done >= share:
+                reached.set()
 
     async def run(self, questions: Callable[[Lane], Any]) -> None:
         """Tell all of it; meanwhile ask ``questions`` again and again."""
@@ -167,6 +173,7 @@ class Chaos:
         async with Lane(self._depot.port, device.token) as lane:
             while left:
                 await self._send(lane, left.popleft())
+                self._count()
 
     async def _tell_live(self, device: Device, facts: Sequence[Fact], number: int) -> None:
         """Tell what happens when it happens, some of it too late and some of it twice."""

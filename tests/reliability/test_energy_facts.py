@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(params=[SQLITE, POSTGRES])
-def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each database in turn, as far as they are chosen."""
     chosen = request.config.getoption("--database")
     if chosen not in (request.param, "both"):
@@ -69,7 +68,7 @@ def kind(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     if request.param == POSTGRES:
         postgres_server()
     monkeypatch.setattr(Choice, "kind", request.param)
-    yield str(request.param)
+    return str(request.param)
 
 
 @dataclass
@@ -161,8 +160,7 @@ async def tell_in_any_way(
 
     telling = asyncio.ensure_future(chaos.run(ask))
     for number in range(kills):
-        while chaos.done < (number + 1) / (kills + 1) and not telling.done():
-            await asyncio.sleep(0.01)
+        await chaos.told((number + 1) / (kills + 1))
         chaos.up.clear()
         await asyncio.to_thread(depot.server.kill)
         depot.server = await asyncio.to_thread(restart)
@@ -188,12 +186,9 @@ def compare(folder: Path, broken: str, *, chargers: int, kills: int, waits: bool
             return start_broken(data_dir, HURRIED + broken, "--port", port)
 
         asyncio.run(tell_in_any_way(depot, plans, outcome.tally, kills, restart))
-        print("told", time.monotonic() - began_s)
         time.sleep(max(0.0, end_ms / SECOND_MS + 0.1 - time.time()))
         outcome.told = asyncio.run(read_answers(depot, end_ms))
-        print("asked", time.monotonic() - began_s)
         outcome.wanted = _read_in_order(folder, plans, end_ms, outcome)
-        print("wanted", time.monotonic() - began_s)
         if waits:
             _wait_until_folded(depot, end_ms)
             outcome.folded = asyncio.run(read_answers(depot, end_ms))
@@ -211,13 +206,9 @@ def _read_in_order(
         depot = make_depot(server, len(plans))
         tally = Tally()
         asyncio.run(upload_in_order(depot, plans, tally))
-        print("in order", time.monotonic())
         assert not tally.refused, tally.refused[:3]
         assert not tally.repeats
         answers = asyncio.run(read_answers(depot, end_ms))
-        print("asked in order", time.monotonic())
-        asyncio.run(read_answers(depot, end_ms))
-        print("asked again", time.monotonic())
     outcome.charge_kwh = json.loads(answers["months of two years"])["total"]["charge_energy"]
     return answers
 

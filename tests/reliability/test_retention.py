@@ -96,44 +96,44 @@ async def _upload(bench: TelemetryBench, waits_s: list[float]) -> None:
         await asyncio.sleep(0.003)
 
 
+def _retention(bench: TelemetryBench) -> Retention:
+    """The tiers of samples, of which nothing is needed any more."""
+    database = bench.database
+    raw = RawTier(database, bench.service.packing, 30, lambda _tx, _hours: set())
+    minutes = MinutesTier(database, 90, lambda _tx, _hours: set(), lambda _tx, _from, _to: False)
+    return Retention(database, bench.clock, (raw, minutes))
+
+
+async def _drop(folder: Path) -> tuple[Round, list[float], float]:
+    """Have a round made beside uploads; return it, their times, and how long it takes in one."""
+    bench = TelemetryBench(folder / "tellus.db", WallClock())
+    async with bench.database:
+        await bench.service.start()
+        await _store_hours(bench, HOURS)
+        retention = _retention(bench)
+        waits_s: list[float] = []
+        uploading = asyncio.create_task(_upload(bench, waits_s))
+        await retention.ask(PLATFORM)
+        await retention.turn()
+        uploading.cancel()
+        done = await retention.find_round()
+        assert done is not None
+        await _store_hours(bench, 40 * HOURS)
+        hours = await bench.database.read(
+            store_retention.list_old_hours, (0, 0, 0), 2**62, 0, 40 * HOURS
+        )
+        _, control_s = await bench.database.write(
+            timed(store_retention.remove_packed), [one.hour for one in hours]
+        )
+        return done, waits_s, control_s
+
+
 def test_round__beside_uploads__never_holds_the_writer_for_50_ms(kind: str, tmp_path: Path) -> None:
     """Hundreds of full hours are averaged and dropped in steps that uploads hardly notice.
 
     The control drops as much in one piece, and holds the writer longer than is promised.
     """
-
-    async def drop() -> tuple[Round, list[float], float]:
-        bench = TelemetryBench(tmp_path / "tellus.db", WallClock())
-        async with bench.database:
-            await bench.service.start()
-            await _store_hours(bench, HOURS)
-            retention = Retention(
-                bench.database,
-                bench.clock,
-                (
-                    RawTier(bench.database, bench.service.packing, 30, lambda _tx, _hours: set()),
-                    MinutesTier(
-                        bench.database, 90, lambda _tx, _hours: set(), lambda _tx, _from, _to: False
-                    ),
-                ),
-            )
-            waits_s: list[float] = []
-            uploading = asyncio.create_task(_upload(bench, waits_s))
-            await retention.ask(PLATFORM)
-            await retention.turn()
-            uploading.cancel()
-            done = await retention.find_round()
-            assert done is not None
-            await _store_hours(bench, 40 * HOURS)
-            hours = await bench.database.read(
-                store_retention.list_old_hours, (0, 0, 0), 2**62, 0, 40 * HOURS
-            )
-            _, control_s = await bench.database.write(
-                timed(store_retention.remove_packed), [one.hour for one in hours]
-            )
-            return done, waits_s, control_s
-
-    done, waits_s, control_s = asyncio.run(drop())
+    done, waits_s, control_s = asyncio.run(_drop(tmp_path))
     assert done.dropped["raw_samples"] == HOURS
     waits_s.sort()
     print(

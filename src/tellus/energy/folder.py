@@ -137,7 +137,8 @@ class Folder:
                     while points and points[-1].time_ms >= to_ms:
                         points.pop()
                 break
-            page = partial(read_page, limit=_PAGE_SAMPLES)
+            at_once = not self._database.is_shared
+            page = partial(read_page, limit=_PAGE_SAMPLES, at_once=at_once)
             position, spent_s = await self._database.read(page, news, position, to_ms)
             samples += _PAGE_SAMPLES
             await self.pace.rest(spent_s)

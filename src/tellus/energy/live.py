@@ -27,27 +27,30 @@ class News(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """What some connectors' news change, whom to mark instead, and the processor time (s)."""
+    """What some connectors' news change, whom to mark instead, and the time it took (s)."""
 
     changes: list[Change]
     marks: list[Connector]
     spent_s: float
 
 
-def read_page(tx: Tx, news: News, after: Row, to_ms: int, limit: int) -> tuple[Row | None, float]:
-    """Add a page of the log to ``news``; return the key to go on after, and the processor time.
+def read_page(
+    tx: Tx, news: News, after: Row, to_ms: int, limit: int, *, at_once: bool
+) -> tuple[Row | None, float]:
+    """Add a page of the log to ``news``; return the key to go on after, and the time it took (s).
 
-    The key is None at the end.
+    The key is None at the end. ``at_once`` is for SQLite.
     """
-    begun_s = time.thread_time()
-    rows = store_facts.list_log_page(tx, after, to_ms, limit)
+    begun_s = time.perf_counter()
+    list_page = store_facts.list_log_page_at_once if at_once else store_facts.list_log_page
+    rows = list_page(tx, after, to_ms, limit)
     points = news.points
     for row in rows:
         point = to_point(row)
         if point is not None:
             points.setdefault((row[1], row[2]), []).append(point)
     position = rows[-1][:4] if len(rows) == limit else None
-    return position, time.thread_time() - begun_s
+    return position, time.perf_counter() - begun_s
 
 
 def read_boundaries(tx: Tx, news: News, from_ms: int, to_ms: int) -> None:
@@ -77,7 +80,7 @@ def fold_slice(
     Where none is open and one may begin, or where facts may be missing, the connector is to be
     marked: its fold then looks back as far as need be.
     """
-    begun_s = time.thread_time()
+    begun_s = time.perf_counter()
     opened = group_open(store_folded.list_open(tx, connectors))
     wanted = {connector[0] for connector in connectors if connector in opened}
     homes = store_places.read_homes(tx, sorted(wanted))
@@ -95,7 +98,7 @@ def fold_slice(
             marks.append(connector)
             continue
         changes.append(advance(connector, home, rows, facts, catalogue, span[1]))
-    return Slice(changes, marks, time.thread_time() - begun_s)
+    return Slice(changes, marks, time.perf_counter() - begun_s)
 
 
 def facts_of(news: News, connector: Connector, records: Sequence[RecordSpan] = ()) -> Facts:

@@ -16,6 +16,10 @@ from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.units import to_ms, to_text
 
 _ENCODED_AT_ONCE: Final = 256
+_TIME_WORDS: Final = (
+    "The bucket's full start: `2025-03-15T09:00:00Z`, `2025-03-15` or `2025-03`; hours of a"
+    " `timezone` with their offset."
+)
 _UTC: Final = frozenset({"UTC", "Etc/UTC"})
 
 
@@ -42,7 +46,7 @@ class EnergyPoint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     together. ``site_id`` or ``operator_id`` stands there where points are grouped by it.
     """
 
-    time: str = msgspec.field()
+    time: Annotated[str, Meta(description=_TIME_WORDS)] = msgspec.field()
     site_id: str | UnsetType = UNSET
     operator_id: str | UnsetType = UNSET
     charge_energy: float = msgspec.field()

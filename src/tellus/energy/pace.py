@@ -9,7 +9,7 @@ from tellus.kernel.errors import TooManyRequests
 T = TypeVar("T")
 
 # Up to here the folder is as far behind as it should be, and keeps to its share.
-_CALM_S: Final = 120.0
+_CALM_S: Final = 300.0
 _LARGEST_SHARE: Final = 0.5
 # Shorter rests cost more in wakening than they leave to others.
 _SHORTEST_REST_S: Final = 0.002
@@ -20,7 +20,7 @@ _ATTEMPTS: Final = 100
 class Pace:
     """Rests after work, so that work takes ``share`` of the time, and counts what it took.
 
-    With a lag of more than two minutes the share grows with it, up to a half: what is not folded
+    With a lag of more than five minutes the share grows with it, up to a half: what is not folded
     costs every query, and in the end memory.
     """
 
@@ -32,7 +32,10 @@ class Pace:
         self.longest_held_s = 0.0
 
     async def rest(self, spent_s: float) -> None:
-        """Rest for as long as work of ``spent_s`` seconds of processor time asks for."""
+        """Rest for as long as work of ``spent_s`` seconds asks for.
+
+        What counts is how long it took: on a busy machine the same work asks for more rest.
+        """
         self.spent_s += spent_s
         share = min(_LARGEST_SHARE, self._share * max(1.0, self.lag_s / _CALM_S))
         share = max(share, self._share)

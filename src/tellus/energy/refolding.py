@@ -102,12 +102,12 @@ class Refolder:
     def _read_batch(
         self, tx: Tx, jobs: Sequence[Job], readers: Mapping[Connector, ReadSpan]
     ) -> Batch:
-        begun_s = time.thread_time()
+        begun_s = time.perf_counter()
         until_ms = store_progress.find_folded_to(tx) or 0
         homes = store_places.read_homes(tx, [job.mark.device_no for job in jobs])
         batch = Batch([], [], [], 0.0)
         for job in jobs:
-            if batch.refolds and time.thread_time() - begun_s > _BATCH_S:
+            if batch.refolds and time.perf_counter() - begun_s > _BATCH_S:
                 batch.untouched.append(job)
                 continue
             connector = job.mark.connector
@@ -118,7 +118,7 @@ class Refolder:
                 continue
             source = Source(tx, connector, home, readers[connector])
             self._read_job(batch, job, source, home, until_ms)
-        return batch._replace(spent_s=time.thread_time() - begun_s)
+        return batch._replace(spent_s=time.perf_counter() - begun_s)
 
     def _read_job(self, batch: Batch, job: Job, source: Source, home: Home, until_ms: int) -> None:
         """Add to the batch what the next turn of a job changes, and what is left of it."""

@@ -81,7 +81,7 @@ class ShapeTier:
         return store_retention.sum_fine_sessions(tx, now_ms - self.kept_days * DAY_MS)
 
     def find_oldest(self, tx: Tx) -> int | None:
-        """Return the start (ms) of the oldest session that is known by the minute."""
+        """Return the end (ms) of the oldest session that is known by the minute."""
         return store_retention.find_oldest_fine(tx)
 
     async def step(self, now_ms: int, limit: int) -> Step:

@@ -5,13 +5,15 @@ Each number is one division of whole numbers, rounded once, so that it is printe
 
 from collections.abc import Sequence
 
-from tellus.energy.model import NKWH_PER_KWH
+from tellus.energy.model import MW_PER_KW, NKWH_PER_KWH
 from tellus.energy.model_series import Group, Totals
 from tellus.energy.rules_series import Series
 from tellus.kernel.units import HOUR_MS
 
 _MINUTES_PER_HOUR = 60
-_POWER_DIGITS = 6  # a minute's energy is known to 1 nano-kWh, which is 0.06 mW of its mean power
+# A minute's energy is known to 1 nano-kWh, which is 0.06 mW of its mean power: mW are told.
+_NANO_KW_PER_MW = NKWH_PER_KWH // MW_PER_KW
+_HALF_MW = _NANO_KW_PER_MW // 2
 
 
 def make_group(group_id: str, series: Series, hours_ms: Sequence[int]) -> Group:
@@ -44,6 +46,6 @@ def _average_kw(series: Series, hours_ms: Sequence[int]) -> list[float]:
 def _largest_kw(series: Series, average_kw: Sequence[float]) -> list[float]:
     """Return the largest power of each bucket, never below its mean."""
     return [
-        max(round(nkwh * _MINUTES_PER_HOUR / NKWH_PER_KWH, _POWER_DIGITS), abs(average))
+        max((nkwh * _MINUTES_PER_HOUR + _HALF_MW) // _NANO_KW_PER_MW / MW_PER_KW, abs(average))
         for nkwh, average in zip(series.peak, average_kw, strict=True)
     ]

@@ -54,30 +54,53 @@ def plan_reading(buckets: Sequence[Span], fine: Sequence[tuple[int, int]]) -> Pl
     """
     plan = Plan([], [], [], [])
     runs: list[_Run] = []
-    for begin_ms, end_ms, bucket in buckets:
-        first_ms, last_ms = (
-            -(-begin_ms // QUARTER_MS) * QUARTER_MS,
-            end_ms // QUARTER_MS * QUARTER_MS,
-        )
-        if first_ms > last_ms:
-            plan.cuts.append(Span(begin_ms, end_ms, bucket))
-            continue
-        if begin_ms < first_ms:
-            plan.cuts.append(Span(begin_ms, first_ms, bucket))
-        if last_ms < end_ms:
-            plan.cuts.append(Span(last_ms, end_ms, bucket))
-        span = Span(first_ms, last_ms, bucket)
-        if not fine and first_ms < last_ms:
-            _take_days(plan.days, runs, span)
-            continue
-        for part, is_fine in _split(span, fine):
-            if is_fine:
-                plan.fine.append(part)
-                _extend(runs, part, has_peaks=False)
-            else:
-                _take_days(plan.days, runs, part)
+    number = 0
+    while number < len(buckets):
+        _plan_bucket(plan, runs, buckets[number], fine)
+        if number == 1:
+            number = _skip_hours(runs, buckets, fine)
+        number += 1
     plan.slices.extend(one for run in runs for one in _slices(run))
     return plan
+
+
+def _plan_bucket(
+    plan: Plan, runs: list[_Run], bucket: Span, fine: Sequence[tuple[int, int]]
+) -> None:
+    begin_ms, end_ms, number = bucket
+    first_ms = -(-begin_ms // QUARTER_MS) * QUARTER_MS
+    last_ms = end_ms // QUARTER_MS * QUARTER_MS
+    if first_ms > last_ms:
+        plan.cuts.append(bucket)
+        return
+    if begin_ms < first_ms:
+        plan.cuts.append(Span(begin_ms, first_ms, number))
+    if last_ms < end_ms:
+        plan.cuts.append(Span(last_ms, end_ms, number))
+    for part, is_fine in _split(Span(first_ms, last_ms, number), fine):
+        if is_fine:
+            plan.fine.append(part)
+            _extend(runs, part, has_peaks=False)
+        else:
+            _take_days(plan.days, runs, part)
+
+
+def _skip_hours(runs: list[_Run], buckets: Sequence[Span], fine: Sequence[tuple[int, int]]) -> int:
+    """Let the run of the second bucket have all that follow, if they are plain hours up to a point.
+
+    Returns the number of the last bucket that it has. Buckets are all of them either at most an
+    hour long or all longer, so that where their mean is an hour each of them is.
+    """
+    last = len(buckets) - 2
+    if fine:
+        last = min(last, bisect_right(buckets, fine[0][0], key=lambda span: span.to_ms) - 1)
+    from_ms = buckets[1].from_ms
+    is_plain = from_ms % QUARTER_MS == 0 and bool(runs) and runs[-1].stride_ms == HOUR_MS
+    if last > 1 and is_plain and buckets[last].to_ms - from_ms == last * HOUR_MS:
+        runs[-1].to_ms = buckets[last].to_ms
+        runs[-1].next = last + 1
+        return last
+    return 1
 
 
 def _split(span: Span, fine: Sequence[tuple[int, int]]) -> Iterator[tuple[Span, bool]]:
@@ -177,7 +200,7 @@ class Series:
         """Add energy to a bucket, and let its peak reach ``peak_nkwh``."""
         self.charge[bucket] += charge_nkwh
         self.discharge[bucket] += discharge_nkwh
-        self.raise_peak(bucket, peak_nkwh)
+        self.peak[bucket] = max(self.peak[bucket], peak_nkwh)
 
     def raise_peak(self, bucket: int, peak_nkwh: int) -> None:
         """Let a bucket's peak reach ``peak_nkwh``."""

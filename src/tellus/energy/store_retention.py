@@ -149,8 +149,8 @@ def sum_fine_sessions(tx: Tx, before_ms: int) -> Aged:
 
 
 def find_oldest_fine(tx: Tx) -> int | None:
-    """Return the start (ms) of the oldest session that is known by the minute, or None."""
-    row = tx.row("SELECT min(start_ms) FROM energy_sessions WHERE resolution = 'minute'")
+    """Return the end (ms) of the oldest session that is known by the minute, or None."""
+    row = tx.row("SELECT min(end_ms) FROM energy_sessions WHERE resolution = 'minute'")
     return None if row is None else row[0]
 
 

@@ -127,9 +127,7 @@ def _require_room(*sums: int) -> None:
         raise OverflowError("A sum of energies is larger than any that is kept")
 
 
-def _find_days(
-    tx: Tx, changes: Mapping[ScopeTime, tuple[int, int]]
-) -> dict[ScopeTime, DaySums]:
+def _find_days(tx: Tx, changes: Mapping[ScopeTime, tuple[int, int]]) -> dict[ScopeTime, DaySums]:
     held = store_sums.find_days(tx, sorted(changes))
     for key, (charge, discharge) in changes.items():
         day = held.get(key)

@@ -14,7 +14,8 @@ class Flag(enum.StrEnum):
 
     ``clock_suspect``: a time lies more than 5 minutes in the platform's future.
     ``energy_implausible``: over a million kWh. ``energy_mismatch``: energy and meter difference
-    disagree. ``negative_duration``: it ends before it starts. ``repeated_differently``: the same ``record_id`` came again with other content.
+    disagree. ``negative_duration``: it ends before it starts. ``repeated_differently``: the same
+    ``record_id`` came again with other content.
     """
 
     CLOCK_SUSPECT = "clock_suspect"

@@ -79,11 +79,14 @@ class OwnLog(LogIndex):
 
     def explorer(self, place: Place) -> ReadSpan:
         """Return what looks the place's instants up by key: those of now, before the snapshot."""
-        times_ms = self.between(*place, -_ALL, _ALL)
+        came_ms = self.copy(*place)
+        times_ms: list[int] = []
 
         def read(tx: Tx, from_ms: int, to_ms: int) -> list[PastSample]:
+            if came_ms and not times_ms:
+                times_ms.extend(sorted(set(came_ms)))
             wanted_ms = times_ms[bisect_left(times_ms, from_ms) : bisect_left(times_ms, to_ms)]
-            return store.list_log_samples(tx, *place, wanted_ms)
+            return store.list_log_samples_at_once(tx, *place, wanted_ms)
 
         return read
 

@@ -7,9 +7,8 @@ import pytest
 from tellus.kernel.units import HOUR_MS, MINUTE_MS
 from tests.unit.energy.folder_world import NOON_MS, OPERATOR, SITE, FolderWorld, run_world
 
-pytestmark = pytest.mark.usefixtures("database_kind")
 
-
+@pytest.mark.usefixtures("database_kind")
 def test_move__session_under_way__is_parted_at_that_instant(tmp_path: Path) -> None:
     """The energy before the move is the old site's, what comes after the new one's."""
 

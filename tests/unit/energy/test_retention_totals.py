@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tellus.audit.model import PLATFORM
 from tellus.energy import gone, operator_api, store_sums
 from tellus.energy.model_rows import MINUTE, QUARTER
 from tellus.energy.queries import EnergyQueries
@@ -135,7 +136,7 @@ async def _answers(world: FolderWorld) -> list[bytes]:
 
 
 async def _recompute(world: FolderWorld) -> None:
-    await world.energy.recompute()
+    await world.energy.recompute(PLATFORM)
     await world.fold()
     await world.settled()
 

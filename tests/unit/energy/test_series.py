@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from functools import cache
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -161,7 +162,8 @@ def assert_is(labels: Iterable[str], group: Group, want: dict[str, list[float]])
         charge, discharge, peak = want.get(label, [0.0, 0.0, 0.0])
         assert group.charge_kwh[number] == charge
         assert group.discharge_kwh[number] == discharge
-        assert group.max_power_kw[number] == max(peak, abs(group.avg_power_kw[number]))
+        largest_kw = max(peak, abs(group.avg_power_kw[number]))
+        assert group.max_power_kw[number] == pytest.approx(largest_kw, abs=1.1e-6)
     assert group.total.charge_kwh == pytest.approx(sum(one[0] for one in want.values()), abs=1e-9)
     assert group.total.max_power_kw == max(group.max_power_kw)
 
@@ -176,7 +178,7 @@ def _read_nothing(tx: Tx, from_ms: int, to_ms: int) -> list[PastSample]:
     return []
 
 
-ZONES = (None, "Europe/Oslo", "Asia/Kolkata", "Asia/Kathmandu", "America/St_Johns")
+ZONES = (None, "Europe/Oslo", "Asia/Kathmandu")
 RANGES_MIN = (
     (0, SPAN_MINUTES),
     (24 * 60 + 15, 50 * 60 + 45),
@@ -200,21 +202,21 @@ def test_aggregate__random_sessions__is_the_sum_of_their_minutes(
     async def check(database: Database) -> None:
         await database.write(write, stored)
         unsummed = Unsummed(moved_by(late))
-        for granularity in ("hour", "day", "month"):
-            for begin, end in RANGES_MIN:
-                times = (START_MS + begin * MINUTE_MS, START_MS + end * MINUTE_MS)
-                query = wanted(*times, granularity, zone=zone)
-                for sites in (None, {"site_a"}, {"site_a", "site_c"}, set(SITES)):
-                    chosen = sorted(sites or SITES)
-                    asked = query._replace(site_ids=sites and frozenset(sites))
-                    found = await ask(database, unsummed, asked)
-                    assert_is(found.labels, found.groups[0], expected(moved, query, chosen))
-                    asked = asked._replace(group_by=Grouping.SITE)
-                    grouped = await ask(database, unsummed, asked)
-                    assert grouped.total == found.total
-                    assert [group.group_id for group in grouped.groups] == chosen
-                    for group in grouped.groups:
-                        assert_is(found.labels, group, expected(moved, query, [group.group_id]))
+        choices = cycle((None, {"site_a"}, {"site_a", "site_c"}, None, set(SITES)))
+        for granularity, (begin, end) in product(("hour", "day", "month"), RANGES_MIN):
+            times = (START_MS + begin * MINUTE_MS, START_MS + end * MINUTE_MS)
+            query = wanted(*times, granularity, zone=zone)
+            for sites in (next(choices), next(choices)):
+                chosen = sorted(sites or SITES)
+                asked = query._replace(site_ids=sites and frozenset(sites))
+                found = await ask(database, unsummed, asked)
+                assert_is(found.labels, found.groups[0], expected(moved, query, chosen))
+                asked = asked._replace(group_by=Grouping.SITE)
+                grouped = await ask(database, unsummed, asked)
+                assert grouped.total == found.total
+                assert [group.group_id for group in grouped.groups] == chosen
+                for group in grouped.groups:
+                    assert_is(found.labels, group, expected(moved, query, [group.group_id]))
 
     run(tmp_path, check)
 
@@ -243,39 +245,32 @@ def test_aggregate__one_session__is_settled_first_and_averaged_over_what_is_past
     run(tmp_path, check)
 
 
-@pytest.mark.parametrize(
-    ("begin_ms", "end_ms", "fine_kwh", "coarse_kwh"),
-    [
+def test_aggregate__a_cut_quarter__is_as_fine_as_what_is_kept(tmp_path: Path) -> None:
+    """Minutes tell exactly what a range cuts off; quarter-hours, kept longer, are split evenly."""
+    quarter = -(-START_MS // (15 * MINUTE_MS)) * 15
+    minutes = dict.fromkeys(range(quarter, quarter + 5), (3 * KWH, 0))
+    coarse = pack_shape(to_quarters(minutes))
+    cuts = (
         (2 * MINUTE_MS, 4 * MINUTE_MS, 6.0, 2.0),
         (0, 5 * MINUTE_MS, 15.0, 5.0),
         (6 * MINUTE_MS, 14 * MINUTE_MS, 0.0, 8.0),
         (90_000, 150_000, 3.0, 1.0),
         (30_000, 40_000, 0.5, 1 / 6),
         (14 * MINUTE_MS + 30_000, 16 * MINUTE_MS, 0.0, 0.5),
-    ],
-)
-def test_aggregate__a_cut_quarter__is_as_fine_as_what_is_kept(
-    tmp_path: Path, begin_ms: int, end_ms: int, fine_kwh: float, coarse_kwh: float
-) -> None:
-    """Minutes tell exactly what a range cuts off; quarter-hours, kept longer, are split evenly."""
-    quarter = -(-START_MS // (15 * MINUTE_MS)) * 15
-    minutes = dict.fromkeys(range(quarter, quarter + 5), (3 * KWH, 0))
-    fine = session(1, "site_a", minutes)
-    coarse = to_quarters(minutes)
+    )
 
     def make_coarse(tx: Tx) -> None:
-        tx.execute(
-            "UPDATE energy_sessions SET resolution = $1, shape = $2", QUARTER, pack_shape(coarse)
-        )
+        tx.execute("UPDATE energy_sessions SET resolution = $1, shape = $2", QUARTER, coarse)
 
     async def check(database: Database) -> None:
-        await database.write(write, [fine])
-        query = wanted(quarter * MINUTE_MS + begin_ms, quarter * MINUTE_MS + end_ms)
-        found = await ask(database, Unsummed(), query)
-        assert found.total.charge_kwh == pytest.approx(fine_kwh, abs=1e-8)
-        await database.write(make_coarse)
-        found = await ask(database, Unsummed(), query)
-        assert found.total.charge_kwh == pytest.approx(coarse_kwh, abs=1e-8)
+        await database.write(write, [session(1, "site_a", minutes)])
+        for is_coarse in (False, True):
+            for begin_ms, end_ms, *energies_kwh in cuts:
+                query = wanted(quarter * MINUTE_MS + begin_ms, quarter * MINUTE_MS + end_ms)
+                found = await ask(database, Unsummed(), query)
+                want_kwh = energies_kwh[is_coarse]
+                assert found.total.charge_kwh == pytest.approx(want_kwh, abs=1e-8)
+            await database.write(make_coarse)
 
     run(tmp_path, check)
 

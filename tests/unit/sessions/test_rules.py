@@ -37,6 +37,12 @@ def make_content(**changes: Any) -> Content:
         ({"energy_kwh": 1.06, "meter_end_kwh": 101.0}, ("energy_mismatch",)),
         ({"energy_kwh": -5.0, "meter_end_kwh": 95.0}, ()),
         ({"energy_kwh": 500.0, "meter_end_kwh": None}, ()),
+        ({"energy_kwh": 1e6, "meter_end_kwh": None}, ()),
+        ({"energy_kwh": -1_000_000.1, "meter_end_kwh": None}, ("energy_implausible",)),
+        (
+            {"energy_kwh": 10.0, "meter_end_kwh": 1_000_101.0},
+            ("energy_implausible", "energy_mismatch"),
+        ),
         ({"end_ms": NOW_MS - 3_600_001}, ("negative_duration",)),
         ({"end_ms": NOW_MS + 300_000}, ()),
         ({"end_ms": NOW_MS + 300_001}, ("clock_suspect",)),

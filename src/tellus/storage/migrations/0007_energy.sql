@@ -138,6 +138,8 @@ CREATE TABLE late_hours (
 CREATE INDEX sample_hours_hour ON sample_hours (hour_ms, device_no, connector_id);
 CREATE INDEX energy_sessions_minute ON energy_sessions (end_ms, session_no)
     WHERE resolution = 'minute';
+CREATE INDEX energy_sessions_fine ON energy_sessions (device_no, connector_id, start_ms)
+    WHERE resolution = 'minute';
 
 -- When a vehicle was last heard of, so that its number ages with its newest record or event.
 ALTER TABLE subjects ADD COLUMN seen_ms BIGINT NOT NULL DEFAULT 0;

@@ -142,6 +142,7 @@ _REQUESTS: Final[dict[str, Any]] = {
     },
 }
 
+_ENERGY_TOTAL: Final = {"charge_energy": 801.48, "discharge_energy": 36.0, "max_power": 118.4}
 _STORED: Final = {"items": [{"outcome": "stored"}]}
 _QUEUED: Final = {
     "command_id": _COMMAND,
@@ -271,6 +272,28 @@ _ANSWERS: Final[dict[str, Any]] = {
         ],
     },
     "POST /v1/device/heartbeat": {"commands": []},
+    "GET /v1/operator/aggregated/energy": {
+        "granularity": "day",
+        "start_time": "2026-03-01T23:00:00Z",
+        "end_time": "2026-03-03T23:00:00Z",
+        "timezone": "Europe/Berlin",
+        "series": [
+            {
+                "time": day,
+                "site_id": _SITE,
+                "charge_energy": charge,
+                "discharge_energy": discharge,
+                "max_power": power,
+                "avg_power": mean,
+            }
+            for day, charge, discharge, power, mean in (
+                ("2026-03-02", 412.68, 36.0, 118.4, 15.695),
+                ("2026-03-03", 388.8, 0.0, 109.7, 16.2),
+            )
+        ],
+        "total": _ENERGY_TOTAL,
+        "groups": [{"site_id": _SITE, "total": _ENERGY_TOTAL}],
+    },
     "GET /v1/operator/meter-values": {
         "items": [
             {
