@@ -90,6 +90,9 @@ async def _upload(
                     stored += answer.count(b'"stored"')
                     refused += answer.count(b'"rejected"')
                 else:
+                    import sys
+
+                    print(time.strftime("%T"), status, answer[:200], file=sys.stderr)
                     refused += 1
         connection.close()
 

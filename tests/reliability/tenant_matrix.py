@@ -220,6 +220,20 @@ def expected(cell: Cell) -> Outcome:
 # ------------------------------------------------------------------ asking and judging
 
 
+def _query_of(world: World, cell: Cell) -> dict[str, Any]:
+    route = cell.route
+    place, _, name = cell.slot.partition(" ")
+    query = dict(QUERIES.get(route.operation_id, {}))
+    if route.query is not Nothing and "size" in route.query.__struct_fields__:
+        query["size"] = 100  # the more is listed, the more could be another tenant's
+    if place == "query":
+        query[name] = world.resource(name, cell.target)
+    elif route.operation_id in NAMED:
+        kind = NAMED[route.operation_id]
+        query[kind] = world.resource(kind, cell.caller.home)
+    return query
+
+
 def ask(world: World, cell: Cell) -> Reply:
     """Send the request of a cell; every answer is judged by the contract besides."""
     if cell.way == "handshake":
@@ -235,14 +249,7 @@ def ask(world: World, cell: Cell) -> Reply:
             values[name] = world.resource(name, ABSENT)
         else:
             values |= world.resources(names, cell.target, fresh=fresh)
-    query = dict(QUERIES.get(route.operation_id, {}))
-    if route.query is not Nothing and "size" in route.query.__struct_fields__:
-        query["size"] = 100  # the more is listed, the more could be another tenant's
-    if place == "query":
-        query[name] = world.resource(name, cell.target)
-    elif route.operation_id in NAMED:
-        kind = NAMED[route.operation_id]
-        query[kind] = world.resource(kind, cell.caller.home)
+    query = _query_of(world, cell)
 
     def fill(kind: str) -> str:
         asked = place == "body" or (route.operation_id in _TOGETHER and cell.target != ABSENT)

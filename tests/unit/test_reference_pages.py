@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from tellus.cli import COMMANDS, main
 from tellus.cli.reference import build_pages
 from tellus.config import describe_settings
+from tellus.fleet.model import FAULT_KEYS
 from tellus.kernel.limits import RATES
 from tellus.surfaces.openapi.answers import ERROR_CODES
 from tellus.surfaces.site.metric_table import METRICS
@@ -25,9 +26,7 @@ def pages() -> dict[str, str]:
     return build_pages()
 
 
-@pytest.mark.parametrize(
-    "name", ["configuration.md", "metrics.md", "errors.md", "rate-limits.md", "api.md", "cli.md"]
-)
+@pytest.mark.parametrize("name", sorted(build_pages()))
 def test_reference_page__committed__is_what_the_code_writes(
     pages: dict[str, str], name: str
 ) -> None:
@@ -36,7 +35,7 @@ def test_reference_page__committed__is_what_the_code_writes(
 
 
 def test_reference_pages__everything_there_is__is_documented(pages: dict[str, str]) -> None:
-    """Every setting, metric, error code, limit class, operation and command has its line."""
+    """Every setting, metric, error code, limit class, operation, command and fault is there."""
     expected = {
         "configuration.md": [f"`{variable}`" for _, variable, _, _ in describe_settings()],
         "metrics.md": [f"`{metric.name}`" for metric in METRICS],
@@ -44,6 +43,7 @@ def test_reference_pages__everything_there_is__is_documented(pages: dict[str, st
         "rate-limits.md": [f"`{name}`" for name in RATES],
         "api.md": [f"`{route.method} {route.path}`" for route in ROUTES],
         "cli.md": [f"## tellus {name}" for name in COMMANDS],
+        "faults.md": [f"## {code} " for code in FAULT_KEYS],
     }
     assert expected.keys() == pages.keys()
     missing = [

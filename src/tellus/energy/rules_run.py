@@ -74,12 +74,20 @@ def add_run(
     spread_run(bins, grid, times_ms, counters if is_growing else tuple(map(neg, counters)))
     account.cover(times_ms[0], times_ms[-1])
     account.notice(times_ms[-1], stop - start, socs_pct[0], socs_pct[-1])
-    segment.base_ms, segment.base_nkwh = times_ms[-1], counters[-1]
-    segment.top_nkwh = max(segment.top_nkwh, counters[0], counters[-1])
-    segment.sample_ms, segment.sample_mw = times_ms[-1], columns.powers_mw[stop - 1]
-    if socs_pct[-1] is not None:
-        segment.soc_ms, segment.soc_pct = times_ms[-1], socs_pct[-1]
+    segment.top_nkwh = max(segment.top_nkwh, counters[0])
+    _move(segment, times_ms[-1], counters[-1], columns.powers_mw[stop - 1], socs_pct[-1])
     return True
+
+
+def _move(
+    segment: Segment, time_ms: int, energy_nkwh: int, power_mw: int, soc_pct: int | None
+) -> None:
+    """Let the stretch stand at the last sample of the run."""
+    segment.base_ms, segment.base_nkwh = time_ms, energy_nkwh
+    segment.top_nkwh = max(segment.top_nkwh, energy_nkwh)
+    segment.sample_ms, segment.sample_mw = time_ms, power_mw
+    if soc_pct is not None:
+        segment.soc_ms, segment.soc_pct = time_ms, soc_pct
 
 
 def _heads_alike(headings: Sequence[int], heading: int) -> bool:
