@@ -128,7 +128,7 @@ class Retention:
     async def ask(self, by: Actor) -> Round:
         """Ask the node on duty for a round; return it as it is before its start."""
         asked = Asked(new_id("ret"), by.name, by.request_id)
-        await self._database.write(note_instance_value, _ASKED, msgspec.json.encode(asked).decode())
+        await self._database.write(_note_asked, asked, self._clock.now_ms())
         return Round(asked.round_id, asked.by, 0)
 
     async def find_round(self) -> Round | None:
@@ -237,6 +237,12 @@ def _note_round(tx: Tx, state: Round) -> None:
     note_instance_value(tx, _ROUND, msgspec.json.encode(state).decode())
 
 
+def _note_asked(tx: Tx, asked: Asked, now_ms: int) -> None:
+    note_instance_value(tx, _ASKED, msgspec.json.encode(asked).decode())
+    resource = ("retention", asked.round_id)
+    record(tx, asked.by, "retention.round_asked", *resource, None, asked.request_id, now_ms)
+
+
 def _note_end(tx: Tx, state: Round, now_ms: int) -> None:
     """Keep the outcome; the audit log hears of rounds that were asked for or dropped something."""
     _note_round(tx, msgspec.structs.replace(state, done_ms=now_ms))
@@ -244,6 +250,5 @@ def _note_end(tx: Tx, state: Round, now_ms: int) -> None:
     if dropped or state.by != PLATFORM.name:
         resource = ("retention", state.round_id)
         record(
-            tx, state.by, "retention.kept", *resource, None, state.request_id, now_ms,
-            dropped=dropped,
+            tx, state.by, "retention.kept", *resource, None, None, now_ms, dropped=dropped,
         )  # fmt: skip

@@ -7,6 +7,7 @@ from typing import Any
 from tellus.app import Platform
 from tellus.config import load_configuration
 from tellus.logs import LogRecorder
+from tests.api.cli.console import wait_until
 from tests.api.legacy.partner import Partner, new_partner
 from tests.api.tenancy import (
     Charger,
@@ -23,6 +24,10 @@ from tests.server import RunningServer
 
 VIN = "WTLZ5AB19RC700421"
 PAST_S = 5 * 3600
+ENERGY = (
+    "/v1/operator/aggregated/energy?granularity=month&group_by=site"
+    "&start_time=2025-01-01T00:00:00Z&end_time=2026-01-01T00:00:00Z"
+)
 PLAN = {
     "schedule_id": "sch_001",
     "enabled": True,
@@ -65,6 +70,11 @@ class Installation:
                 report(charger)
             self.paths = _operate(tenant, self.chargers)
             self.paths += _deal_with(new_partner(tenant), self.chargers[0])
+            tenant.api.get(ENERGY, expect=200)  # sums up what there is
+            upgraded = f"/v1/operator/devices/{self.chargers[2].device_id}/firmware"
+            wait_until(lambda: tenant.api.get(upgraded).data["upgrades"], "the rollout to begin")
+        verified = "/v1/admin/audit-log/verification"
+        wait_until(lambda: server.admin("GET", verified)["checked"], "entries to be sealed")
 
     def answers(self, server: RunningServer) -> dict[str, Any]:
         """What its readers are answered, by path."""
@@ -86,6 +96,8 @@ def report(charger: Charger) -> None:
         items = [sample(timestamp=moment(ago_s), connector_id=connector_id) for ago_s in times_s]
         charger.send("telemetry/batch", {"items": items})
         charger.send("telemetry", sample(connector_id=connector_id, state="fault", power=0.0))
+        spike = sample(timestamp=moment(PAST_S + 5), connector_id=connector_id, power=9_000.0)
+        charger.send("telemetry", spike)
     charger.send("events", event(data={"vin": VIN}))
     charger.send("firmware/status", {"firmware_version": "3.1.0", "status": "success"})
     twice = record()
@@ -125,6 +137,9 @@ def _operate(tenant: Tenant, chargers: list[Charger]) -> list[str]:
         f"/v1/operator/commands/{plan['command_id']}",
         f"/v1/operator/commands/{issued['command_id']}",
         f"/v1/operator/control/flexibility/{control['control_id']}",
+        "/v1/operator/sessions?status=ended&size=100",
+        "/v1/operator/data-quality?size=100",
+        ENERGY,
     ]
     for charger in chargers:
         device = f"/v1/operator/devices/{charger.device_id}"

@@ -62,6 +62,7 @@ def test_report_event__fault__comes_back_as_sent_with_its_key(run_bench: Any) ->
                     "origin": "device",
                     "connector_id": 1,
                     "fault_key": "F-0421",
+                    "fault_href": "/v1/operator/faults/F-0421",
                     "data": FAULT,
                 }
             ],

@@ -226,7 +226,8 @@ def test_round__many_hours__goes_in_small_steps_and_says_so_in_the_audit_log(
             lambda tx: audit.list_entries(tx, Filter(resource_type="retention"), 0, 10)[1]
         )
         assert [(entry.actor, entry.action, entry.details) for entry in entries] == [
-            ("svc_1", "retention.kept", {"dropped": {"raw_samples": hours}})
+            ("svc_1", "retention.kept", {"dropped": {"raw_samples": hours}}),
+            ("svc_1", "retention.round_asked", {}),
         ]
         assert retention.dropped["raw_samples"] == hours
         assert retention.longest_hold_s > 0.0
