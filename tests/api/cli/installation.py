@@ -72,7 +72,7 @@ class Installation:
             self.paths += _deal_with(new_partner(tenant), self.chargers[0])
             tenant.api.get(ENERGY, expect=200)  # sums up what there is
             upgraded = f"/v1/operator/devices/{self.chargers[2].device_id}/firmware"
-            wait_until(lambda: tenant.api.get(upgraded).data["upgrades"], "the rollout to begin")
+            wait_until(lambda: tenant.api.get(upgraded).data["history"], "the rollout to begin")
         verified = "/v1/admin/audit-log/verification"
         wait_until(lambda: server.admin("GET", verified)["checked"], "entries to be sealed")
 
