@@ -6,6 +6,7 @@ of more energy than any session moves.
 """
 
 import zlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Final
@@ -57,6 +58,10 @@ _BEFORE_ALL_MS: Final = -(2**62)
 _LEFT_OUT: Final = frozenset(
     {Flag.CLOCK_SUSPECT.value, Flag.ENERGY_IMPLAUSIBLE.value, Flag.NEGATIVE_DURATION.value}
 )
+
+
+_Logged = tuple[int, int, Point | None]
+"""A sample of the log: its time (ms), its digest, and its point if its clock can be believed."""
 
 
 class _Lean(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -187,6 +192,39 @@ def part_silences(last_ms: int | None, points: Sequence[Point]) -> list[Boundary
     return boundaries
 
 
+class _Log:
+    """A connector's part of the log as one snapshot holds it; what was read is not read again."""
+
+    def __init__(self, tx: Tx, read: ReadSpan) -> None:
+        self._tx = tx
+        self._read = read
+        self._from_ms = self._to_ms = 0
+        self._held: list[_Logged] = []
+
+    def between(self, from_ms: int, to_ms: int) -> list[_Logged]:
+        """Return the samples in ``[from_ms, to_ms)`` in order of time and digest."""
+        if from_ms >= to_ms:
+            return []
+        if to_ms < self._from_ms or from_ms > self._to_ms:
+            self._held = self._fetch(from_ms, to_ms)
+            self._from_ms, self._to_ms = from_ms, to_ms
+        if from_ms < self._from_ms:
+            self._held = self._fetch(from_ms, self._from_ms) + self._held
+            self._from_ms = from_ms
+        if to_ms > self._to_ms:
+            self._held += self._fetch(self._to_ms, to_ms)
+            self._to_ms = to_ms
+        held = self._held
+        return held[bisect_left(held, (from_ms,)) : bisect_left(held, (to_ms,))]
+
+    def _fetch(self, from_ms: int, to_ms: int) -> list[_Logged]:
+        samples = self._read(self._tx, from_ms, to_ms)
+        return sorted(
+            (one.time_ms, one.digest, None if one.clock_suspect else _of_sample(one))
+            for one in samples
+        )
+
+
 class Source:
     """The facts of one connector as one snapshot holds them."""
 
@@ -194,7 +232,7 @@ class Source:
         self.tx = tx
         self.connector = connector
         self.home = home
-        self._read_log = read_log
+        self._log = _Log(tx, read_log)
         self._hours: dict[int, list[Point]] = {}
 
     def points(self, from_ms: int, to_ms: int) -> list[Point]:
@@ -203,9 +241,9 @@ class Source:
         for point in self._packed(from_ms, to_ms):
             if from_ms <= point.time_ms < to_ms:
                 found[point.time_ms, point.digest] = point
-        for sample in self._read_log(self.tx, from_ms, to_ms):
-            if not sample.clock_suspect:
-                found[sample.time_ms, sample.digest] = _of_sample(sample)
+        for time_ms, digest, logged in self._log.between(from_ms, to_ms):
+            if logged is not None:
+                found[time_ms, digest] = logged
         return [found[key] for key in sorted(found)]
 
     def _packed(self, from_ms: int, to_ms: int) -> Iterator[Point]:
@@ -241,7 +279,7 @@ class Source:
             store_facts.find_boundary_before(self.tx, self.connector, time_ms),
             None if packed_ms is None else min(packed_ms + HOUR_MS, time_ms) - 1,
             *(place.until_ms for place in self.home.past if place.until_ms < time_ms),
-            *(one.time_ms for one in self._read_log(self.tx, _BEFORE_ALL_MS, time_ms)),
+            *(one[0] for one in self._log.between(_BEFORE_ALL_MS, time_ms)[-1:]),
         ]
         return max((one for one in times_ms if one is not None), default=None)
 
@@ -261,7 +299,7 @@ class Source:
             store_facts.find_boundary_after(self.tx, self.connector, time_ms),
             None if packed_ms is None else max(packed_ms, time_ms),
             *(place.until_ms for place in self.home.past if place.until_ms >= time_ms),
-            *(one.time_ms for one in self._read_log(self.tx, time_ms, to_ms)),
+            *(one[0] for one in self._log.between(time_ms, to_ms)[:1]),
         ]
         return min((one for one in times_ms if one is not None and one < to_ms), default=None)
 
