@@ -1,5 +1,6 @@
 """Orders over real commands: the start window, what is stored together, and what is left alone."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from tellus.fleet.events import make_event
 from tellus.fleet.model import EventsStored, EventType
 from tellus.legacy import store, store_outbox
-from tellus.legacy.model import OrderKind, OrderState
+from tellus.legacy.model import Order, OrderKind, OrderState
+from tellus.legacy.orders import OrderIdReused
 from tests.unit.legacy.bench import PEER, LegacyBench, run_bench
 
 
@@ -207,5 +209,32 @@ def test_events__of_a_clock_far_ahead__count_where_they_name_the_order(tmp_path:
             assert event.clock_suspect
             await bench.database.write(bench.follower.note_events, EventsStored((event,)))
             assert (await bench.order()).state is expected
+
+    run_bench(tmp_path, scene)
+
+
+def test_start__twice_at_once__is_one_order_and_one_command(tmp_path: Path) -> None:
+    """Repeats that overlap get one answer and start one thing."""
+
+    async def scene(bench: LegacyBench) -> None:
+        twins = await asyncio.gather(*(bench.begin("twin") for _ in range(4)))
+        assert len({order.vendor_order_id for order in twins}) == 1
+        assert {order.first_state for order in twins} == {OrderState.STARTING}
+        assert len(await bench.rows("SELECT * FROM commands")) == 1
+
+    run_bench(tmp_path, scene)
+
+
+def test_start__same_order_id_at_two_connectors_at_once__starts_one(tmp_path: Path) -> None:
+    """One of them is the order of that name; the other is refused and starts nothing."""
+
+    async def scene(bench: LegacyBench) -> None:
+        outcomes = await asyncio.gather(
+            bench.begin("torn", 1), bench.begin("torn", 2), return_exceptions=True
+        )
+        [order] = [one for one in outcomes if not isinstance(one, OrderIdReused)]
+        assert isinstance(order, Order)
+        rows = await bench.rows("SELECT connector_id FROM commands")
+        assert rows == [(order.connector_id,)]
 
     run_bench(tmp_path, scene)
