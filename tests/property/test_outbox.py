@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tellus.kernel.clock import ManualClock
 from tellus.legacy import outbox_steps, rules_outbox, store, store_outbox
 from tellus.legacy.model import Peer, Push, PushOperation
-from tellus.legacy.model_outbox import Attempt, Outcome, OwedPush, PushState
+from tellus.legacy.model_outbox import Attempt, Outcome, OwedPush, PushFilter, PushState
 from tellus.storage.database import Tx
 from tellus.storage.migrate import load_migrations
 from tellus.storage.postgres_connection import Address, connect
@@ -35,7 +35,7 @@ LINES = [(operation, key) for operation in PushOperation for key in ("a", "b", "
 INTERVALS_MS = [60_000 * minutes for minutes in (1, 5, 60, 180, 1_440)]
 LEASE_MS = 15_000
 OUTCOMES = [Outcome.ACCEPTED, Outcome.REJECTED, Outcome.TIMEOUT, Outcome.BAD_STATUS]
-LIMITS = settings(max_examples=150, stateful_step_count=40, deadline=None)
+LIMITS = settings(max_examples=100, stateful_step_count=40, deadline=None)
 QUICK = settings(
     LIMITS, max_examples=3_000, database=None, phases=[Step.generate], report_multiple_bugs=False
 )
@@ -310,8 +310,10 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_store_says_what_the_ledger_says(self) -> None:
+        _, held = store_outbox.list_pushes(self.tx, PushFilter(), 0, 10_000)
+        pushes = {push.push_id: push for push in held}
         for entry in self.entries:
-            found = store_outbox.find_push(self.tx, entry.push_id)
+            found = pushes.get(entry.push_id)
             assert found is not None, "a push is lost"
             assert found.state is (entry.end or PushState.WAITING)
             assert found.attempts == entry.attempts
