@@ -134,6 +134,16 @@ class OrderService:
             await self.tell_to_stop(order, now_ms)
         return True
 
+    async def list_orders(
+        self, operator_id: str, wanted: dict[str, str | None], offset: int, size: int
+    ) -> tuple[int, list[Order]]:
+        """Return how many orders at an operator's chargers match and a page, newest first.
+
+        ``wanted`` may name ``peer_id`` and ``order_id`` (the peer's); None admits all.
+        """
+        conditions = [("operator_id", operator_id), *wanted.items()]
+        return await self._database.read(store_orders.list_orders, conditions, offset, size)
+
     async def tell_to_stop(self, order: Order, now_ms: int, failing: Order | None = None) -> None:
         """Issue the stop of an order and note it in one transaction.
 
