@@ -118,9 +118,7 @@ class Platform:
         self._build_features()
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
-        self.interop = Interop(
-            self.database, self.identity, keys, fleet, settings.legacy, self.clock
-        )
+        self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()

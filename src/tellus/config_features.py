@@ -147,5 +147,6 @@ class LegacySettings(Section):
     )
     allow_private_addresses: bool = Field(
         default=False,
-        description="Let pushes go to this machine and its networks, and without TLS.",
+        description="Let pushes go to this machine and its networks, and without TLS; "
+        "a sandbox always does.",
     )

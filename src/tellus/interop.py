@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 from tellus.bus.port import DEVICE_CHANGED, Bus
 from tellus.commands.service import CommandService
-from tellus.config_features import LegacySettings
+from tellus.config import Settings
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
 from tellus.fleet.events import EventKind
@@ -55,14 +55,11 @@ class Interop:
         identity: IdentityService,
         keys: KeyRing,
         fleet: Fleet,
-        settings: LegacySettings,
+        settings: Settings,
         clock: Clock,
     ) -> None:
-        directory, catalogue, window_ms = (
-            fleet.directory,
-            fleet.catalogue,
-            settings.start_window_s * SECOND_MS,
-        )
+        directory, catalogue, legacy = fleet.directory, fleet.catalogue, settings.legacy
+        window_ms = legacy.start_window_s * SECOND_MS
         self.peers = PeerService(database, identity, keys, directory, clock)
         showcase = Showcase(directory, catalogue, fleet.presence)
         self.stations = StationService(database, showcase, clock)
@@ -75,10 +72,11 @@ class Interop:
         self.outbox = Outbox(
             database,
             PeerDestinations(database, keys),
-            Delivery(allows_private=settings.allow_private_addresses),
+            # All of a sandbox is on one machine.
+            Delivery(allows_private=legacy.allow_private_addresses or settings.instance.sandbox),
             clock,
-            turn_s=settings.turn_s,
-            kept_days=settings.pushes_kept_days,
+            turn_s=legacy.turn_s,
+            kept_days=legacy.pushes_kept_days,
         )
         self.desk = OutboxDesk(database, self.outbox)
         fleet.bus.subscribe(DEVICE_CHANGED, self.stations.note_moved)

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from tellus.kernel.clock import ManualClock
 from tellus.legacy import outbox_steps, rules_outbox, store, store_outbox
 from tellus.legacy.model import Peer, Push, PushOperation
-from tellus.legacy.model_outbox import Attempt, Outcome, OwedPush, PushState
+from tellus.legacy.model_outbox import Attempt, Outcome, OwedPush, PushFilter, PushState
 from tellus.storage.database import Tx
 from tellus.storage.migrate import load_migrations
 from tellus.storage.postgres_connection import Address, connect
@@ -35,7 +35,7 @@ LINES = [(operation, key) for operation in PushOperation for key in ("a", "b", "
 INTERVALS_MS = [60_000 * minutes for minutes in (1, 5, 60, 180, 1_440)]
 LEASE_MS = 15_000
 OUTCOMES = [Outcome.ACCEPTED, Outcome.REJECTED, Outcome.TIMEOUT, Outcome.BAD_STATUS]
-LIMITS = settings(max_examples=200, stateful_step_count=40, deadline=None)
+LIMITS = settings(max_examples=100, stateful_step_count=40, deadline=None)
 QUICK = settings(
     LIMITS, max_examples=3_000, database=None, phases=[Step.generate], report_multiple_bugs=False
 )
@@ -43,7 +43,10 @@ QUICK = settings(
 
 @dataclass
 class Entry:
-    """A push as the ledger has it; ``due_ms`` is the end of the lease while there is one."""
+    """A push as the ledger has it; ``due_ms`` is the end of the lease while there is one.
+
+    ``ended_by`` counts the reservations there had been when its end was noted.
+    """
 
     push_id: str
     line: tuple[PushOperation, str]
@@ -52,6 +55,7 @@ class Entry:
     lease: str | None = None
     attempts: int = 0
     end: PushState | None = None
+    ended_by: int = 0
 
 
 @dataclass
@@ -62,6 +66,7 @@ class Flight:
     entry: Entry
     lease: str
     until_ms: int
+    reserved_by: int
     attempt: Attempt | None = field(default=None)
 
 
@@ -153,6 +158,11 @@ class OutboxMachine(RuleBasedStateMachine):
         push_id = store_outbox.append_push(self.tx, push)
         self.entries.append(Entry(push_id, line, number, self.now_ms))
 
+    @rule()
+    def append_everywhere(self) -> None:
+        for line in LINES:
+            self.append(line)
+
     @rule(room=st.integers(1, 6))
     def reserve(self, room: int) -> None:
         sent = sum(self.is_sent(entry) for entry in self.entries)
@@ -168,7 +178,7 @@ class OutboxMachine(RuleBasedStateMachine):
         for push, entry in zip(reserved, expected, strict=False):
             assert push.attempts == entry.attempts
             entry.lease, entry.due_ms = lease, self.now_ms + LEASE_MS
-            self.flights.append(Flight(push, entry, lease, entry.due_ms))
+            self.flights.append(Flight(push, entry, lease, entry.due_ms, self.leases))
         for entry in self.entries:
             if entry.end is None and entry is not self.newest(entry.line):
                 found = store_outbox.find_push(self.tx, entry.push_id)
@@ -185,7 +195,9 @@ class OutboxMachine(RuleBasedStateMachine):
             self.make_attempt(flights[which % len(flights)], outcome)
 
     def make_attempt(self, flight: Flight, outcome: Outcome) -> None:
-        assert flight.entry.end is not PushState.ACCEPTED, "sent again after it was accepted"
+        # What was reserved anew before an end was noted, later than a lease lasts, is on its way.
+        ended = flight.entry.end is not None and flight.entry.ended_by < flight.reserved_by
+        assert not ended, "sent again after its end was noted"
         line, number = flight.entry.line, flight.entry.number
         assert self.heard.get(line, -1) <= number, "an older state after a newer one"
         self.heard[line] = number
@@ -221,6 +233,7 @@ class OutboxMachine(RuleBasedStateMachine):
             entry.due_ms = attempt.begun_ms + INTERVALS_MS[entry.attempts]
         entry.attempts += 1
         entry.lease = None
+        entry.ended_by = self.leases
 
     @rule(outcome=st.sampled_from(OUTCOMES), lost_s=st.sampled_from([0, 1, 20]))
     def serve(self, outcome: Outcome, lost_s: int) -> None:
@@ -297,8 +310,10 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_store_says_what_the_ledger_says(self) -> None:
+        _, held = store_outbox.list_pushes(self.tx, PushFilter(), 0, 10_000)
+        pushes = {push.push_id: push for push in held}
         for entry in self.entries:
-            found = store_outbox.find_push(self.tx, entry.push_id)
+            found = pushes.get(entry.push_id)
             assert found is not None, "a push is lost"
             assert found.state is (entry.end or PushState.WAITING)
             assert found.attempts == entry.attempts

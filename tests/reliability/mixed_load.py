@@ -92,6 +92,10 @@ class MixedLoad:
             if lane.done() and not lane.cancelled():
                 lane.result()
 
+    async def rest(self) -> None:
+        """Let a lane wait before what it sends next."""
+        await asyncio.sleep(self._rng.random() * _PAUSE_S)
+
     # ------------------------------------------------------------------ chargers
 
     async def _drive(self, charger: Charger) -> None:
@@ -111,7 +115,7 @@ class MixedLoad:
                         await self._repeat(lane)
                 finally:
                     self.busy -= 1
-                await asyncio.sleep(self._rng.random() * _PAUSE_S)
+                await self.rest()
 
     async def _upload(self, lane: Lane, charger: Charger, write: Write) -> None:
         if write.keys:

@@ -5,6 +5,7 @@
 
 import asyncio
 import itertools
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -23,7 +24,7 @@ from tellus.legacy.outbox import Outbox
 from tellus.storage import sqlite_connection
 from tellus.storage.batch import Queued, apply_batch
 from tellus.storage.writer import Writer, WriterSession
-from tellus.surfaces import hub
+from tellus.surfaces import http, hub
 from tellus.telemetry import store
 
 
@@ -102,6 +103,23 @@ def start_slowly() -> None:
     replace_part(app.Platform, "_load", load)
 
 
+def wear_out() -> None:
+    """Keep 32 KiB of each request, a file of every fiftieth, and every tenth for ever longer."""
+    kept: list[Any] = []
+    began_s = time.monotonic()
+    genuine = http.Pipeline.__call__
+
+    async def serve(pipeline: Any, scope: Any, receive: Any, send: Any) -> None:
+        kept.append(bytearray(b"x" * 32768))
+        if len(kept) % 50 == 0:
+            kept.append(os.open(os.devnull, os.O_RDONLY))
+        if len(kept) % 10 == 0:
+            await asyncio.sleep(min(5.0, 0.008 * (time.monotonic() - began_s) ** 3))
+        await genuine(pipeline, scope, receive, send)
+
+    replace_part(http.Pipeline, "__call__", serve)
+
+
 def drop_samples() -> None:
     """Store all but every twentieth sample, and say nothing."""
     numbers = itertools.count()
@@ -176,6 +194,7 @@ FAULTS = {
         queue_for_the_slow,
         cache_little,
         ping_often,
+        wear_out,
         drop_samples,
         forget_the_polls,
         start_slowly,

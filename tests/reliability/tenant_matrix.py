@@ -98,11 +98,12 @@ def body_slots(route: Route) -> list[str]:
 def query_slots(route: Route) -> list[str]:
     """The resources that the query may name, where a caller sees its own only.
 
-    A serial number or a peer is a filter: one that fits nothing of the caller's is an empty list.
+    A serial number, a peer, or what an audit entry is about is a filter: one that fits nothing of
+    the caller's is an empty list.
     """
     if route.query is Nothing or route.audience is Audience.ADMIN:
         return []
-    named = KINDS - {"sn", "peer_id"}
+    named = KINDS - {"sn", "peer_id", "resource_id"}
     return [name for name in route.query.__struct_fields__ if name in named]
 
 

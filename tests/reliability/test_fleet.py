@@ -19,7 +19,7 @@ import pytest
 from tests.invariants import DeviceFacts, check_all, count_by_invariant
 from tests.reliability.lanes import Lane
 from tests.reliability.ledger import ms_of
-from tests.reliability.process_memory import resident_bytes
+from tests.reliability.process_figures import resident_bytes
 from tests.reliability.readback import events_of, records_of, samples_of
 from tests.server import Client, RunningServer, start_server
 

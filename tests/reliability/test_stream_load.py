@@ -16,7 +16,7 @@ import pytest
 
 from tests.reliability.lanes import Lane
 from tests.reliability.ledger import text_of
-from tests.reliability.process_memory import resident_bytes
+from tests.reliability.process_figures import resident_bytes
 from tests.reliability.subscribers import Deaf, Reader, ended
 from tests.server import Client, Device, RunningServer, start_server
 

@@ -14,7 +14,7 @@ from tellus.legacy.model import Order
 from tellus.legacy.orders import OrderService
 from tellus.legacy.rules_orders import RECORD_TOLERANCE_MS, Step
 from tellus.legacy.store_orders import OpenOrder
-from tellus.legacy.telling import Teller
+from tellus.legacy.telling import Teller, lock_of
 from tellus.sessions.model import ChargingRecord, RecordsStored
 from tellus.storage.database import Database, Tx
 
@@ -34,18 +34,20 @@ class OrderFollower:
         self._teller = teller
         self._clock = clock
         self._window_ms = window_ms
+        self._idle_since_ms: dict[str, int] = {}
 
     def note_events(self, tx: Tx, fact: EventsStored) -> None:
         """Move orders on by the events of their connectors, in the transaction of the events."""
         told = [
-            event
-            for event in fact.events
-            if event.event_type in _TOLD_BY and event.connector_id and not event.clock_suspect
+            event for event in fact.events if event.event_type in _TOLD_BY and event.connector_id
         ]
         if not told:
             return
         orders = store_orders.list_open_on(tx, {event.device_no for event in told})
-        for event in sorted(told, key=lambda one: one.time_ms) if orders else ():
+        if not orders:
+            return
+        tx.lock(*(lock_of(order.vendor_order_id) for order in orders))
+        for event in sorted(told, key=lambda one: one.time_ms):
             transaction_id = _transaction_of(event)
             for order in orders:
                 place = (order.device_no, order.connector_id)
@@ -57,11 +59,11 @@ class OrderFollower:
         """Take the energy of orders from their records, in the transaction of the records."""
         if not store_orders.has_any(tx):
             return
-        for record in fact.records:
-            order = _find_order(tx, record)
-            if order is not None:
-                follow = partial(_follow_record, record)
-                self._teller.change(tx, order.vendor_order_id, follow)
+        found = [(_find_order(tx, record), record) for record in fact.records]
+        concerned = [(order, record) for order, record in found if order is not None]
+        tx.lock(*(lock_of(order.vendor_order_id) for order, _ in concerned))
+        for order, record in concerned:
+            self._teller.change(tx, order.vendor_order_id, partial(_follow_record, record))
 
     async def sweep(self) -> None:
         """Move on the orders whose start has failed, whose time is over or whose energy is out.
@@ -69,16 +71,23 @@ class OrderFollower:
         Raises:
             TooManyRequests, Unavailable: the store cannot keep up; the next turn finds the rest.
         """
-        for one in await self._database.read(store_orders.list_open):
+        orders = await self._database.read(store_orders.list_open)
+        for one in orders:
             step = self._look(one)
             if step is not None:
                 await self._take(one.order, step)
+        for ended in self._idle_since_ms.keys() - {one.order.vendor_order_id for one in orders}:
+            del self._idle_since_ms[ended]
 
     def _look(self, one: OpenOrder) -> Step | None:
-        heard = self._teller.heard(one.order)
-        return rules_orders.next_step(
-            one.order, one.phase, heard, self._clock.now_ms(), self._window_ms
-        )
+        order, now_ms = one.order, self._clock.now_ms()
+        heard = self._teller.heard(order)
+        idle_ms = 0
+        if rules_orders.seems_over(order, heard):
+            idle_ms = now_ms - self._idle_since_ms.setdefault(order.vendor_order_id, now_ms)
+        else:
+            self._idle_since_ms.pop(order.vendor_order_id, None)
+        return rules_orders.next_step(order, one.phase, heard, now_ms, self._window_ms, idle_ms)
 
     async def _take(self, seen: Order, step: Step) -> None:
         """Make an order what it has become, unless it has moved since it was seen."""
@@ -102,6 +111,8 @@ class OrderFollower:
 
 
 def _follow_event(event: StoredEvent, transaction_id: str | None, order: Order) -> Order:
+    if event.clock_suspect and transaction_id is None:
+        return order
     if not rules_orders.is_about(order, transaction_id, event.time_ms):
         return order
     match event.event_type:

@@ -1,4 +1,4 @@
-"""Foreign charge points and orders, as operators see what their peers told."""
+"""What operators see of their peers: what these started here, and what they told of their own."""
 
 from typing import Annotated
 
@@ -9,7 +9,8 @@ from tellus.kernel.call import Call, Nothing
 from tellus.kernel.paging import Page, PageQuery
 from tellus.kernel.units import to_text
 from tellus.legacy.foreign import ForeignService
-from tellus.legacy.model import ForeignOrder, ForeignPoint, Meter
+from tellus.legacy.model import ForeignOrder, ForeignPoint, Meter, Order
+from tellus.legacy.orders import OrderService
 
 Identifier = Annotated[str, Meta(min_length=1, max_length=64)]
 
@@ -18,6 +19,13 @@ class ForeignPointsQuery(PageQuery, frozen=True, kw_only=True):
     """Which charge points: of one peer or of all."""
 
     peer_id: Identifier | UnsetType = UNSET
+
+
+class PeerOrdersQuery(PageQuery, frozen=True, kw_only=True):
+    """Which orders: of one peer, or those that a peer calls so."""
+
+    peer_id: Identifier | UnsetType = UNSET
+    order_id: Identifier | UnsetType = UNSET
 
 
 class ForeignOrdersQuery(PageQuery, frozen=True, kw_only=True):
@@ -79,6 +87,41 @@ class ForeignOrderItem(msgspec.Struct, frozen=True, kw_only=True):
     meter: ForeignMeterItem | UnsetType = UNSET
 
 
+class PeerOrderItem(msgspec.Struct, frozen=True, kw_only=True):
+    """An order that a peer started here.
+
+    ``kind`` is ``charge`` or ``discharge``. ``status`` is ``starting``, ``start_failed``,
+    ``flowing``, ``stopping``, ``stopped`` (until the vehicle has left) or ``completed``; ``reason``
+    says why a start failed. ``energy`` (kWh, negative out of the vehicle) is the record's.
+    """
+
+    vendor_order_id: str
+    peer_id: str
+    order_id: str
+    device_id: str
+    connector_id: int
+    kind: str
+    status: str
+    created_at: str
+    changed_at: str
+    command_id: str | UnsetType = UNSET
+    stop_command_id: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    energy: float | UnsetType = UNSET
+    record_id: str | UnsetType = UNSET
+    ended_at: str | UnsetType = UNSET
+
+
+async def list_peer_orders(
+    orders: OrderService, call: Call[Nothing, PeerOrdersQuery]
+) -> Page[PeerOrderItem]:
+    """Return a page of the orders that peers started at the operator's chargers, newest first."""
+    query, operator_id = call.query, call.principal.operator_id
+    wanted = {"peer_id": query.peer_id or None, "order_id": query.order_id or None}
+    total, found = await orders.list_orders(operator_id, wanted, query.offset, query.size)
+    return Page(total, query.page, query.size, [_peer_order(order) for order in found])
+
+
 async def list_foreign_points(
     foreign: ForeignService, call: Call[Nothing, ForeignPointsQuery]
 ) -> Page[ForeignPointItem]:
@@ -102,6 +145,29 @@ async def list_foreign_orders(
     }
     total, orders = await foreign.list_orders(operator_id, wanted, query.offset, query.size)
     return Page(total, query.page, query.size, [_order(order) for order in orders])
+
+
+def _peer_order(order: Order) -> PeerOrderItem:
+    optional = {
+        "command_id": order.command_id,
+        "stop_command_id": order.stop_command_id,
+        "reason": order.reason,
+        "energy": order.energy_kwh,
+        "record_id": order.record_id,
+        "ended_at": None if order.ended_ms is None else to_text(order.ended_ms),
+    }
+    return PeerOrderItem(
+        vendor_order_id=order.vendor_order_id,
+        peer_id=order.peer_id,
+        order_id=order.order_id,
+        device_id=order.device_id,
+        connector_id=order.connector_id,
+        kind=order.kind,
+        status=order.state,
+        created_at=to_text(order.created_ms),
+        changed_at=to_text(order.changed_ms),
+        **{name: value for name, value in optional.items() if value is not None},  # type: ignore[arg-type]
+    )
 
 
 def _point(point: ForeignPoint) -> ForeignPointItem:

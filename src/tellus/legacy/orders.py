@@ -7,7 +7,6 @@ from typing import Any, Final, NamedTuple
 from msgspec.structs import replace
 
 from tellus.commands.model import DISCHARGE, START, STOP, Command, Terms
-from tellus.commands.repeats import make_key
 from tellus.commands.service import CommandService
 from tellus.fleet.catalogue import Catalogue
 from tellus.kernel.clock import Clock
@@ -135,6 +134,16 @@ class OrderService:
             await self.tell_to_stop(order, now_ms)
         return True
 
+    async def list_orders(
+        self, operator_id: str, wanted: dict[str, str | None], offset: int, size: int
+    ) -> tuple[int, list[Order]]:
+        """Return how many orders at an operator's chargers match and a page, newest first.
+
+        ``wanted`` may name ``peer_id`` and ``order_id`` (the peer's); None admits all.
+        """
+        conditions = [("operator_id", operator_id), *wanted.items()]
+        return await self._database.read(store_orders.list_orders, conditions, offset, size)
+
     async def tell_to_stop(self, order: Order, now_ms: int, failing: Order | None = None) -> None:
         """Issue the stop of an order and note it in one transaction.
 
@@ -160,9 +169,7 @@ class OrderService:
 
     async def _issue(self, order: Order, wanted: Wanted, shown: Shown) -> Order:
         """Store an order with the command that starts it, in one transaction."""
-        content = (wanted.device_id, wanted.connector_id, wanted.kind)
-        key = make_key(order.peer_id, f"order {order.order_id}", content)
-        terms = Terms(key, along=partial(self._append_starting, order), life_ms=self._window_ms)
+        terms = Terms(along=partial(self._append_starting, order), life_ms=self._window_ms)
         issuer = (order.peer_id, order.operator_id)
         await self._commands.issue_command(
             _COMMANDS[wanted.kind], order.device_id, order.connector_id,
@@ -186,7 +193,8 @@ class OrderService:
             changed = self._teller.change(tx, other.vendor_order_id, make_room)
             if changed is not None and changed[1].ended_ms is None:
                 raise ConnectorTaken
-        store_orders.append_order(tx, replace(order, command_id=command.command_id))
+        if not store_orders.append_order(tx, replace(order, command_id=command.command_id)):
+            raise OrderIdReused  # the same start came twice at once; the first one stands
 
     def _append_failed(self, tx: Tx, order: Order, reason: str, now_ms: int) -> None:
         failed = rules_orders.fail(order, reason, now_ms)

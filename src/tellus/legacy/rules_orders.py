@@ -16,14 +16,21 @@ RECORD_TOLERANCE_MS: Final = 2 * MINUTE_MS
 LEAVE_PATIENCE_MS: Final = 24 * HOUR_MS
 """After which time without a word a vehicle whose session is over counts as gone."""
 
+IDLE_PATIENCE_MS: Final = 2 * MINUTE_MS
+"""How long a connector has to be seen idle until a session without an end counts as over."""
+
 _CLOCK_SLACK_MS: Final = MINUTE_MS
 _NOT_DONE: Final = frozenset({"failed", "lapsed"})
 _FLOWS: Final = frozenset({OrderState.FLOWING, OrderState.STOPPING})
+_RESTING: Final = frozenset({"idle", "finishing"})
 _OF_KIND: Final = {OrderKind.CHARGE: "charging", OrderKind.DISCHARGE: "discharging"}
 
 
 class Heard(NamedTuple):
-    """What the newest sample of a connector says: its state, when (its own time), its counter."""
+    """What the newest sample of a connector says: its finest word for its state, when, its counter.
+
+    ``time_ms`` is the charger's.
+    """
 
     state: str
     time_ms: int
@@ -92,6 +99,8 @@ def settle(order: Order, record_id: str, energy_kwh: float, began_ms: int, now_m
     if order.record_id is not None or order.state is OrderState.START_FAILED:
         return order
     order = finish(begin(order, began_ms, now_ms), now_ms)
+    if order.kind is OrderKind.DISCHARGE:
+        energy_kwh = -abs(energy_kwh)
     order = replace(order, record_id=record_id, energy_kwh=energy_kwh, changed_ms=now_ms)
     return complete(order, now_ms) if order.unplugged_ms is not None else order
 
@@ -128,16 +137,30 @@ def is_over(order: Order) -> bool:
 # ------------------------------------------------------------------------- what is due
 
 
+def seems_over(order: Order, heard: Heard | None) -> bool:
+    """Tell whether the connector of an order that runs rests, as if its session had ended."""
+    if order.state not in _FLOWS or order.began_ms is None or heard is None:
+        return False
+    return heard.time_ms > order.began_ms and heard.state in _RESTING
+
+
 def next_step(
-    order: Order, phase: str | None, heard: Heard | None, now_ms: int, window_ms: int
+    order: Order,
+    phase: str | None,
+    heard: Heard | None,
+    now_ms: int,
+    window_ms: int,
+    idle_ms: int = 0,
 ) -> Step | None:
     """Return what becomes of an order by the state of its start, the newest sample and the time.
 
-    ``phase`` is that of the start command, ``window_ms`` the time in which energy has to flow.
-    None: nothing.
+    ``phase`` is that of the start command, ``window_ms`` the time in which energy has to flow,
+    ``idle_ms`` for how long its session has seemed over. None: nothing.
     """
     if order.state is OrderState.STARTING:
         return _next_of_starting(order, phase, heard, now_ms, window_ms)
+    if idle_ms >= IDLE_PATIENCE_MS and seems_over(order, heard):
+        return Step(finish(order, now_ms))
     if order.state is OrderState.FLOWING and _is_enough(order, heard):
         return Step(order, stops=True)
     done = complete(order, now_ms)

@@ -89,6 +89,24 @@ def find_running(
     return None if row is None else _order(row)
 
 
+def list_orders(
+    tx: Tx, wanted: list[tuple[str, str | None]], offset: int, size: int
+) -> tuple[int, list[Order]]:
+    """Return how many orders match (column and value, None admits all) and a page, newest first."""
+    used = [(name, value) for name, value in wanted if value is not None]
+    where = " AND ".join(f"{name} = ${k}" for k, (name, _) in enumerate(used, 1))
+    values = [value for _, value in used]
+    count = tx.row(f"SELECT count(*) FROM legacy_orders WHERE {where}", *values)
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM legacy_orders WHERE {where} ORDER BY order_no DESC"
+        f" LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}",
+        *values,
+        size,
+        offset,
+    )
+    return (0 if count is None else int(count[0])), [_order(row) for row in rows]
+
+
 def has_any(tx: Tx) -> bool:
     """Tell whether any peer has ever started anything."""
     return tx.row("SELECT 1 FROM legacy_orders LIMIT 1") is not None

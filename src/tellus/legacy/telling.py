@@ -28,7 +28,7 @@ class Teller:
         None where there is no such order. It is read under its lock, so that changes come one after
         the other, and their pushes in the same order.
         """
-        tx.lock(f"legacy_order:{vendor_order_id}")
+        tx.lock(lock_of(vendor_order_id))
         before = store_orders.find_by_vendor_id(tx, vendor_order_id)
         if before is None:
             return None
@@ -62,7 +62,8 @@ class Teller:
         reading = None if connector is None else connector.reading
         if connector is None or reading is None:
             return None
-        return Heard(reading.state, connector.time_ms, reading.energy_kwh)
+        state = reading.detail_state or reading.state
+        return Heard(state, connector.time_ms, reading.energy_kwh)
 
     def meter(self, order: Order) -> Meter | None:
         """Return what is known of an order's energy, None before any has flowed."""
@@ -82,3 +83,8 @@ class Teller:
     def _connector(self, order: Order) -> Connector | None:
         device = self._directory.by_no(order.device_no)
         return None if device is None else device.connectors.get(order.connector_id)
+
+
+def lock_of(vendor_order_id: str) -> str:
+    """Return the lock of all that is decided about an order."""
+    return f"legacy_order:{vendor_order_id}"

@@ -1,4 +1,4 @@
-"""The operator's look at what its peers told: foreign charge points and orders."""
+"""The operator's look at its peers: what they started here, and what they told of their own."""
 
 from functools import partial
 from typing import Final
@@ -18,6 +18,12 @@ _query = partial(
 )
 
 OPERATOR_PEER_ROUTES: Final[tuple[Route, ...]] = (
+    _query(
+        "/v1/operator/peer-orders", "listPeerOrders", legacy.list_peer_orders,
+        query=legacy.PeerOrdersQuery, response=Page[legacy.PeerOrderItem],
+        summary="List peers' orders",
+        description="What the operator's peers started at its chargers, newest first.",
+    ),
     _query(
         "/v1/operator/foreign-charge-points", "listForeignChargePoints",
         legacy.list_foreign_points,

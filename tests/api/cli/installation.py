@@ -172,7 +172,8 @@ def _deal_with(partner: Partner, charger: Charger) -> list[str]:
         "Status": "CHARGING",
     }
     partner.api.post("/v1/customer/notify_work_status", said, expect=200)
-    return ["/v1/operator/foreign-charge-points", "/v1/operator/foreign-orders"]
+    lists = ("foreign-charge-points", "foreign-orders", "peer-orders")
+    return [f"/v1/operator/{name}" for name in lists]
 
 
 def _forget_the_present(value: Any) -> None:

@@ -13,7 +13,9 @@ from tests.api.legacy.partner import (
     take_command,
     wait_until,
 )
-from tests.api.tenancy import Charger, Tenant, event, heartbeat, moment, sample
+from tests.api.tenancy import Charger, Tenant, event, heartbeat, moment, new_tenant, sample
+from tests.contract.client import ContractClient
+from tests.server import RunningServer
 
 
 def started(partner: Partner, charger: Charger, order_id: str = "order-1") -> dict[str, Any]:
@@ -53,6 +55,36 @@ def test_order__from_start_to_plug_out__is_told_step_by_step(own: Tenant, partne
         assert (push["ChargePointId"], push["ConnectorId"]) == (charger.device_id, 1)
     last = told[-1]["Meter"]
     assert (last["Energy"], last["WorkValue"], last["Power"]) == (12.345, 12345.0, 0.0)
+
+
+def test_order__started_by_a_partner__is_seen_by_the_chargers_operator(
+    own: Tenant, partner: Partner, server: RunningServer, contract: ContractClient
+) -> None:
+    """The operator sees who started what at its chargers, how it stands, and why it failed."""
+    charger = present(own.charger("TP-AC22"))
+    command = started(partner, charger, "seen")
+    partner.start("unseen", charger)
+
+    def seen(**query: str) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = own.api.get(
+            "/v1/operator/peer-orders", params=query, expect=200
+        ).data["items"]
+        return items
+
+    [order] = seen(order_id="seen")
+    assert (order["peer_id"], order["device_id"]) == (partner.peer_id, charger.device_id)
+    assert (order["kind"], order["status"]) == ("charge", "flowing")
+    assert order["command_id"] == command["command_id"]
+    assert not {"ended_at", "energy", "reason"} & set(order)
+    [failed] = seen(order_id="unseen", peer_id=partner.peer_id)
+    assert (failed["status"], failed["reason"]) == ("start_failed", "conflicting_session")
+    end(charger, command, 2.5)
+    [order] = seen(order_id="seen")
+    assert (order["status"], order["energy"]) == ("completed", 2.5)
+    assert seen(peer_id="peer_of_nobody") == []
+    other = new_tenant(server, contract)
+    assert other.api.get("/v1/operator/peer-orders", expect=200).data["total"] == 0
+    assert partner.api.get("/v1/operator/peer-orders").status == 403
 
 
 def test_start__repeated__is_answered_alike_and_starts_nothing_twice(

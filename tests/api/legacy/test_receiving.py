@@ -107,6 +107,15 @@ def test_work_status__told_in_any_order__never_rewinds(own: Tenant, partner: Par
     assert (shown["status"], shown["changed_at"]) == ("COMPLETED", "2026-05-01T02:30:00Z")
     assert (shown["meter"]["energy"], shown["meter"]["soc"]) == (7.25, 80)
     assert shown["vendor_order_id"] == "vendor-f-1"
+    # Of one moment the later state stands, in whichever order both come.
+    for status, at in (
+        ("CHARGING", "11:00:00"),
+        ("WAIT_PULL_OUT_CONNECTOR", "11:00:00"),
+        ("WAIT_CP_STOP_CHARGING", "11:00:00"),
+        ("CHARGING", "10:59:00"),
+    ):
+        assert tell(partner, work("f-1b", status, at)) == "Accept"
+    assert orders(own, order_id="f-1b")[0]["status"] == "WAIT_PULL_OUT_CONNECTOR"
 
 
 def test_work_status__contradicting_itself__is_rejected(own: Tenant, partner: Partner) -> None:

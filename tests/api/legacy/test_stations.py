@@ -151,6 +151,21 @@ def test_sharing__one_device__shows_that_and_nothing_else(
     assert (nobody.status, nobody.code) == (404, 3001)
 
 
+def test_sharing__device_that_changes_hands__is_seen_no_longer(
+    own: Tenant, partner: Partner, server: RunningServer, contract: ContractClient
+) -> None:
+    """What was shared was its operator's to share; the next operator has shared nothing."""
+    charger = own.charger()
+    assert partner.share(device_id=charger.device_id).status == 200
+    assert len(partner.statuses(charger.device_id)) == 1
+    other = new_tenant(server, contract)
+    path = f"/v1/admin/devices/{charger.device_id}"
+    own.admin.request("PATCH", path, json={"site_id": other.site_id}, expect=200)
+    assert partner.statuses(charger.device_id) == []
+    assert charger.device_id not in ids(partner.info(PageSize=100))
+    assert partner.start("moved", charger).status == 404
+
+
 def test_sharing__without_a_location__is_refused_and_says_why(
     own: Tenant, partner: Partner
 ) -> None:

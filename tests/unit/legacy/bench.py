@@ -90,9 +90,10 @@ class LegacyBench(CommandBench):
         connector.time_ms = self.clock.now_ms()
         connector.reading = msgspec.structs.replace(connector.reading, energy_kwh=energy_kwh)
 
-    async def begin(self, order_id: str = "order-1", **more: Any) -> Order:
-        """Start an order at connector 1."""
-        wanted = Wanted(order_id, "dvc_1", 1, more.pop("kind", OrderKind.CHARGE), **more)
+    async def begin(self, order_id: str = "order-1", connector_id: int = 1, **more: Any) -> Order:
+        """Start an order, by default at connector 1."""
+        kind = more.pop("kind", OrderKind.CHARGE)
+        wanted = Wanted(order_id, "dvc_1", connector_id, kind, **more)
         return await self.orders.start(PEER, wanted, self.clock.now_ms())
 
     async def order(self, order_id: str = "order-1") -> Order:

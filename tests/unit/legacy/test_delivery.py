@@ -56,13 +56,15 @@ def answering(content: bytes | str, status: int = 200, **headers: str) -> Handle
     return answer
 
 
-def attempt(answer: Handler, push: OwedPush | None = None, **changes: Any) -> tuple[Verdict, Peer]:
+def attempt(
+    answer: Handler, push: OwedPush | None = None, *, timeout_s: float = 20.0, **changes: Any
+) -> tuple[Verdict, Peer]:
     """Send a push to a peer that answers so; return how it went, and the peer."""
     peer = Peer(answer)
 
     async def scenario() -> Verdict:
         async with peer:
-            delivery = Delivery(allows_private=True, timeout_s=0.5)
+            delivery = Delivery(allows_private=True, timeout_s=timeout_s)
             try:
                 return await delivery.send(peer.destination(**changes), push or owed())
             finally:
@@ -131,7 +133,7 @@ def test_delivery__silent_peer__ends_in_time() -> None:
         await asyncio.sleep(5)
         return web.Response()
 
-    verdict, _ = attempt(silent)
+    verdict, _ = attempt(silent, timeout_s=0.3)
     assert verdict == (Outcome.TIMEOUT, None)
 
 
@@ -146,7 +148,7 @@ def test_delivery__peer_that_drips__ends_in_time() -> None:
             await asyncio.sleep(0.05)
         return response
 
-    verdict, _ = attempt(dripping)
+    verdict, _ = attempt(dripping, timeout_s=0.3)
     assert verdict == (Outcome.TIMEOUT, None)
 
 
@@ -157,7 +159,7 @@ def test_delivery__nobody_listens__is_unreachable() -> None:
         port = probe.getsockname()[1]
 
     async def scenario() -> Verdict:
-        delivery = Delivery(allows_private=True)
+        delivery = Delivery(allows_private=True, timeout_s=20.0)
         try:
             to = Destination(push_url=f"http://127.0.0.1:{port}")
             return await delivery.send(to, owed())
@@ -180,7 +182,7 @@ def test_delivery__peer_speaks_no_http__is_an_outcome(said: bytes) -> None:
 
         server = await asyncio.start_server(talk, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        delivery = Delivery(allows_private=True)
+        delivery = Delivery(allows_private=True, timeout_s=20.0)
         try:
             async with server:
                 to = Destination(push_url=f"http://127.0.0.1:{port}")
@@ -242,7 +244,7 @@ def test_delivery__client_credentials__one_token_serves_many_and_is_renewed() ->
 
     async def scenario() -> list[Outcome]:
         async with peer:
-            delivery = Delivery(allows_private=True)
+            delivery = Delivery(allows_private=True, timeout_s=20.0)
             try:
                 outcomes = [(await delivery.send(peer.destination(), owed())).outcome]
                 outcomes.append((await delivery.send(peer.destination(), owed())).outcome)
@@ -263,7 +265,7 @@ def test_delivery__peer_gives_no_token__push_is_not_sent() -> None:
 
     async def scenario() -> Verdict:
         async with peer:
-            delivery = Delivery(allows_private=True)
+            delivery = Delivery(allows_private=True, timeout_s=20.0)
             try:
                 return await delivery.send(peer.destination(), owed())
             finally:

@@ -130,7 +130,7 @@ async def send(
         asked.append(host)
         return answers.pop(0)
 
-    delivery = Delivery(allows_private=allows_private, lookup=look_up)
+    delivery = Delivery(allows_private=allows_private, lookup=look_up, timeout_s=20.0)
     try:
         return await delivery.send(Destination(push_url=to), owed())
     finally:
@@ -259,6 +259,7 @@ def test_delivery__tls__is_for_the_name_though_the_address_was_chosen(
             allows_private=True,
             lookup=lambda _host, _port: infos("127.0.0.1", port=port),
             tls=trusting,
+            timeout_s=20.0,
         )
         try:
             to = Destination(push_url=f"https://{host}:{port}/v1")

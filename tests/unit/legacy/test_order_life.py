@@ -176,3 +176,26 @@ def test_displace__next_order_at_the_connector__ends_what_is_over() -> None:
     """Whoever charges next proves that the session before is over; one that starts goes on."""
     assert rules.displace(rules.finish(flowing(), LATER_MS), LATER_MS).state is OrderState.COMPLETED
     assert rules.displace(order_of(), LATER_MS).state is OrderState.STARTING
+
+
+def test_flowing__end_never_told__is_over_once_the_connector_rests() -> None:
+    """A stop that got lost does not keep the connector from others; a pause is no end."""
+    order, long_ms = flowing(), rules.IDLE_PATIENCE_MS
+    resting = charging(LATER_MS + 1, state="idle")
+    assert rules.seems_over(order, resting)
+    assert rules.next_step(order, None, resting, LATER_MS, WINDOW_MS, long_ms - 1) is None
+    step = rules.next_step(order, None, resting, LATER_MS, WINDOW_MS, long_ms)
+    assert step is not None
+    assert step.order.state is OrderState.STOPPED
+    for state in ("paused", "charging", "fault", "preparing"):
+        assert not rules.seems_over(order, charging(LATER_MS + 1, state=state))
+    assert not rules.seems_over(order, charging(LATER_MS, state="idle"))
+    assert not rules.seems_over(order_of(), resting)
+
+
+def test_settle__record_of_a_discharge__is_negative_whatever_its_sign() -> None:
+    """Some chargers report magnitudes: out of the vehicle is negative all the same."""
+    for energy_kwh in (5.5, -5.5):
+        order = flowing(kind=OrderKind.DISCHARGE)
+        settled = rules.settle(order, "rec", energy_kwh, LATER_MS, LATER_MS)
+        assert settled.energy_kwh == -5.5

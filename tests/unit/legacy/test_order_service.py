@@ -1,12 +1,15 @@
 """Orders over real commands: the start window, what is stored together, and what is left alone."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
-from tellus.fleet.model import EventType
+from tellus.fleet.events import make_event
+from tellus.fleet.model import EventsStored, EventType
 from tellus.legacy import store, store_outbox
-from tellus.legacy.model import OrderKind, OrderState
+from tellus.legacy.model import Order, OrderKind, OrderState
+from tellus.legacy.orders import OrderIdReused
 from tests.unit.legacy.bench import PEER, LegacyBench, run_bench
 
 
@@ -167,5 +170,71 @@ def test_discharge__device_that_has_gone__is_left_to_its_limits(tmp_path: Path) 
         await bench.follower.sweep()
         order = await bench.order()
         assert (order.state, order.stop_command_id is None) == (OrderState.STOPPING, False)
+
+    run_bench(tmp_path, scene)
+
+
+def test_order__end_never_told__makes_room_for_the_next(tmp_path: Path) -> None:
+    """A charger whose stop got lost can be started again two minutes after it rests."""
+
+    async def scene(bench: LegacyBench) -> None:
+        await bench.begin("lost")
+        [command] = await bench.heartbeat()
+        await bench.say(command["command_id"], "completed")
+        await bench.tell(EventType.START)
+        bench.clock.advance(1)
+        for _ in range(122):
+            bench.show("idle")
+            await bench.follower.sweep()
+            bench.clock.advance(1)
+        assert (await bench.order("lost")).state is OrderState.STOPPED
+        assert (await bench.begin("next")).state is OrderState.STARTING
+        assert (await bench.order("lost")).state is OrderState.COMPLETED
+
+    run_bench(tmp_path, scene)
+
+
+def test_events__of_a_clock_far_ahead__count_where_they_name_the_order(tmp_path: Path) -> None:
+    """A wrong clock says nothing of which order is meant; a transaction does."""
+
+    async def scene(bench: LegacyBench) -> None:
+        order = await bench.begin()
+        ahead_ms = bench.clock.now_ms() + 3_600_000
+        for transaction_id, expected in (
+            (None, OrderState.STARTING),
+            (order.vendor_order_id, OrderState.FLOWING),
+        ):
+            data = {} if transaction_id is None else {"transaction_id": transaction_id}
+            event = make_event((1, 1), EventType.START, ahead_ms, data, bench.clock.now_ms())
+            assert event.clock_suspect
+            await bench.database.write(bench.follower.note_events, EventsStored((event,)))
+            assert (await bench.order()).state is expected
+
+    run_bench(tmp_path, scene)
+
+
+def test_start__twice_at_once__is_one_order_and_one_command(tmp_path: Path) -> None:
+    """Repeats that overlap get one answer and start one thing."""
+
+    async def scene(bench: LegacyBench) -> None:
+        twins = await asyncio.gather(*(bench.begin("twin") for _ in range(4)))
+        assert len({order.vendor_order_id for order in twins}) == 1
+        assert {order.first_state for order in twins} == {OrderState.STARTING}
+        assert len(await bench.rows("SELECT * FROM commands")) == 1
+
+    run_bench(tmp_path, scene)
+
+
+def test_start__same_order_id_at_two_connectors_at_once__starts_one(tmp_path: Path) -> None:
+    """One of them is the order of that name; the other is refused and starts nothing."""
+
+    async def scene(bench: LegacyBench) -> None:
+        outcomes = await asyncio.gather(
+            bench.begin("torn", 1), bench.begin("torn", 2), return_exceptions=True
+        )
+        [order] = [one for one in outcomes if not isinstance(one, OrderIdReused)]
+        assert isinstance(order, Order)
+        rows = await bench.rows("SELECT connector_id FROM commands")
+        assert rows == [(order.connector_id,)]
 
     run_bench(tmp_path, scene)
