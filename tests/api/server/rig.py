@@ -75,6 +75,9 @@ class DoorApp:
     async def http_early(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, 401, {"code": 2001})
 
+    async def http_large(self, scope: Any, receive: Any, send: Any) -> None:
+        await answer(send, 413, {"code": 1001})
+
     async def http_park(self, scope: Any, receive: Any, send: Any) -> None:
         await read_body(receive)
         self.parked += 1

@@ -214,6 +214,16 @@ def test_early_answer__with_a_body_beyond_measure__ends_the_connection(serve: Se
                 peer.send(b"b" * 100_000)
 
 
+def test_early_answer__that_the_body_is_too_large__says_that_it_closes(serve: Serve) -> None:
+    """Whoever is told early that a body is too large is told not to go on with the connection."""
+    rig = serve()
+    with rig.connect() as peer:
+        peer.send(b"POST /large HTTP/1.1\r\nContent-Length: 2000000\r\n\r\n")
+        answer = peer.read()
+        assert (answer.status, answer.headers["connection"]) == (413, "close")
+        assert peer.is_closed()
+
+
 def test_early_answer__instead_of_100_continue__closes(serve: Serve) -> None:
     """After a refusal nobody can tell whether the announced body follows."""
     rig = serve()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tellus.surfaces.guard.reader import RequestReader
 
 _BODILESS = (204, 304)
+_TOO_LARGE = 413
 _KNOWN_NAMES = 512
 
 _lower_names: dict[bytes, bytes] = {}
@@ -118,6 +119,9 @@ class Exchange(RequestResponseCycle):
         # A client that still waits for "100 Continue" may or may not send its body now; only a new
         # connection tells the two apart.
         if closes or self.waiting_for_100_continue or self.protocol.guard.drain.draining:
+            self.keep_alive = False
+        # Nobody is to wait for the rest of a body that is too large, nor to be cut off within it.
+        if status == _TOO_LARGE and self.more_body:
             self.keep_alive = False
         if not self.keep_alive and not closes:
             content.append(b"connection: close\r\n")
