@@ -48,8 +48,8 @@ def answer_before_commit() -> None:
 
 
 def compact_often() -> None:
-    """Pack aged samples five times a second instead of once a minute; this is no fault."""
-    replace_part(app, "_COMPACT_EVERY_S", 0.2)
+    """Pack aged samples and prune five times a second instead of once a minute; no fault."""
+    replace_part(app, "_TIDY_EVERY_S", 0.2)
 
 
 def crash_without_connector() -> None:

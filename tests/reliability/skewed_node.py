@@ -10,7 +10,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from tellus import app
+from tellus import app, building
 from tellus.bus.postgres import PostgresBus
 from tellus.cli import main
 from tellus.fleet.presence import PresenceSettings
@@ -57,7 +57,7 @@ def be_patient() -> None:
 def be_talkative() -> None:
     """Tell the others every two seconds whom it hears, not every fifteen; no fault."""
     often = partial(PresenceSettings, flush_ms=TOLD_EVERY_MS)
-    replace_part(app, "PresenceSettings", often)
+    replace_part(building, "PresenceSettings", often)
 
 
 PLANTS = {
