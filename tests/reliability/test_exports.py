@@ -21,7 +21,7 @@ from tests.api.tenancy import Charger, Tenant, new_tenant, record, sample
 from tests.contract.client import ContractClient
 from tests.databases import POSTGRES, Choice, database_url
 from tests.reliability.broken_server import start_broken
-from tests.reliability.process_memory import resident_bytes
+from tests.reliability.process_figures import resident_bytes
 from tests.server import RunningServer, running_server
 
 ROWS = int(os.environ.get("TELLUS_TEST_EXPORT_ROWS", "200000"))
