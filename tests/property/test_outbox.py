@@ -195,12 +195,15 @@ class OutboxMachine(RuleBasedStateMachine):
             self.make_attempt(flights[which % len(flights)], outcome)
 
     def make_attempt(self, flight: Flight, outcome: Outcome) -> None:
-        # What was reserved anew before an end was noted, later than a lease lasts, is on its way.
-        ended = flight.entry.end is not None and flight.entry.ended_by < flight.reserved_by
+        # What was reserved anew before an end was noted, later than a lease lasts, is on its way:
+        # the peer hears it once more, and perhaps behind a younger one.
+        is_known = flight.entry.end is not None
+        ended = is_known and flight.entry.ended_by < flight.reserved_by
         assert not ended, "sent again after its end was noted"
         line, number = flight.entry.line, flight.entry.number
-        assert self.heard.get(line, -1) <= number, "an older state after a newer one"
-        self.heard[line] = number
+        heard = self.heard.get(line, -1)
+        assert is_known or heard <= number, "an older state after a newer one"
+        self.heard[line] = max(heard, number)
         flight.attempt = Attempt(self.now_ms, outcome)
 
     @rule(which=st.integers(0, 5))

@@ -1,9 +1,9 @@
 """The outbox on the administration surface: wire types and handlers."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from tellus.audit.model import Actor
 from tellus.kernel.call import Call, Nothing
@@ -17,7 +17,7 @@ from tellus.legacy.outbox_desk import OutboxDesk
 class PushesQuery(PageQuery, frozen=True, forbid_unknown_fields=False):
     """Which pushes are listed."""
 
-    peer_id: str | UnsetType = UNSET
+    peer_id: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
     state: PushState | UnsetType = UNSET
 
 

@@ -160,10 +160,10 @@ def quality(charger: Charger, **query: Any) -> dict[str, Any]:
 
 def test_data_quality__spike_among_samples__is_listed_and_left_out(charger: Charger) -> None:
     """A power that the unit cannot have is listed with its reason, and moves no energy."""
-    charge(charger, ago_s=100, samples=10)
-    spike = sample(timestamp=moment(52), power=5_000.0, energy_delivered=900.0)
+    charge(charger, ago_s=400, samples=10)
+    spike = sample(timestamp=moment(352), power=5_000.0, energy_delivered=900.0)
     charger.send("telemetry", spike)
-    charger.send("telemetry", sample(timestamp=moment(48), power=36.0, energy_delivered=0.52))
+    charger.send("telemetry", sample(timestamp=moment(348), power=36.0, energy_delivered=0.52))
     (session,) = sessions(charger)
     assert session["charge_energy"] == pytest.approx(0.52)
     found = quality(charger)
