@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -18,8 +19,15 @@ _READY_WITHIN_S = 30.0
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    """A fresh platform with chargers that are online and idle."""
-    with running_server(tmp_path_factory.mktemp("platform") / "data", "--sandbox") as server:
+    """A platform for the readers of a module."""
+    with platform_with_chargers(tmp_path_factory.mktemp("platform") / "data") as server:
+        yield server
+
+
+@contextmanager
+def platform_with_chargers(data_dir: Path) -> Iterator[RunningServer]:
+    """Run a fresh platform with chargers that are online and idle."""
+    with running_server(data_dir, "--sandbox") as server:
         command = [sys.executable, "-m", "tellus", "simulate", "--base-url", server.base_url]
         options = ["--chargers", str(CHARGERS), "--scenario", "quiet", "--quiet", "--json"]
         fleet = subprocess.Popen(

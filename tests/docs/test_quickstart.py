@@ -1,17 +1,27 @@
 """The quickstart works as printed, in the README and in the tutorial, in curl and in Python."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.docs.conftest import platform_with_chargers
 from tests.docs.markdown import REPOSITORY, read_blocks
 from tests.docs.pasting import Pasted, paste_into_python, paste_into_shell
+from tests.server import RunningServer
 
 README = REPOSITORY / "README.md"
 TUTORIAL = REPOSITORY / "docs" / "tutorial" / "quickstart.md"
 
 ENDED_WELL = re.compile(r"^cmd_\w+ (accepted|completed)$", re.MULTILINE)
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[RunningServer]:
+    """A platform of each reader's own: all start a charge at the first charger of the list."""
+    with platform_with_chargers(tmp_path / "data") as server:
+        yield server
 
 
 def printed(steps: list[Pasted], number: int) -> str:
