@@ -175,9 +175,9 @@ def build_energy(ground: Ground, sources: FactSources) -> EnergyParts:
     spans = SessionSpans(database, sources.records, sessions)
     return EnergyParts(
         service,
-        EnergyQueries(database, service, sources.catalogue, explore),
+        EnergyQueries(service, sources.catalogue, explore),
         sessions,
-        QualityService(database, sessions),
+        QualityService(sessions),
         MeterValueService(database, sources.telemetry, directory, spans),
     )
 

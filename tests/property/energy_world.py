@@ -34,7 +34,9 @@ def facts_of_a_connector(draw: Any, most: int = 6) -> Facts:
         if happening in {"start", "reset"} and draw(st.booleans()):
             counter = 0
         if happening == "idle":
-            counter = draw(st.sampled_from([counter, 0, counter + 10_000_000]))
+            # A counter that counts down goes on doing so.
+            step_nkwh = -10_000_000 if counter < 0 else 10_000_000
+            counter = draw(st.sampled_from([counter, 0, counter + step_nkwh]))
             points.append(Point(time_ms, len(points), counter, 0, 0, True, None))
         if happening == "dip" and counter:
             points.append(Point(time_ms, len(points), counter // 2, 0, 1, False, None))

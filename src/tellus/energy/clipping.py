@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import structlog
+
 from tellus.energy import store_places
+from tellus.energy.aside import FAULTS
 from tellus.energy.facts import Source, limit_mw, part_silences
 from tellus.energy.model import Boundary, BoundaryKind, Facts
 from tellus.energy.model_rows import Connector
@@ -13,6 +16,8 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.kernel.units import CLOCK_TOLERANCE_MS, MINUTE_MS
 from tellus.storage.database import Tx
 from tellus.telemetry.recent import ReadSpan
+
+log = structlog.get_logger(__name__)
 
 Energy = tuple[int, int]
 """Energy in and out, nano-kWh."""
@@ -45,7 +50,7 @@ class FactClipper:
     def clip(self, connector: Connector, part: Part) -> Clipped | None:
         """Return what a connector moved in part of a clock minute, and in the minute.
 
-        None where nobody knows: its log was not looked up.
+        None where nobody knows: its log was not looked up, or its facts cannot be folded.
         """
         read_log = self._logs.get(connector)
         home = store_places.read_homes(self._tx, [connector[0]]).get(connector[0])
@@ -54,10 +59,15 @@ class FactClipper:
         source = Source(self._tx, connector, home, read_log)
         begin_ms = part[0] - part[0] % MINUTE_MS
         minute = begin_ms, begin_ms + MINUTE_MS
-        window, _ = find_window(source, (begin_ms, minute[1] - 1), self._until_ms)
-        facts = _read_facts(source, window)
         limit = limit_mw(home, connector[1], self._catalogue)
-        return Clipped(energy_between(facts, limit, *part), energy_between(facts, limit, *minute))
+        try:
+            window, _ = find_window(source, (begin_ms, minute[1] - 1), self._until_ms)
+            facts = _read_facts(source, window)
+            told = energy_between(facts, limit, *part), energy_between(facts, limit, *minute)
+        except FAULTS:
+            log.exception("energy.cannot_clip", device_no=connector[0])
+            return None
+        return Clipped(*told)
 
 
 def _read_facts(source: Source, window: Window) -> Facts:

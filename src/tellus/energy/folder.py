@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from tellus.energy import store_facts, store_marks, store_progress
+from tellus.energy.aside import Aside
 from tellus.energy.facts import Explore
 from tellus.energy.live import News, Slice, fold_slice, read_boundaries, read_page
 from tellus.energy.marks import LATE_MS
@@ -20,7 +21,7 @@ from tellus.energy.refolding import Refolder
 from tellus.energy.writing import Written, write_live
 from tellus.fleet.catalogue import Catalogue
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import Unavailable
+from tellus.kernel.errors import ApiError, Unavailable
 from tellus.kernel.units import MINUTE_MS, SECOND_MS
 from tellus.storage.database import Database, Row, Tx
 
@@ -60,7 +61,8 @@ class Folder:
         self.patience_s = patience_s
         self.connectors_at_once = _CONNECTORS_AT_ONCE
         self.pace = Pace(share)
-        self.refolder = Refolder(database, catalogue, explore, self.pace)
+        self.aside = Aside(clock)
+        self.refolder = Refolder(database, catalogue, explore, self.pace, self.aside)
         self.samples = 0
         self.folded_to_ms: int | None = None
         self.marks_waiting = 0
@@ -127,7 +129,7 @@ class Folder:
 
     async def _gather(self, from_ms: int, to_ms: int) -> tuple[News, int]:
         """Return the facts in ``[from_ms, to_ms)``, and up to where: many are left to later."""
-        news = News({}, {})
+        news = News({}, {}, {})
         position: Row | None = (from_ms - 1, 2**62, 0, 0)
         samples = 0
         while position is not None:
@@ -152,19 +154,36 @@ class Folder:
         for start in range(0, len(connectors), size):
             part = connectors[start : start + size]
             done: Slice = await self._database.read(
-                fold_slice, self._catalogue, news, part, marked, span
+                fold_slice, self._catalogue, news, part, marked, span, self.aside
             )
             held_s = 0.0
             if done.changes or done.marks:
-                written = await patiently(partial(self._write, done, span))
+                written = await self._write(done, span)
                 held_s = written.held_s
                 self.pace.note_held(held_s)
             self.samples += sum(change.samples for change in done.changes)
             await self.pace.rest(done.spent_s + held_s)
 
     async def _write(self, done: Slice, span: tuple[int, int]) -> Written:
+        """Write a slice; if that fails one by one, so that one that cannot be is marked instead."""
         now_ms = self._clock.now_ms()
-        return await self._database.write(write_live, done.changes, done.marks, span, now_ms)
+        write = self._database.write
+        try:
+            return await patiently(
+                partial(write, write_live, done.changes, done.marks, span, now_ms)
+            )
+        except ApiError:
+            raise
+        except Exception as error:
+            if not done.changes:
+                raise
+            if len(done.changes) == 1 and not done.marks:
+                connector = done.changes[0].connector
+                self.aside.note(connector, error)
+                return await patiently(partial(write, write_live, [], [connector], span, now_ms))
+        await self._write(Slice([], done.marks, 0.0), span)
+        each = [await self._write(Slice([one], [], 0.0), span) for one in done.changes]
+        return max(each, key=lambda one: one.held_s)
 
     async def _catch_up(self, from_ms: int) -> None:
         """Mark whatever has facts from ``from_ms`` on, and go on from now."""
@@ -185,7 +204,9 @@ class Folder:
             now_ms = self._clock.now_ms()
             ripe = (now_ms - _QUIET_MS, now_ms - _LONGEST_WAIT_MS)
             # A write, so that whatever a mark was made for is known here as well (see refolding).
-            marks = await self._database.write(store_marks.list_ripe, *ripe, _MARKS_AT_ONCE)
+            most = _MARKS_AT_ONCE + len(self.aside)
+            found = await self._database.write(store_marks.list_ripe, *ripe, most)
+            marks = self.aside.without(found)
             if not marks:
                 return folded
             if not await self.refolder.fold(marks, rests=True):
@@ -197,22 +218,36 @@ class Folder:
         self.folded_to_ms = await self._database.read(store_progress.find_folded_to)
         self.marks_waiting, _ = await self._database.read(store_marks.count_marks)
 
-    async def settle(self, operator_id: str) -> None:
+    async def settle(self, operator_id: str) -> int:
         """Fold all that is marked of an operator's connectors, so that the sums tell of it.
+
+        Return up to where (ms) facts were folded when it began; a round may move that on.
 
         Raises:
             Unavailable: it takes too long; it goes on by itself.
         """
-        if self.folded_to_ms is None:
-            self.folded_to_ms = await self._database.read(store_progress.find_folded_to)
-        waiting = await self._database.read(store_marks.list_of_operator, operator_id, 1)
-        if self.folded_to_ms is None:
+        folded_to_ms, is_waiting = await self._database.read(self._look_at, operator_id)
+        if folded_to_ms is None:
             raise Unavailable("Energy is being summed up for the first time")
-        if not waiting:
-            return
+        if not is_waiting:
+            return folded_to_ms
         marks = await self._database.write(store_marks.list_of_operator, operator_id, None)
         try:
             async with asyncio.timeout(self.patience_s):
                 await self.refolder.fold(marks, rests=False)
         except TimeoutError:
             raise Unavailable("Energy is being summed up anew") from None
+        return folded_to_ms
+
+    def is_settled(self, tx: Tx, operator_id: str, settled_to_ms: int) -> bool:
+        """Tell whether a snapshot holds all that was settled with facts up to ``settled_to_ms``.
+
+        A round may have moved on since: then whom it marked is in neither the sums nor the tail.
+        """
+        folded_to_ms, is_waiting = self._look_at(tx, operator_id)
+        return folded_to_ms == settled_to_ms or not is_waiting
+
+    def _look_at(self, tx: Tx, operator_id: str) -> tuple[int | None, bool]:
+        most = 1 + len(self.aside)
+        waiting = store_marks.list_of_operator(tx, operator_id, most)
+        return store_progress.find_folded_to(tx), bool(self.aside.without(waiting))

@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import NamedTuple
 
 from tellus.energy import store_facts, store_folded, store_places
+from tellus.energy.aside import FAULTS, Aside
 from tellus.energy.facts import limit_mw, part_silences, to_boundary, to_point
 from tellus.energy.folding import go_on_from, make_change
 from tellus.energy.model import Boundary, BoundaryKind, Facts, Point, RecordSpan
@@ -16,14 +17,15 @@ from tellus.storage.database import Row, Tx
 
 
 class News(NamedTuple):
-    """Facts by connector, each list in order of time."""
+    """Facts by connector, each list in order of time; ``broken`` have some that cannot be read."""
 
     points: dict[Connector, list[Point]]
     boundaries: dict[Connector, list[Boundary]]
+    broken: dict[Connector, Exception]
 
     def connectors(self) -> list[Connector]:
         """Return all connectors that have any, in order."""
-        return sorted(self.points.keys() | self.boundaries.keys())
+        return sorted(self.points.keys() | self.boundaries.keys() | self.broken.keys())
 
 
 class Slice(NamedTuple):
@@ -44,13 +46,22 @@ def read_page(
     begun_s = time.perf_counter()
     list_page = store_facts.list_log_page_at_once if at_once else store_facts.list_log_page
     rows = list_page(tx, after, to_ms, limit)
-    points = news.points
-    for row in rows:
-        point = to_point(row)
-        if point is not None:
-            points.setdefault((row[1], row[2]), []).append(point)
+    add_points(news, rows)
     position = rows[-1][:4] if len(rows) == limit else None
     return position, time.perf_counter() - begun_s
+
+
+def add_points(news: News, rows: Sequence[Row]) -> None:
+    """Add rows of the log to ``news``."""
+    points = news.points
+    for row in rows:
+        try:
+            point = to_point(row)
+        except FAULTS as error:
+            news.broken[row[1], row[2]] = error
+            continue
+        if point is not None:
+            points.setdefault((row[1], row[2]), []).append(point)
 
 
 def read_boundaries(tx: Tx, news: News, from_ms: int, to_ms: int) -> None:
@@ -74,11 +85,12 @@ def fold_slice(
     connectors: Sequence[Connector],
     marked: AbstractSet[Connector],
     span: tuple[int, int],
+    aside: Aside,
 ) -> Slice:
     """Fold the news of some connectors in ``span`` on their open sessions.
 
-    Where none is open and one may begin, or where facts may be missing, the connector is to be
-    marked: its fold then looks back as far as need be.
+    Where none is open and one may begin, or where facts may be missing, or cannot be folded, the
+    connector is to be marked: its fold then looks back as far as need be.
     """
     begun_s = time.perf_counter()
     opened = group_open(store_folded.list_open(tx, connectors))
@@ -89,6 +101,10 @@ def fold_slice(
     for connector in connectors:
         rows = opened.get(connector)
         facts = facts_of(news, connector)
+        if connector in news.broken:
+            aside.note(connector, news.broken[connector])
+            marks.append(connector)
+            continue
         if rows is None:
             if may_begin(facts) or connector in marked:
                 marks.append(connector)
@@ -97,7 +113,11 @@ def fold_slice(
         if home is None or (connector in marked and _folded_to(rows) < span[0]):
             marks.append(connector)
             continue
-        changes.append(advance(connector, home, rows, facts, catalogue, span[1]))
+        try:
+            changes.append(advance(connector, home, rows, facts, catalogue, span[1]))
+        except FAULTS as error:
+            aside.note(connector, error)
+            marks.append(connector)
     return Slice(changes, marks, time.perf_counter() - begun_s)
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from tellus.energy import store_quality
 from tellus.energy.model_sessions import DoubtCount, DoubtFilter, DoubtView
 from tellus.energy.sessions import SessionService
-from tellus.storage.database import Database, Tx
+from tellus.storage.database import Tx
 
 
 class Quality(NamedTuple):
@@ -23,8 +23,7 @@ class Quality(NamedTuple):
 class QualityService:
     """Implausible samples and flagged records, read."""
 
-    def __init__(self, database: Database, sessions: SessionService) -> None:
-        self._database = database
+    def __init__(self, sessions: SessionService) -> None:
         self._sessions = sessions
 
     async def list_page(self, wanted: DoubtFilter, *, limit: int, offset: int) -> Quality:
@@ -37,8 +36,7 @@ class QualityService:
             await self._sessions.find_device_no(wanted.device_id, wanted.operator_id)
         if wanted.site_id is not None:
             await self._sessions.require_site(wanted.site_id, wanted.operator_id)
-        await self._sessions.settle(wanted.operator_id)
-        return await self._database.read(_load, wanted, limit, offset)
+        return await self._sessions.read_settled(wanted.operator_id, _load, wanted, limit, offset)
 
 
 def _load(tx: Tx, wanted: DoubtFilter, limit: int, offset: int) -> Quality:

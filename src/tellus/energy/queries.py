@@ -6,7 +6,7 @@ runs on a reader thread, because a year by the hour is too much for the event lo
 """
 
 from collections.abc import Callable, Mapping
-from typing import Protocol, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from tellus.energy import store_series
 from tellus.energy.clipping import FactClipper
@@ -20,17 +20,24 @@ from tellus.energy.rules_buckets import cut_buckets, find_first_ms, find_last_ms
 from tellus.fleet.catalogue import Catalogue
 from tellus.kernel.errors import InvalidParameter, NotFound
 from tellus.kernel.units import MINUTE_MS, to_text
-from tellus.storage.database import Database, Tx
+from tellus.storage.database import Tx
 from tellus.telemetry.recent import ReadSpan
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 class Unsummed(Protocol):
     """What queries ask of the folder."""
 
-    async def settle(self, operator_id: str) -> None:
-        """Fold what came late of an operator's connectors."""
+    async def read_settled(
+        self,
+        operator_id: str,
+        work: Callable[Concatenate[Tx, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Fold what came late of an operator's connectors; return what ``work`` then reads."""
         ...
 
     def overlay(self, tx: Tx, operator_id: str) -> Overlay:
@@ -41,10 +48,7 @@ class Unsummed(Protocol):
 class EnergyQueries:
     """Use cases of aggregated energy."""
 
-    def __init__(
-        self, database: Database, unsummed: Unsummed, catalogue: Catalogue, explore: Explore
-    ) -> None:
-        self._database = database
+    def __init__(self, unsummed: Unsummed, catalogue: Catalogue, explore: Explore) -> None:
         self._unsummed = unsummed
         self._catalogue = catalogue
         self._explore = explore
@@ -58,12 +62,12 @@ class EnergyQueries:
             Unavailable: what came late is not summed up yet.
         """
         _check_range(wanted)
-        await self._unsummed.settle(wanted.operator_id)
+        read, operator_id = self._unsummed.read_settled, wanted.operator_id
         logs: dict[Connector, ReadSpan] = {}
         if wanted.from_ms % MINUTE_MS or wanted.until_ms % MINUTE_MS:
-            clipped = await self._database.read(self._find_clipped, wanted)
+            clipped = await read(operator_id, self._find_clipped, wanted)
             logs = {connector: self._explore(connector) for connector in sorted(clipped)}
-        return await self._database.read(self._load, wanted, logs, render)
+        return await read(operator_id, self._load, wanted, logs, render)
 
     def _find_clipped(self, tx: Tx, wanted: Wanted) -> set[Connector]:
         return find_clipped(tx, wanted, self._unsummed.overlay(tx, wanted.operator_id))

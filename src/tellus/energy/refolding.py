@@ -7,12 +7,14 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from tellus.energy import store_places, store_progress
+from tellus.energy.aside import Aside
 from tellus.energy.facts import Explore, Source, limit_mw
 from tellus.energy.gone import refold
 from tellus.energy.model_rows import Change, Connector, Home, Mark
 from tellus.energy.pace import Pace, patiently
-from tellus.energy.writing import Refold, write_refolds
+from tellus.energy.writing import Refold, Written, write_refolds
 from tellus.fleet.catalogue import Catalogue
+from tellus.kernel.errors import ApiError
 from tellus.kernel.units import DAY_MS
 from tellus.storage.database import Database, Tx
 from tellus.telemetry.recent import ReadSpan
@@ -51,7 +53,9 @@ class Refolder:
         catalogue: Catalogue,
         explore: Explore,
         pace: Pace,
+        aside: Aside,
     ) -> None:
+        self._aside = aside
         self._database = database
         self._catalogue = catalogue
         self._explore = explore
@@ -64,9 +68,9 @@ class Refolder:
         """Fold all of ``marks`` as far as facts are folded; tell whether anything got done.
 
         The marks were read on the writer: what they were made for is in the log's index by now.
-        With ``rests`` it keeps to the pace.
+        Those set aside are left as they are. With ``rests`` it keeps to the pace.
         """
-        jobs = [Job(mark, mark.from_ms) for mark in marks]
+        jobs = [Job(mark, mark.from_ms) for mark in self._aside.without(marks)]
         done = False
         while jobs:
             async with self._turn:
@@ -82,13 +86,14 @@ class Refolder:
         """Fold some jobs; return what is left of them, the time spent, and if any was written."""
         readers = {job.mark.connector: self._explore(job.mark.connector) for job in jobs}
         batch: Batch = await self._database.read(self._read_batch, jobs, readers)
-        write = partial(self._database.write, write_refolds, batch.refolds)
-        written = await patiently(write)
+        written = await self._write(batch.refolds)
         self._pace.note_held(written.held_s)
         left = list(batch.untouched)
         by_connector = {job.mark.connector: job for job in jobs}
         for one in batch.refolds:
             job = by_connector[one.mark.connector]
+            if self._aside.holds(one.mark.connector):
+                continue
             if one.mark.connector in written.refused:
                 # Somebody else has folded it, or changed what it was folded on: look again.
                 if job.attempts < _ATTEMPTS:
@@ -98,6 +103,22 @@ class Refolder:
                 self.windows += 1
         left += [job for job in batch.remaining if job.mark.connector not in written.refused]
         return left, batch.spent_s + written.held_s, len(written.refused) < len(batch.refolds)
+
+    async def _write(self, refolds: list[Refold]) -> Written:
+        """Write some refolds; if that fails one by one, so that one that cannot be fails alone."""
+        try:
+            return await patiently(partial(self._database.write, write_refolds, refolds))
+        except ApiError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the store says of what was folded
+            if len(refolds) == 1:
+                self._aside.put(refolds[0].mark.connector, error)
+                return Written({refolds[0].mark.connector}, 0.0)
+        each = [await self._write([one]) for one in refolds]
+        return Written(
+            {connector for one in each for connector in one.refused},
+            max(one.held_s for one in each),
+        )
 
     def _read_batch(
         self, tx: Tx, jobs: Sequence[Job], readers: Mapping[Connector, ReadSpan]
@@ -117,7 +138,8 @@ class Refolder:
                 batch.refolds.append(Refold(job.mark, nothing, None))
                 continue
             source = Source(tx, connector, home, readers[connector])
-            self._read_job(batch, job, source, home, until_ms)
+            read_job = partial(self._read_job, batch, job, source, home, until_ms)
+            self._aside.attempt(connector, read_job)
         return batch._replace(spent_s=time.perf_counter() - begun_s)
 
     def _read_job(self, batch: Batch, job: Job, source: Source, home: Home, until_ms: int) -> None:

@@ -79,18 +79,21 @@ class Segment(msgspec.Struct, array_like=True):
     def end_idle(
         self, point: Point, account: Account, grid: Grid, limit_mw: int | None
     ) -> Reason | None:
-        """Count what the counter grew up to the idle sample that ends the stretch.
+        """Count what the counter moved up to the idle sample that ends the stretch.
 
-        Only that growth is judged, and the power: an idle connector may show any counter and any
-        state of charge.
+        That is what it grew, and after discharging also what it fell; but a counter that is back at
+        0, from whichever side, has begun anew. Only this is judged, and the power: an idle
+        connector may show any counter and any state of charge.
         """
         if limit_mw is not None and abs(point.power_mw) > limit_mw:
             return Reason.POWER
         if self.base_ms is None or (self.is_from_zero and point.time_ms == self.base_ms):
             return None
         self._resolve_drop(point.energy_nkwh, account)
-        grown_nkwh = point.energy_nkwh - self.base_nkwh
-        if grown_nkwh < 0:
+        moved_nkwh = point.energy_nkwh - self.base_nkwh
+        if self.heading < 0:
+            moved_nkwh = abs(moved_nkwh)
+        if moved_nkwh < 0 or (self.base_nkwh and not point.energy_nkwh):
             return None
         if self.heading:
             believed = self._believed(point)
@@ -98,7 +101,7 @@ class Segment(msgspec.Struct, array_like=True):
             if reason is not None:
                 return reason
             account.last_ms = point.time_ms
-        account.count_counter(grid, (self.base_ms, point.time_ms), grown_nkwh, self.heading)
+        account.count_counter(grid, (self.base_ms, point.time_ms), moved_nkwh, self.heading)
         return None
 
     def _note(self, point: Point, account: Account, grid: Grid) -> None:

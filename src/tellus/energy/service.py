@@ -1,5 +1,8 @@
 """The energy of sites and operators: what keeps it up, and what its queries stand on."""
 
+from collections.abc import Callable
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
 from tellus.audit.model import Actor
 from tellus.audit.service import record
 from tellus.energy import store_folded, store_marks, store_progress
@@ -14,10 +17,16 @@ from tellus.energy.tail import Tail
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
 from tellus.kernel.clock import Clock
+from tellus.kernel.errors import Unavailable
 from tellus.kernel.units import SECOND_MS
 from tellus.storage.database import Database, Tx
 
+T = TypeVar("T")
+P = ParamSpec("P")
+
 _BEFORE_ALL_MS = -(2**62)
+# Rounds are seconds apart, and a snapshot comes right after what was settled for it.
+_ATTEMPTS: Final = 5
 
 
 class EnergyService:
@@ -43,7 +52,7 @@ class EnergyService:
         self.marker = Marker(database, clock)
         self.places = Places(directory, clock, reads_log=database.is_shared)
         self.folder = Folder(database, catalogue, explore, clock, share, patience_s)
-        self.tail = Tail(catalogue, explore)
+        self.tail = Tail(catalogue, explore, self.folder.aside)
 
     async def start(self) -> None:
         """Begin, at the first start with what is stored already.
@@ -70,13 +79,39 @@ class EnergyService:
         await self.marker.pay()
         await self.folder.look()
 
-    async def settle(self, operator_id: str) -> None:
-        """Fold what came late of an operator's connectors, so that the sums tell of it.
+    async def read_settled(
+        self,
+        operator_id: str,
+        work: Callable[Concatenate[Tx, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Fold what came late of an operator's connectors; return what ``work`` then reads.
+
+        Both are of one instant: what was in the store before the call is in the sums or the tail.
 
         Raises:
             Unavailable: it takes too long; it goes on by itself.
         """
-        await self.folder.settle(operator_id)
+
+        def bound(tx: Tx) -> T:
+            return work(tx, *args, **kwargs)
+
+        for _ in range(_ATTEMPTS):
+            settled_to_ms = await self.folder.settle(operator_id)
+            found = await self._database.read(
+                self._read_if_settled, operator_id, settled_to_ms, bound
+            )
+            if found is not None:
+                return found[0]
+        raise Unavailable("Energy is being summed up anew")
+
+    def _read_if_settled(
+        self, tx: Tx, operator_id: str, settled_to_ms: int, work: Callable[[Tx], T]
+    ) -> tuple[T] | None:
+        if not self.folder.is_settled(tx, operator_id, settled_to_ms):
+            return None
+        return (work(tx),)
 
     def overlay(self, tx: Tx, operator_id: str) -> Overlay:
         """Return what the facts that are not in the sums yet would change in them."""
@@ -110,6 +145,11 @@ class EnergyService:
     def marks_waiting(self) -> int:
         """Return how many connectors wait to be folded again, as seen last."""
         return self.folder.marks_waiting
+
+    @property
+    def folds_failed(self) -> int:
+        """Return how often a connector could not be folded, and was left as it was."""
+        return self.folder.aside.failures
 
     @property
     def samples_folded(self) -> int:

@@ -1,13 +1,16 @@
 """Use cases of sessions: list them, live and past, and find what started them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from tellus.energy import store_listing
 from tellus.energy.model_sessions import Origin, SessionFilter, SessionView
 from tellus.fleet.directory import Directory
 from tellus.kernel.errors import NotFound
 from tellus.storage.database import Database, Tx
+
+T = TypeVar("T")
+P = ParamSpec("P")
 
 FindOrigins = Callable[[Tx, Sequence[SessionView]], Mapping[str, Origin]]
 """Returns by session identifier the command that started the session, where there was one."""
@@ -19,8 +22,14 @@ Position = tuple[int, int]
 class Unstored(Protocol):
     """What the list asks of the folder."""
 
-    async def settle(self, operator_id: str) -> None:
-        """Fold what came late of an operator's connectors."""
+    async def read_settled(
+        self,
+        operator_id: str,
+        work: Callable[Concatenate[Tx, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Fold what came late of an operator's connectors; return what ``work`` then reads."""
         ...
 
     def list_tail_sessions(self, tx: Tx, operator_id: str) -> list[SessionView]:
@@ -60,15 +69,15 @@ class SessionService:
 
     async def list_page(self, wanted: SessionFilter, *, limit: int, offset: int) -> SessionList:
         """Return a page of the operator's sessions, newest first; past the end it is empty."""
-        await self._unstored.settle(wanted.operator_id)
-        return await self._database.read(self._load_page, wanted, limit, offset)
+        return await self.read_settled(wanted.operator_id, self._load_page, wanted, limit, offset)
 
     async def list_after(
         self, wanted: SessionFilter, *, limit: int, position: Position
     ) -> SessionList:
         """Return the operator's sessions that come after ``position``, newest first."""
-        await self._unstored.settle(wanted.operator_id)
-        return await self._database.read(self._load_after, wanted, limit, position)
+        return await self.read_settled(
+            wanted.operator_id, self._load_after, wanted, limit, position
+        )
 
     async def get(self, session_id: str, operator_id: str) -> Started:
         """Return one session.
@@ -76,15 +85,20 @@ class SessionService:
         Raises:
             NotFound: it is another operator's or does not exist.
         """
-        await self._unstored.settle(operator_id)
-        found = await self._database.read(self._load, session_id, operator_id)
+        found = await self.read_settled(operator_id, self._load, session_id, operator_id)
         if found is None:
             raise NotFound
         return found
 
-    async def settle(self, operator_id: str) -> None:
-        """Fold what came late of an operator's connectors."""
-        await self._unstored.settle(operator_id)
+    async def read_settled(
+        self,
+        operator_id: str,
+        work: Callable[Concatenate[Tx, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Fold what came late of an operator's connectors; return what ``work`` then reads."""
+        return await self._unstored.read_settled(operator_id, work, *args, **kwargs)
 
     async def find_device_no(self, device_id: str, operator_id: str) -> int:
         """Return the number of a device that is the operator's, or was when it had sessions.

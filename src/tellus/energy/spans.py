@@ -48,10 +48,11 @@ class SessionSpans:
         found = await self._records.find_span(device_id, record_id, operator_id)
         if found is None:
             return None
-        await self._sessions.settle(operator_id)
         device_no, connector_id, start_ms, end_ms = found
         place = (device_no, connector_id)
-        session = await self._database.read(_find_of_record, place, record_id, (start_ms, end_ms))
+        session = await self._sessions.read_settled(
+            operator_id, _find_of_record, place, record_id, (start_ms, end_ms)
+        )
         return SessionSpan(
             device_id,
             connector_id,

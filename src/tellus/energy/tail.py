@@ -4,10 +4,12 @@ Nothing is written. What is folded here is folded again by the next round, with 
 """
 
 from tellus.energy import store_facts, store_folded, store_marks, store_places, store_progress
-from tellus.energy.facts import Explore, Source, limit_mw, to_point, to_record
+from tellus.energy.aside import FAULTS, Aside
+from tellus.energy.facts import Explore, Source, limit_mw, to_record
 from tellus.energy.gone import refold
 from tellus.energy.live import (
     News,
+    add_points,
     advance,
     facts_of,
     group_open,
@@ -15,7 +17,7 @@ from tellus.energy.live import (
     read_boundaries,
 )
 from tellus.energy.model import Basis, MinuteEnergies, RecordSpan
-from tellus.energy.model_rows import Change, Connector, StoredSession
+from tellus.energy.model_rows import Change, Connector, Home, StoredSession
 from tellus.energy.model_sessions import SessionView
 from tellus.energy.model_sums import Overlay
 from tellus.energy.sums import add_moved
@@ -28,8 +30,9 @@ _AFTER_ALL_MS = 2**62
 class Tail:
     """Folds the facts of an operator's connectors that come after those of the sums."""
 
-    def __init__(self, catalogue: Catalogue, explore: Explore) -> None:
+    def __init__(self, catalogue: Catalogue, explore: Explore, aside: Aside) -> None:
         self._catalogue = catalogue
+        self._aside = aside
         self._explore = explore
 
     def overlay(self, tx: Tx, operator_id: str) -> Overlay:
@@ -54,11 +57,8 @@ class Tail:
         return Overlay(minutes, sessions, frozenset(replaced))
 
     def _fold(self, tx: Tx, operator_id: str, from_ms: int) -> list[Change]:
-        news = News({}, {})
-        for row in store_facts.list_log_of_operator(tx, operator_id, from_ms):
-            point = to_point(row)
-            if point is not None:
-                news.points.setdefault((row[1], row[2]), []).append(point)
+        news = News({}, {}, {})
+        add_points(news, store_facts.list_log_of_operator(tx, operator_id, from_ms))
         for points in news.points.values():
             points.sort()
         read_boundaries(tx, news, from_ms, _AFTER_ALL_MS)
@@ -71,20 +71,27 @@ class Tail:
         changes = []
         for connector in connectors:
             home = homes.get(connector[0])
-            if home is None:
+            if home is None or connector in news.broken or self._aside.holds(connector):
                 continue
-            records = _records(tx, connector, from_ms) if connector in marked else ()
-            facts = facts_of(news, connector, records)
-            rows = opened.get(connector)
-            if rows is not None:
-                change = advance(connector, home, rows, facts, self._catalogue, _AFTER_ALL_MS)
-                changes.append(change)
-            elif may_begin(facts) or connector in marked:
-                source = Source(tx, connector, home, self._explore(connector))
-                limit = limit_mw(home, connector[1], self._catalogue)
-                found = refold(source, (from_ms, _AFTER_ALL_MS - 1), _AFTER_ALL_MS, limit)
-                changes.append(found.change)
+            is_marked = connector in marked
+            try:
+                records = _records(tx, connector, from_ms) if is_marked else ()
+                facts = facts_of(news, connector, records)
+                rows = opened.get(connector)
+                if rows is not None:
+                    change = advance(connector, home, rows, facts, self._catalogue, _AFTER_ALL_MS)
+                    changes.append(change)
+                elif may_begin(facts) or is_marked:
+                    changes.append(self._begin(tx, home, connector, from_ms))
+            except FAULTS as error:
+                self._aside.note(connector, error)
         return changes
+
+    def _begin(self, tx: Tx, home: Home, connector: Connector, from_ms: int) -> Change:
+        """Fold a connector anew, back as far as need be."""
+        source = Source(tx, connector, home, self._explore(connector))
+        limit = limit_mw(home, connector[1], self._catalogue)
+        return refold(source, (from_ms, _AFTER_ALL_MS - 1), _AFTER_ALL_MS, limit).change
 
 
 def _records(tx: Tx, connector: Connector, from_ms: int) -> list[RecordSpan]:

@@ -225,8 +225,7 @@ class FolderWorld:
 
     async def settled(self, operator_id: str = OPERATOR) -> Overlay:
         """What a query does first: settle, then the overlay."""
-        await self.energy.settle(operator_id)
-        return await self.database.read(self.energy.overlay, operator_id)
+        return await self.energy.read_settled(operator_id, self.energy.overlay, operator_id)
 
     async def total_kwh(self, scope_id: str = SITE) -> tuple[float, float]:
         """Energy in and out of a scope as a query would tell it, all hours together."""

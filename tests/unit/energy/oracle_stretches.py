@@ -222,12 +222,14 @@ def _to_idle(
     assert idle is not None
     if limit_mw is not None and abs(idle.power_mw) > limit_mw:
         return _counting(stretch.zero_ms, believed), Reason.POWER, False
-    # As a charging sample: a growth counts, a drop does not.
-    counting = _counting(stretch.zero_ms, [*believed, idle._replace(heading=1)])
+    heading = _headings(believed)[-1] if believed else 0
+    # As a charging sample: a growth counts, a drop does not. As a discharging one: both.
+    counting = _counting(stretch.zero_ms, [*believed, idle._replace(heading=heading or 1)])
     is_grown = counting[-1][:2] == (idle.time_ms, idle.energy_nkwh)
     if not is_grown or idle.time_ms == stretch.zero_ms:
         return counting, None, False
-    heading = _headings(believed)[-1] if believed else 0
+    if len(counting) > 1 and idle.energy_nkwh == 0 != counting[-2][1]:
+        return counting[:-1], None, False  # back at 0 it has begun anew
     if heading == 0:
         return [*counting[:-1], (idle.time_ms, idle.energy_nkwh, 0, True)], None, False
     asked = idle._replace(heading=heading, soc_pct=None)

@@ -118,6 +118,32 @@ def test_fold__magnitudes_while_discharging__are_discharge() -> None:
     assert _moved(folded) == pytest.approx((0.0, 1.0), **EXACTLY)
 
 
+@pytest.mark.parametrize(
+    ("counters", "at_idle", "out_kwh"),
+    [
+        ((0.0, -0.5, -1.0), 0.0, 1.0),
+        ((0.0, -0.5, -1.0), -1.5, 1.5),
+        ((9.0, 8.5, 8.0), 7.5, 1.5),
+        ((9.0, 8.5, 8.0), 0.0, 1.0),
+        ((0.0, 0.5, 1.0), 1.5, 1.5),
+        ((0.0, 0.5, 1.0), 0.0, 1.0),
+    ],
+)
+def test_fold__idle_after_discharging__counts_on_but_for_a_counter_back_at_zero(
+    counters: tuple[float, ...], at_idle: float, out_kwh: float
+) -> None:
+    """Whichever way a counter counts, its return to 0 with the idle sample is no energy."""
+    samples = [point(f"09:{10 * k:02}", counter, -3.0) for k, counter in enumerate(counters)]
+    folded = _fold(*samples, idle("09:30", at_idle))
+    assert _moved(folded) == pytest.approx((0.0, out_kwh), **EXACTLY)
+
+
+def test_fold__idle_counter_back_at_zero_after_a_net_below_it__is_no_energy() -> None:
+    """A session that gave more than it took ends below 0; to clear its counter moves nothing."""
+    folded = _fold(point("09:00", -2.0, -6.0), point("09:10", -1.0, 6.0), idle("09:20"))
+    assert _moved(folded) == pytest.approx((1.0, 0.0), **EXACTLY)
+
+
 def test_fold__sample_without_direction__takes_the_last_one() -> None:
     """With no power and no telling state, a session goes on the way it went."""
     folded = _fold(point("09:00", 1.0, -4.0), point("09:15", 0.5, 0.0), point("09:30", 0.25, 0.0))

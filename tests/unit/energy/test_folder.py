@@ -357,7 +357,7 @@ def test_marks__mark_that_grows_while_it_is_folded__survives(tmp_path: Path) -> 
             return found
 
         database.read = slow_read  # type: ignore[method-assign]
-        await world.energy.settle("op_1")
+        await world.energy.folder.settle("op_1")
         database.read = read  # type: ignore[method-assign]
         assert await database.read(store_marks.list_marked) == {(1, 1)}
         assert await world.total_kwh() == pytest.approx((6.0, 0.0))

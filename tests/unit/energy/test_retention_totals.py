@@ -114,9 +114,7 @@ async def _age(world: FolderWorld, days: int) -> dict[str, int]:
 
 async def _answers(world: FolderWorld) -> list[bytes]:
     """What the API answers to queries by hours, days and months, whole and grouped."""
-    queries = EnergyQueries(
-        world.database, world.energy, Catalogue({}), world.telemetry.index.explorer
-    )
+    queries = EnergyQueries(world.energy, Catalogue({}), world.telemetry.index.explorer)
     principal = Principal(Audience.OPERATOR, "cl_1", OPERATOR)
     given = [
         ("hour", "2025-03-14T00:00:00Z", "2025-03-15T00:00:00Z", {}),

@@ -46,9 +46,12 @@ class Unsummed:
     def __init__(self, minutes: Moved | None = None) -> None:
         self.minutes = minutes or {}
         self.settled: list[str] = []
+        self.database: Database | None = None
 
-    async def settle(self, operator_id: str) -> None:
+    async def read_settled(self, operator_id: str, work: Any, *args: Any) -> Any:
+        assert self.database is not None
         self.settled.append(operator_id)
+        return await self.database.read(work, *args)
 
     def overlay(self, tx: Tx, operator_id: str) -> Overlay:
         return Overlay(self.minutes, [], frozenset())
@@ -170,7 +173,8 @@ def assert_is(labels: Iterable[str], group: Group, want: dict[str, list[float]])
 
 async def ask(database: Database, unsummed: Unsummed, query: Wanted) -> Aggregate:
     """Ask as of one snapshot."""
-    queries = EnergyQueries(database, unsummed, Catalogue.load(), lambda _: _read_nothing)
+    unsummed.database = database
+    queries = EnergyQueries(unsummed, Catalogue.load(), lambda _: _read_nothing)
     return await queries.aggregate(query, lambda found: found)
 
 

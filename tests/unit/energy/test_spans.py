@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,12 +45,14 @@ def stored(**changes: object) -> StoredSession:
 class Sessions:
     """Finds the one session that is stored."""
 
-    def __init__(self, row: StoredSession) -> None:
+    def __init__(self, database: SQLiteDatabase, row: StoredSession) -> None:
+        self.database = database
         self.row = row
         self.settled: list[str] = []
 
-    async def settle(self, operator_id: str) -> None:
+    async def read_settled(self, operator_id: str, work: Any, *args: Any) -> Any:
         self.settled.append(operator_id)
+        return await self.database.read(work, *args)
 
     async def get(self, session_id: str, operator_id: str) -> Started:
         row = self.row
@@ -81,7 +84,8 @@ def run(folder: Path, row: StoredSession, test: Callable[[SessionSpans], Awaitab
     async def whole() -> None:
         async with SQLiteDatabase.open(folder / "tellus.db", clock=ManualClock()) as database:
             await database.write(put_sessions, [row])
-            await test(SessionSpans(database, Records(), Sessions(row)))  # type: ignore[arg-type]
+            sessions = Sessions(database, row)
+            await test(SessionSpans(database, Records(), sessions))  # type: ignore[arg-type]
 
     asyncio.run(whole())
 

@@ -52,7 +52,9 @@ def make_page(**changes: Any) -> MetricsPage:
         "lag": LoopLag(),
         "version": "1.2.3",
         "retention": lambda: SimpleNamespace(dropped={}, oldest_ms={}, longest_hold_s=0.0),
-        "energy": lambda: SimpleNamespace(lag_s=60.0, marks_waiting=2, samples_folded=720),
+        "energy": lambda: SimpleNamespace(
+            lag_s=60.0, marks_waiting=2, samples_folded=720, folds_failed=0
+        ),
     }
     return MetricsPage(MetricSources(**sources | changes))
 

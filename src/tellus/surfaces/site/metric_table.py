@@ -127,6 +127,11 @@ METRICS: Final[tuple[Metric, ...]] = (
         "Samples summed up by this node, those that were summed up again each time.",
     ),
     Metric(
+        "tellus_energy_folds_failed_total", "counter", (),
+        "Times that a connector's facts could not be summed up: it keeps the sums it has, is tried"
+        " again every ten minutes, and the log names it.",
+    ),
+    Metric(
         "tellus_event_loop_lag_seconds", "histogram", (),
         "How much later than asked a timer fired: the time that everybody else waited, too.",
     ),

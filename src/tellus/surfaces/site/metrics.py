@@ -77,6 +77,11 @@ class EnergyFacts(Protocol):
         """Return how many samples were folded, some of them more than once."""
         ...
 
+    @property
+    def folds_failed(self) -> int:
+        """Return how often a connector could not be folded."""
+        ...
+
 
 class PushFacts(Protocol):
     """What is counted of pushes: attempts by outcome, those that wait, peers left alone."""
@@ -288,6 +293,7 @@ class _Energy(_Part):
         yield _gauge("tellus_energy_fold_lag_seconds", {(): facts.lag_s})
         yield _gauge("tellus_energy_marks_waiting", {(): facts.marks_waiting})
         yield _counter("tellus_energy_samples_folded_total", {(): facts.samples_folded})
+        yield _counter("tellus_energy_folds_failed_total", {(): facts.folds_failed})
 
 
 class _Lag(_Part):
