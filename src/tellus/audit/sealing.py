@@ -48,7 +48,7 @@ class Sealer:
             if not seals:
                 break
             sealed += len(seals)
-            self._keep_head(seals[-1])
+            await self._keep_head(seals[-1])
         return sealed
 
     async def verify(self, after_seal_no: int, limit: int, now_ms: int) -> Verification:
@@ -78,9 +78,16 @@ class Sealer:
             seals.append(Seal(seal_no, entry.entry_no, before))
         return seals
 
-    def _keep_head(self, seal: Seal) -> None:
+    async def _keep_head(self, seal: Seal) -> None:
+        """Keep a head outside the database, unless the one kept there is not in the chain.
+
+        That one shows that the end was cut off: the chain grows again, and would soon hide it.
+        """
         head = Head(seal.seal_no, seal.hash.hex())
         log.info("audit.sealed", seal_no=head.seal_no, head=head.hash)
+        for problem in await self._database.read(self._check_head):
+            log.error("audit.cut_off", seal_no=problem.seal_no, head_file=str(self._head_file))
+            return
         unfinished = self._head_file.with_suffix(".new")
         unfinished.write_bytes(msgspec.json.encode(head) + b"\n")
         unfinished.replace(self._head_file)

@@ -7,9 +7,8 @@ from typing import Annotated, Any, Final, Generic, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tellus.audit.model import Actor
 from tellus.commands.model import DEVICE_LEVEL, KINDS, Risk, Terms
-from tellus.commands.operator_api import CommandQueuedResponse, to_queued
+from tellus.commands.operator_api import CommandQueuedResponse, by_of, to_queued
 from tellus.commands.repeats import make_key
 from tellus.commands.service import CommandService
 from tellus.fleet.model import ConnectorId
@@ -97,10 +96,8 @@ async def issue_diagnostic_command(
     """Ask a device, or a connector of it, to look after itself."""
     body, principal = call.body, call.principal
     params = _read_params(body)
-    by = None
     if KINDS[body.command].risk is Risk.MEDIUM:
         _check_allowed(body, principal.scopes)
-        by = Actor(principal.principal_id, call.request_id or None, principal.scopes)
     key = make_key(principal.principal_id, call.idempotency_key, "commands", call.path, body)
     issued = await commands.issue_command(
         body.command,
@@ -109,7 +106,7 @@ async def issue_diagnostic_command(
         params,
         (principal.principal_id, principal.operator_id),
         call.now_ms,
-        Terms(key, by),
+        Terms(key, by_of(call)),
     )
     return to_queued(issued)
 

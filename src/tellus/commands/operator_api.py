@@ -172,9 +172,8 @@ async def cancel_command(
     except NotFound:
         if commands.aggregates is None:
             raise
-        by = Actor(principal.principal_id, call.request_id or None, principal.scopes)
         aggregate = await commands.aggregates.cancel_aggregate(
-            command_id, principal.operator_id, by, call.now_ms
+            command_id, principal.operator_id, by_of(call), call.now_ms
         )
         return _to_whole(aggregate)
     return _to_response(command, reports)
@@ -212,9 +211,15 @@ async def _issue(
         params,
         (call.principal.principal_id, call.principal.operator_id),
         call.now_ms,
-        Terms(key),
+        Terms(key, by_of(call)),
     )
     return to_queued(issued)
+
+
+def by_of(call: Call[Any, Any]) -> Actor:
+    """Return who is named in the audit log as having asked for this."""
+    principal = call.principal
+    return Actor(principal.principal_id, call.request_id or None, principal.scopes)
 
 
 def to_queued(issued: Issued) -> CommandQueuedResponse:

@@ -16,6 +16,7 @@ from tellus.commands.model_schedules import (
     Weekday,
     Window,
 )
+from tellus.commands.operator_api import by_of
 from tellus.commands.repeats import make_key
 from tellus.commands.schedules import ScheduleService, ScheduleView
 from tellus.kernel.call import Call, Nothing
@@ -117,6 +118,7 @@ async def set_schedule(
         make_key(
             call.principal.principal_id, call.idempotency_key, SET_SCHEDULE, call.path, call.body
         ),
+        by_of(call),
     )
     return _to_queued(call.body.schedule_id, issued)
 
@@ -144,6 +146,7 @@ async def delete_schedule(
         call.query.schedule_id,
         (call.principal.principal_id, call.principal.operator_id),
         call.now_ms,
+        by_of(call),
     )
     return _to_queued(call.query.schedule_id, issued)
 

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec.structs import replace
 
+from tellus.audit.model import Actor
 from tellus.commands import rules, store, store_schedules
 from tellus.commands.model import SET_SCHEDULE, Command, Issued, RequestKey, Status, Terms
 from tellus.commands.model_schedules import SCHEDULES_MOST, Plan, Schedule, Window
@@ -74,11 +75,12 @@ class ScheduleService:
         issuer: tuple[str, str],
         now_ms: int,
         key: RequestKey | None = None,
+        by: Actor | None = None,
     ) -> Issued:
         """Store a plan in place of any of the same id and send it to its charger.
 
         ``zone`` None stands for that of the site. A plan that runs once and has no begin begins
-        now. ``issuer`` is the client and its operator.
+        now. ``issuer`` is the client and its operator, ``by`` who is named in the audit log.
 
         Raises:
             InvalidParameter: the plan contradicts itself, or the zone is unknown.
@@ -101,7 +103,7 @@ class ScheduleService:
         if begin_ms is None and plan.recurrence == "once":
             begin_ms = now_ms
         plan = replace(plan, zone=zone or _DEFAULT_ZONE, effective_from_ms=begin_ms)
-        return await self._issue(device, connector_id, plan, issuer, now_ms, _put, key)
+        return await self._issue(device, connector_id, plan, issuer, now_ms, _put, Terms(key, by))
 
     async def list_schedules(
         self, device_id: str, connector_id: int, operator_id: str, now_ms: int
@@ -130,6 +132,7 @@ class ScheduleService:
         schedule_id: str,
         issuer: tuple[str, str],
         now_ms: int,
+        by: Actor | None = None,
     ) -> Issued:
         """Remove a schedule and have its charger disable it.
 
@@ -146,7 +149,7 @@ class ScheduleService:
         if schedule is None:
             raise NotFound
         plan = replace(schedule.plan, enabled=False)
-        return await self._issue(device, connector_id, plan, issuer, now_ms, _remove, None)
+        return await self._issue(device, connector_id, plan, issuer, now_ms, _remove, Terms(by=by))
 
     async def _issue(
         self,
@@ -156,7 +159,7 @@ class ScheduleService:
         issuer: tuple[str, str],
         now_ms: int,
         change: _Change,
-        key: RequestKey | None,
+        terms: Terms,
     ) -> Issued:
         along = partial(change, plan, (issuer[1], device.owned_since_ms))
         return await self._commands.issue_command(
@@ -166,7 +169,7 @@ class ScheduleService:
             params_of(plan),
             issuer,
             now_ms,
-            Terms(key=key, along=along),
+            terms._replace(along=along),
         )
 
     def _owned(self, device_id: str, connector_id: int, operator_id: str) -> Device:

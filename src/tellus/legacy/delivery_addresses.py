@@ -13,6 +13,20 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 # Lookups of names whose servers are silent take long: they must not use up what others need.
 _LOOKUPS_AT_ONCE: Final = 32
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+# What the standard library takes for public, or for neither: shared by carriers (RFC 6598), kept
+# for protocols (RFC 6890; a cloud's metadata are at 192.0.0.192), 6to4 relays (RFC 7526), NAT64 of
+# one's own (RFC 8215), documentation (RFC 9637), site-local (RFC 3879).
+_NEAR: Final = [
+    ipaddress.ip_network(text)
+    for text in (
+        "100.64.0.0/10",
+        "192.0.0.0/24",
+        "192.88.99.0/24",
+        "64:ff9b:1::/48",
+        "3fff::/20",
+        "fec0::/10",
+    )
+]
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Lookup = Callable[[str, int], Sequence[tuple[Any, ...]]]
@@ -66,6 +80,8 @@ def is_allowed(address: Address, *, allows_private: bool) -> bool:
         return is_allowed(inner, allows_private=allows_private)
     if address.is_multicast or address.is_unspecified or _is_broadcast(address):
         return False
+    if any(address in network for network in _NEAR):
+        return allows_private
     if address.is_global and not address.is_reserved:
         return True
     near = address.is_loopback or address.is_link_local or address.is_private

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from msgspec.structs import replace
 
+from tellus.audit.model import PLATFORM, Actor
 from tellus.commands.model import DISCHARGE, START, STOP, Command, Terms
 from tellus.commands.service import CommandService
 from tellus.fleet.catalogue import Catalogue
@@ -85,10 +86,13 @@ class OrderService:
         self._clock = clock
         self._window_ms = window_ms
 
-    async def start(self, peer_id: str, wanted: Wanted, now_ms: int) -> Order:
+    async def start(
+        self, peer_id: str, wanted: Wanted, now_ms: int, request_id: str | None = None
+    ) -> Order:
         """Start an order, or return the one that the peer calls so; durable on return.
 
-        What cannot begin is an order too, one that has failed.
+        What cannot begin is an order too, one that has failed. ``request_id`` goes into the audit
+        log.
 
         Raises:
             NotFound: the connector is absent, or not shared with the peer.
@@ -105,14 +109,20 @@ class OrderService:
         reason = _find_obstacle(shown, wanted)
         if reason is None:
             try:
-                return await self._issue(order, wanted, shown)
+                return await self._issue(order, wanted, shown, Actor(peer_id, request_id))
             except Conflict as error:
                 reason = str(error.details.get("reason", "conflict"))
         await self._database.write(self._append_failed, order, reason, now_ms)
         return await self._get(peer_id, wanted)
 
     async def stop(
-        self, peer_id: str, device_id: str, connector_id: int, kind: OrderKind, now_ms: int
+        self,
+        peer_id: str,
+        device_id: str,
+        connector_id: int,
+        kind: OrderKind,
+        now_ms: int,
+        request_id: str | None = None,
     ) -> bool:
         """Tell a charger to stop what the peer started there; False where that is nothing.
 
@@ -131,7 +141,7 @@ class OrderService:
                 raise NotFound
             return False
         if order.stop_command_id is None and not rules_orders.is_over(order):
-            await self.tell_to_stop(order, now_ms)
+            await self.tell_to_stop(order, now_ms, by=Actor(peer_id, request_id))
         return True
 
     async def list_orders(
@@ -144,7 +154,9 @@ class OrderService:
         conditions = [("operator_id", operator_id), *wanted.items()]
         return await self._database.read(store_orders.list_orders, conditions, offset, size)
 
-    async def tell_to_stop(self, order: Order, now_ms: int, failing: Order | None = None) -> None:
+    async def tell_to_stop(
+        self, order: Order, now_ms: int, failing: Order | None = None, by: Actor = PLATFORM
+    ) -> None:
         """Issue the stop of an order and note it in one transaction.
 
         ``failing`` is what the order becomes with it, where it has not begun; by default it waits
@@ -160,16 +172,16 @@ class OrderService:
         try:
             await self._commands.issue_command(
                 STOP, order.device_id, order.connector_id, params, issuer, now_ms,
-                Terms(along=along),
+                Terms(by=by, along=along),
             )  # fmt: skip
         except NothingToStop:
             return
 
     # -------------------------------------------------------------------- private
 
-    async def _issue(self, order: Order, wanted: Wanted, shown: Shown) -> Order:
+    async def _issue(self, order: Order, wanted: Wanted, shown: Shown, by: Actor) -> Order:
         """Store an order with the command that starts it, in one transaction."""
-        terms = Terms(along=partial(self._append_starting, order), life_ms=self._window_ms)
+        terms = Terms(by=by, along=partial(self._append_starting, order), life_ms=self._window_ms)
         issuer = (order.peer_id, order.operator_id)
         await self._commands.issue_command(
             _COMMANDS[wanted.kind], order.device_id, order.connector_id,

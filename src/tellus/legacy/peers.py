@@ -1,7 +1,6 @@
 """Use cases of administrators around peers: who they are, and what is shared with them."""
 
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import msgspec
 from msgspec.structs import replace
@@ -17,6 +16,7 @@ from tellus.kernel.clock import Clock
 from tellus.kernel.errors import Conflict, InvalidParameter, NotFound
 from tellus.kernel.ids import new_id
 from tellus.legacy import store, store_outbox
+from tellus.legacy.delivery_addresses import check_url
 from tellus.legacy.model import Peer, PeerAuth, Share, ShareKind
 from tellus.storage.database import Database, Tx
 from tellus.storage.settling import Settling
@@ -230,13 +230,8 @@ def check_peer(peer: Peer) -> None:
 
 
 def _check_url(name: str, url: str) -> None:
-    """Check an address that we shall call: http or https, a host, and nothing hidden in it."""
-    try:
-        parts = urlsplit(url)
-        sound = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        sound = False
-    if not sound or parts.username is not None or parts.query or parts.fragment:
+    """Check an address that we shall call; whether it may be near is known when it is called."""
+    if check_url(url, allows_private=True) is not None:
         message = f"Parameter '{name}' must be a URL such as https://peer.example/v1"
         raise InvalidParameter(message, name)  # the value may hold a password
 

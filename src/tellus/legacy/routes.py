@@ -52,7 +52,9 @@ async def start_charging(
     """Start charging, or say again how the order of that id was answered."""
     body = call.body
     wanted = Wanted(body.order_id, body.charge_point_id, body.connector_id, OrderKind.CHARGE)
-    order = await orders.start(call.principal.principal_id, wanted, call.now_ms)
+    order = await orders.start(
+        call.principal.principal_id, wanted, call.now_ms, call.request_id or None
+    )
     return LegacyStartResponse(_first_word(order), order.vendor_order_id)
 
 
@@ -69,7 +71,9 @@ async def start_discharging(
         None if body.limit_min_soc is UNSET else body.limit_min_soc,
         None if body.limit_max_energy is UNSET else body.limit_max_energy,
     )
-    order = await orders.start(call.principal.principal_id, wanted, call.now_ms)
+    order = await orders.start(
+        call.principal.principal_id, wanted, call.now_ms, call.request_id or None
+    )
     return LegacyDischargeResponse(_first_word(order), order.vendor_order_id)
 
 
@@ -108,7 +112,7 @@ async def _stop(
 ) -> LegacyAcceptResponse:
     body, peer_id = call.body, call.principal.principal_id
     place = (body.charge_point_id, body.connector_id)
-    taken = await orders.stop(peer_id, *place, kind, call.now_ms)
+    taken = await orders.stop(peer_id, *place, kind, call.now_ms, call.request_id or None)
     return LegacyAcceptResponse("Accept" if taken else "Reject")
 
 

@@ -283,3 +283,19 @@ def test_start__unknown_connector__is_not_found(own: Tenant, partner: Partner) -
     assert partner.start("nowhere", charger, ConnectorId=9).status == 404
     asked = {"ChargePointId": charger.device_id, "ConnectorId": 9}
     assert partner.api.post("/v1/cp/stop_charging", asked).status == 404
+
+
+def test_order__started_and_stopped_by_a_partner__is_in_the_audit_log(
+    own: Tenant, partner: Partner
+) -> None:
+    """The charger's operator sees who told it what, the same start twice as one."""
+    charger = present(own.charger("TP-DC60"))
+    command = started(partner, charger, "audited")
+    partner.start("audited", charger)
+    assert partner.stop(charger) == "Accept"
+    query = {"action": "execute_command", "resource_id": charger.device_id}
+    entries = own.api.get("/v1/operator/audit-logs", params=query, expect=200).data["items"]
+    assert [one["details"]["command"] for one in entries] == ["stop_charging", "start_charging"]
+    assert entries[1]["details"]["command_id"] == command["command_id"]
+    assert {one["actor"] for one in entries} == {partner.peer_id}
+    assert all(one["request_id"] for one in entries)

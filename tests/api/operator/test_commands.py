@@ -97,7 +97,7 @@ def test_cancel__queued_then_again__works_once(tenant: Tenant, charger: Charger)
 def test_diagnostics__medium_risk__needs_scope_and_confirmation(
     tenant: Tenant, charger: Charger
 ) -> None:
-    """A separate scope, a plain yes, nobody mid-session; then it is done and audited."""
+    """A separate scope, a plain yes, nobody mid-session; then it is done."""
     url = f"/v1/operator/devices/{charger.device_id}/commands"
     tenant.api.post(url, {"command": "reboot"}, expect=200)
     body = {"command": "unlock_connector", "connector_id": 1}
@@ -112,10 +112,35 @@ def test_diagnostics__medium_risk__needs_scope_and_confirmation(
     allowed.post(url, body | {"confirm": True}, expect=200)
     names = [item["command"] for item in charger.send("heartbeat", heartbeat()).data["commands"]]
     assert names == ["reboot", "unlock_connector"]
-    query = {"resource_type": "device", "resource_id": charger.device_id}
-    entries = tenant.admin.get("/v1/admin/audit-log", params=query, expect=200).data["items"]
-    issued = [entry for entry in entries if entry["action"] == "device.command_issued"]
-    assert [entry["details"]["command"] for entry in issued] == ["unlock_connector"]
+
+
+def test_commands__of_all_kinds__are_in_the_audit_log_once(
+    tenant: Tenant, charger: Charger
+) -> None:
+    """Who told a charger what is on record; a repeat, and what was refused, is not."""
+    device = f"/v1/operator/devices/{charger.device_id}"
+    tenant.api.post(f"{device}/commands", {"command": "reboot"}, expect=200)
+    tenant.api.post(f"{device}/connectors/9/stop", {}, expect=404)
+    start = tenant.api.post(
+        f"{device}/connectors/1/start", {"transaction_id": "tx-audited"}, expect=200
+    )
+    tenant.api.post(f"{device}/connectors/1/start", {"transaction_id": "tx-audited"}, expect=200)
+    tenant.api.post(f"{device}/connectors/1/stop", {}, expect=200)
+    plan = {
+        "schedule_id": "audited", "enabled": True, "type": "daily",
+        "time_slots": [{"start": "01:00", "end": "05:00", "action": "charge"}],
+    }  # fmt: skip
+    tenant.api.post(f"{device}/connectors/1/schedule", plan, expect=200)
+    query = {"action": "execute_command", "resource_id": charger.device_id}
+    entries = tenant.api.get("/v1/operator/audit-logs", params=query, expect=200).data["items"]
+    told = [(one["event"], one["details"]["command"]) for one in reversed(entries)]
+    assert told == [
+        ("device.command_issued", name)
+        for name in ("reboot", "start_charging", "stop_charging", "set_schedule")
+    ]
+    assert entries[2]["details"]["command_id"] == start.data["command_id"]
+    assert len({one["actor"] for one in entries}) == 1
+    assert entries[0]["actor"].startswith("cli_")
 
 
 @pytest.mark.parametrize("scopes", [("diagnostics",), ("read", "diagnostics")])

@@ -159,6 +159,44 @@ def test_verify__log_tampered_with__says_what_and_where(
     run_sealed(test)
 
 
+@pytest.mark.parametrize("tamper", [cut_off, empty], ids=lambda tamper: tamper.__name__)
+def test_verify__cut_off_and_grown_again__is_still_cut_off(
+    run_sealed: RunSealed, tmp_path: Path, tamper: Callable[[Tx], None]
+) -> None:
+    """Entries that are sealed after the end was cut off do not hide that, however many come."""
+
+    async def test(database: Database, sealer: Sealer) -> None:
+        await database.write(lift_guards)
+        await database.write(tamper)
+        for first, count in ((100, 5), (200, 40)):
+            await database.write(write_entries, first, count)
+            assert await sealer.seal() == count
+            assert ProblemKind.CUT_OFF in {one.kind for one in await verify(sealer)}
+        restarted = Sealer(database, KEY, tmp_path / "audit-head.json")
+        await database.write(write_entries, 300, 1)
+        assert await restarted.seal() == 1
+        assert ProblemKind.CUT_OFF in {one.kind for one in await verify(restarted)}
+
+    run_sealed(test)
+
+
+def test_seal__head_file_put_aside__keeps_the_head_again(
+    run_sealed: RunSealed, tmp_path: Path
+) -> None:
+    """Whoever knows why the end is missing, such as a restored backup, puts the file aside."""
+
+    async def test(database: Database, sealer: Sealer) -> None:
+        await database.write(lift_guards)
+        await database.write(cut_off)
+        (tmp_path / "audit-head.json").unlink()
+        await database.write(write_entries, 100, 5)
+        assert await sealer.seal() == 5
+        assert await verify(sealer) == []
+        assert (tmp_path / "audit-head.json").exists()
+
+    run_sealed(test)
+
+
 def test_verify__entry_slipped_in__is_unsealed(run_sealed: RunSealed, tmp_path: Path) -> None:
     """An entry that nobody sealed is told of once it should have been."""
 

@@ -25,7 +25,8 @@ PUBLIC = ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.
 NEAR = [
     "127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254",
     "100.64.0.1", "::1", "fe80::1", "fc00::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
-    "64:ff9b::7f00:1", "2002:7f00:1::", "192.0.2.1",
+    "64:ff9b::7f00:1", "2002:7f00:1::", "192.0.2.1", "192.0.0.192", "192.88.99.1", "fec0::1",
+    "64:ff9b:1::7f00:1", "3fff::1", "::ffff:192.0.0.192", "64:ff9b::c000:c0",
 ]  # fmt: skip
 NEVER = [
     "0.0.0.0",  # noqa: S104 - what is never to be connected to
@@ -62,7 +63,7 @@ def test_is_allowed__near_address__only_where_allowed(text: str) -> None:
     assert not is_allowed(ipaddress.ip_address(text), allows_private=False)
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1", "10.1.2.3", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("text", ["127.0.0.1", "10.1.2.3", "100.64.0.1", "::1", "::ffff:127.0.0.1"])
 def test_is_allowed__near_address_allowed__is_reached(text: str) -> None:
     """A sandbox reaches its own machine."""
     assert is_allowed(ipaddress.ip_address(text), allows_private=True)
