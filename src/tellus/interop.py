@@ -96,3 +96,4 @@ class Interop:
         once(_LOOK_EVERY_S, self.follower.sweep)
         once(_KEEP_EVERY_S, self.outbox.keep)
         once(_PRUNE_EVERY_S, self.outbox.prune)
+        once(_PRUNE_EVERY_S, self.foreign.prune)

@@ -81,6 +81,8 @@ class OrderFollower:
 
     def _look(self, one: OpenOrder) -> Step | None:
         order, now_ms = one.order, self._clock.now_ms()
+        if one.is_orphan:
+            return Step(rules_orders.orphan(order, now_ms))
         heard = self._teller.heard(order)
         idle_ms = 0
         if rules_orders.seems_over(order, heard):

@@ -9,6 +9,8 @@ from tellus.legacy.wire import LegacyChargePointItem, WorkStatusRequest
 from tellus.storage.database import Database, Tx
 
 _POINTS_LARGEST: Final = 50_000
+_ORDERS_KEPT: Final = 100_000
+_REMOVED_AT_ONCE: Final = 200
 _PLACE: Final = {
     "STARTING": 0,
     "CHARGING": 1,
@@ -25,10 +27,29 @@ _LAST: Final = 5
 
 
 class ForeignService:
-    """What peers of operators pushed to us."""
+    """What peers of operators pushed to us.
 
-    def __init__(self, database: Database) -> None:
+    Of each peer the ``orders_kept`` orders that were heard of last are kept; ``prune`` is to be
+    called every minute by the node on duty.
+    """
+
+    def __init__(self, database: Database, orders_kept: int = _ORDERS_KEPT) -> None:
         self._database = database
+        self._orders_kept = orders_kept
+
+    async def prune(self) -> None:
+        """Forget the oldest orders of peers that told of too many."""
+        _, peers = await self._database.read(store.list_peers)
+        for peer in peers:
+            whose = (peer.peer_id, peer.operator_id)
+            until_ms = await self._database.read(
+                store_foreign.find_surplus, peer.peer_id, self._orders_kept
+            )
+            removed = _REMOVED_AT_ONCE
+            while until_ms is not None and removed == _REMOVED_AT_ONCE:
+                removed = await self._database.write(
+                    store_foreign.delete_orders, *whose, until_ms, _REMOVED_AT_ONCE
+                )
 
     async def take_point(self, peer_id: str, item: LegacyChargePointItem, now_ms: int) -> bool:
         """Keep how a peer's charge point is; False where it tells of too many.

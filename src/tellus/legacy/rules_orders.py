@@ -113,6 +113,13 @@ def displace(order: Order, now_ms: int) -> Order:
     return replace(order, state=OrderState.COMPLETED, changed_ms=now_ms, ended_ms=now_ms)
 
 
+def orphan(order: Order, now_ms: int) -> Order:
+    """Return an order whose device was deleted: nothing more will be heard of it."""
+    if order.state is OrderState.STARTING:
+        return fail(order, "device_deleted", now_ms)
+    return displace(order, now_ms)
+
+
 # ------------------------------------------------------------------------ what is asked
 
 

@@ -111,6 +111,30 @@ def list_orders(
     return (0 if count is None else int(count[0])), [_order(row) for row in rows]
 
 
+def find_surplus(tx: Tx, peer_id: str, kept: int) -> int | None:
+    """Return when the newest of a peer's orders beyond ``kept`` was heard of, None without any."""
+    row = tx.row(
+        "SELECT received_ms FROM legacy_foreign_orders WHERE peer_id = $1"
+        " ORDER BY received_ms DESC LIMIT 1 OFFSET $2",
+        peer_id,
+        kept,
+    )
+    return None if row is None else int(row[0])
+
+
+def delete_orders(tx: Tx, peer_id: str, operator_id: str, until_ms: int, limit: int) -> int:
+    """Forget some orders of a peer that were heard of last by then; return how many."""
+    return tx.execute(
+        "DELETE FROM legacy_foreign_orders WHERE peer_id = $1 AND order_id IN"
+        " (SELECT order_id FROM legacy_foreign_orders WHERE operator_id = $2"
+        " AND received_ms <= $3 AND peer_id = $1 ORDER BY received_ms LIMIT $4)",
+        peer_id,
+        operator_id,
+        until_ms,
+        limit,
+    )
+
+
 def _where(wanted: list[tuple[str, str | None]]) -> tuple[str, list[Any]]:
     used = [(name, value) for name, value in wanted if value is not None]
     clauses = [f"{name} = ${k}" for k, (name, _) in enumerate(used, 1)]

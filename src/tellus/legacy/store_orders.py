@@ -28,11 +28,15 @@ _KINDS: Final[dict[str, Any]] = {"kind": OrderKind, "first_state": OrderState, "
 
 
 class OpenOrder(NamedTuple):
-    """An order under way, with where its start and its stop stand (phases of commands)."""
+    """An order under way, with where its start and its stop stand (phases of commands).
+
+    ``is_orphan`` tells that its device was deleted.
+    """
 
     order: Order
     phase: str | None
     stop_phase: str | None
+    is_orphan: bool
 
 
 def append_order(tx: Tx, order: Order) -> bool:
@@ -151,12 +155,14 @@ def list_open(tx: Tx) -> list[OpenOrder]:
     """Return all orders under way, oldest first, with their commands' phases."""
     columns = ", ".join(f"o.{name}" for name in _NAMES)
     rows = tx.rows(
-        f"SELECT {columns}, c.phase, s.phase FROM legacy_orders AS o"
+        f"SELECT {columns}, c.phase, s.phase,"
+        " CASE WHEN d.deleted_ms IS NULL THEN 0 ELSE 1 END FROM legacy_orders AS o"
         " LEFT JOIN commands AS c ON c.command_id = o.command_id"
         " LEFT JOIN commands AS s ON s.command_id = o.stop_command_id"
+        " LEFT JOIN devices AS d ON d.device_no = o.device_no"
         " WHERE o.ended_ms IS NULL ORDER BY o.order_no"
     )
-    return [OpenOrder(_order(row[:-2]), row[-2], row[-1]) for row in rows]
+    return [OpenOrder(_order(row[:-3]), row[-3], row[-2], bool(row[-1])) for row in rows]
 
 
 def _order(row: Row) -> Order:

@@ -66,8 +66,13 @@ class Teller:
         return Heard(state, connector.time_ms, reading.energy_kwh)
 
     def meter(self, order: Order) -> Meter | None:
-        """Return what is known of an order's energy, None before any has flowed."""
+        """Return what is known of an order's energy, None before any has flowed.
+
+        Where the device was deleted before its record came, nothing is known.
+        """
         device = self._directory.by_no(order.device_no)
+        if device is None and order.energy_kwh is None:
+            return None
         asked_kw = None
         if device is not None:
             asked_kw = self._catalogue.connector_power_kw(device, order.connector_id)

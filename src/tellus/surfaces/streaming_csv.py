@@ -8,15 +8,16 @@ from typing import Final
 from tellus.kernel.tables import Cell, Column, Kind, Row
 from tellus.kernel.units import to_text
 
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _GUARD: Final = "'"
 
 
 class CsvEncoder:
     """Writes rows as lines that end in CR LF; a cell without a value is empty.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front: what chargers send
-    is not trusted. Numbers are left alone, also below zero.
+    Text that a spreadsheet would take for a formula gets an apostrophe in front, also where it
+    begins with the full-width form of a sign: what chargers send is not trusted. Numbers are left
+    alone, also below zero.
     """
 
     def __init__(self, columns: Sequence[Column]) -> None:

@@ -299,3 +299,24 @@ def test_order__started_and_stopped_by_a_partner__is_in_the_audit_log(
     assert entries[1]["details"]["command_id"] == command["command_id"]
     assert {one["actor"] for one in entries} == {partner.peer_id}
     assert all(one["request_id"] for one in entries)
+
+
+@pytest.mark.parametrize("has_begun", [False, True])
+def test_order__at_a_deleted_charger__ends_and_is_told(
+    own: Tenant, partner: Partner, *, has_begun: bool
+) -> None:
+    """Nothing more is heard of it: the partner does not wait for ever, and is told no energy."""
+    charger = present(own.charger("TP-DC60"))
+    order_id = f"deleted-{has_begun}"
+    if has_begun:
+        started(partner, charger, order_id)
+    else:
+        assert partner.start(order_id, charger).json["Status"] == "STARTING"
+    own.admin.delete(f"/v1/admin/devices/{charger.device_id}", expect=200)
+    word = "COMPLETED" if has_begun else "START_FAILED"
+
+    def is_told() -> bool:
+        return word in [push["Status"] for push in of_order(partner, order_id)]
+
+    wait_until(is_told, f"the push of {word}")
+    assert "Meter" not in of_order(partner, order_id)[-1]

@@ -21,7 +21,7 @@ COLUMNS = (
     Column("time", Kind.TIME),
 )
 TEXTS = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\0"))
-FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 def encode(*rows: tuple[Any, ...]) -> bytes:
