@@ -150,7 +150,9 @@ class Cutter:
                 held = _Held(one.site_id, energy)
                 found[one.connector] = held.join(found.get(one.connector))
         for late in self._overlay.sessions:
-            if late.start_ms < part[1] and (late.end_ms or late.last_ms) >= minute * MINUTE_MS:
+            # Whichever part of the minute it ran in: what the sums hold of the minute is not all.
+            is_begun = late.start_ms < (minute + 1) * MINUTE_MS
+            if is_begun and (late.end_ms or late.last_ms) >= minute * MINUTE_MS:
                 found[late.place] = _Held(late.site_id, None).join(found.get(late.place))
         return found
 
@@ -185,7 +187,7 @@ def find_clipped(tx: Tx, wanted: Wanted, overlay: Overlay) -> set[Connector]:
         running = store_series.list_running(
             tx, wanted.operator_id, minute_ms, minute_ms + MINUTE_MS, since_ms
         )
-        late = [one for one in overlay.sessions if one.start_ms < part[1]]
+        late = [one for one in overlay.sessions if one.start_ms < minute_ms + MINUTE_MS]
         found.update(one.connector for one in running)
         found.update(one.place for one in late)
         sessions += len(running) + len(late)

@@ -1,7 +1,9 @@
 """From a fold to what changes in the store: which stored sessions go on, and what moves in sums."""
 
-from collections.abc import Container, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Container, Iterator, Sequence
 from hashlib import blake2b
+from itertools import accumulate
 from typing import Final
 
 from msgspec.structs import replace
@@ -117,33 +119,47 @@ def _match(
 
     That of the same record, else the one it shares the most time with; each goes on once.
     """
-    pairs = [
-        (
-            row.record_id is not None and row.record_id == session.record_id,
-            shared,
-            -row.start_ms,
-            -row.session_no,
-            -position,
-        )
-        for position, session in enumerate(sessions)
-        for row in before
-        if (shared := _shared_ms(row, session)) >= 0
-    ]
-    by_number = {row.session_no: row for row in before}
+    by_record: dict[str | None, StoredSession]
+    by_record = {row.record_id: row for row in before if row.record_id is not None}
     matches: dict[int, StoredSession] = {}
-    for *_, number, position in sorted(pairs, reverse=True):
+    for position, session in enumerate(sessions):
+        held = by_record.get(session.record_id)
+        if held is not None and _shared_ms(held, session) >= 0:
+            matches[position] = by_record.pop(session.record_id)
+    gone = {row.session_no for row in matches.values()}
+    rows = [row for row in before if row.session_no not in gone]
+    by_number = {row.session_no: row for row in rows}
+    for _, _, number, position in sorted(_pair(rows, sessions), reverse=True):
         if -position not in matches and -number in by_number:
             matches[-position] = by_number.pop(-number)
     return matches
 
 
+def _pair(
+    before: Sequence[StoredSession], sessions: Sequence[Session]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Yield shared time, and negated start, number and position, of all that meet."""
+    rows = sorted(before, key=lambda row: row.start_ms)
+    starts_ms = [row.start_ms for row in rows]
+    upto_ms = list(accumulate(map(_end_of, rows), max))
+    for position, session in enumerate(sessions):
+        # Those behind ``last`` start too late, and all before ``first`` have ended.
+        last = bisect_right(starts_ms, _end_of(session))
+        first = bisect_left(upto_ms, session.start_ms, 0, last)
+        for row in rows[first:last]:
+            shared_ms = _shared_ms(row, session)
+            if shared_ms >= 0:
+                yield shared_ms, -row.start_ms, -row.session_no, -position
+
+
 def _shared_ms(row: StoredSession, session: Session) -> int:
     """Return how long both last together, negative where they do not meet."""
-    ends = (
-        one.last_ms if one.end_ms is None else max(one.end_ms, one.last_ms)
-        for one in (row, session)
-    )
-    return min(ends) - max(row.start_ms, session.start_ms)
+    return min(_end_of(row), _end_of(session)) - max(row.start_ms, session.start_ms)
+
+
+def _end_of(one: StoredSession | Session) -> int:
+    """Return until when (ms) a session lasts, as far as is known."""
+    return one.last_ms if one.end_ms is None else max(one.end_ms, one.last_ms)
 
 
 def scopes_of(row: StoredSession) -> set[str]:

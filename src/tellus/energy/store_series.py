@@ -55,11 +55,14 @@ def sum_peaks(
 def list_running(
     tx: Tx, operator_id: str, from_ms: int, to_ms: int, since_ms: int | None
 ) -> list[Running]:
-    """Return an operator's sessions that meet ``[from_ms, to_ms)`` and began since ``since_ms``."""
+    """Return an operator's sessions that meet ``[from_ms, to_ms)`` and began since ``since_ms``.
+
+    Whoever has no end may: a record that is not over spreads energy beyond its last sample.
+    """
     rows = tx.rows(
         "SELECT device_no, connector_id, operator_id, site_id, start_ms, end_ms, last_ms,"
         " samples, resolution, shape FROM energy_sessions WHERE operator_id = $1"
-        " AND start_ms < $2 AND start_ms >= $3 AND last_ms >= $4",
+        " AND start_ms < $2 AND start_ms >= $3 AND (last_ms >= $4 OR end_ms IS NULL)",
         operator_id,
         to_ms,
         _BEFORE_ALL_MS if since_ms is None else since_ms,

@@ -51,8 +51,9 @@ class Tail:
             add_moved(minutes, change.moved)
             before = {row.session_no: row for row in change.before}
             replaced.update(before)
-            told = [row for row in change.after if before.get(row.session_no) != row]
-            replaced.difference_update(row.session_no for row in change.after if row not in told)
+            same = {no for row in change.after if before.get(no := row.session_no) == row}
+            told = [row for row in change.after if row.session_no not in same]
+            replaced.difference_update(same)
             sessions += [to_view(row) for row in told if row.operator_id == operator_id]
         return Overlay(minutes, sessions, frozenset(replaced))
 

@@ -120,11 +120,35 @@ def _widen(
     """Return the span with all of the records that it meets, and those that only touch it."""
     while True:
         records = source.records(from_ms - LONGEST_MS, to_ms + LONGEST_MS)
-        met = [one for one in records if one.start_ms <= to_ms and one.end_ms >= from_ms]
-        first_ms = min([from_ms, *(record.start_ms for record in met)])
-        last_ms = min(max([to_ms, *(record.end_ms + 1 for record in met)]), until_ms)
+        first_ms, last_ms = _chain(records, from_ms, to_ms, until_ms)
         if (first_ms, last_ms) == (from_ms, to_ms):
             return from_ms, to_ms, records
+        from_ms, to_ms = first_ms, last_ms
+
+
+def _chain(
+    records: Sequence[RecordSpan], from_ms: int, to_ms: int, until_ms: int
+) -> tuple[int, int]:
+    """Return the span with all records that it meets, and all that these meet in turn.
+
+    Each is looked at a few times in all: there may be very many, each from the end of the last.
+    """
+    by_start = sorted(records)
+    by_end = sorted(records, key=lambda one: -one.end_ms)
+    while True:
+        first_ms, last_ms = from_ms, to_ms
+        for record in by_start:
+            if record.start_ms > last_ms:
+                break
+            if record.end_ms >= first_ms:
+                last_ms = min(max(last_ms, record.end_ms + 1), until_ms)
+        for record in by_end:
+            if record.end_ms < first_ms:
+                break
+            if record.start_ms <= last_ms:
+                first_ms = min(first_ms, record.start_ms)
+        if (first_ms, last_ms) == (from_ms, to_ms):
+            return first_ms, last_ms
         from_ms, to_ms = first_ms, last_ms
 
 

@@ -108,9 +108,10 @@ def _holds(tx: Tx, refold: Refold, marks: Mapping[Connector, Mark]) -> bool:
     if change.span is None:
         return True
     rows = store_folded.list_between(tx, change.connector, *change.span)
-    return [row for row in rows if row in change.before] == change.before and all(
-        row in change.before or _is_beside(row, change.span) for row in rows
-    )
+    before = {row.session_no: row for row in change.before}
+    same = [row for row in rows if before.get(row.session_no) == row]
+    others = [row for row in rows if before.get(row.session_no) != row]
+    return same == change.before and all(_is_beside(row, change.span) for row in others)
 
 
 def _is_beside(row: StoredSession, span: tuple[int, int]) -> bool:
