@@ -38,7 +38,7 @@ class RefreshUseCases:
             for client in await self._state.database.read(self._read_clients, part):
                 entry = self._state.directory.client(client.client_id)
                 before = frozenset() if entry is None else entry.secret_ids
-                self._state.directory.remember_client(client)
+                self._state.directory.remember_client(client, reread=True)
                 if before - {secret.secret_id for secret in client.secrets}:
                     self._state.tokens.forget_verified()
 
@@ -46,7 +46,7 @@ class RefreshUseCases:
         """Take over service accounts as they are stored."""
         for part in _parts(account_ids):
             for account in await self._state.database.read(self._read_accounts, part):
-                self._state.directory.remember_account(account)
+                self._state.directory.remember_account(account, reread=True)
 
     async def refresh_devices(self, device_nos: Iterable[int]) -> None:
         """Take over devices with their secrets as they are stored."""
@@ -93,9 +93,9 @@ class RefreshUseCases:
         found = await self._state.database.read(self._read_all)
         clients, accounts, devices = found
         for client in clients:
-            self._state.directory.remember_client(client)
+            self._state.directory.remember_client(client, reread=True)
         for account in accounts:
-            self._state.directory.remember_account(account)
+            self._state.directory.remember_account(account, reread=True)
         for part in _parts(devices):
             await self._take_over_devices(part)
         self._state.tokens.forget_verified()
@@ -107,7 +107,7 @@ class RefreshUseCases:
         fresh = [one.device_no for one in records if known(one.device_no) is None]
         steps = [await find(fresh) for find in self.found_devices] if fresh else []
         for record in records:
-            self._state.directory.remember_device(record)
+            self._state.directory.remember_device(record, reread=True)
         for step in steps:
             step()
 

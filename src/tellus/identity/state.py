@@ -34,14 +34,14 @@ class IdentityState:
         self.keys = keys
         self.clock = clock
         self.scale = scale
-        self.directory = Directory(scale)
+        self._revisions = itertools.count(1)
+        self.directory = Directory(scale, self.next_revision)
         self.tokens = Tokens(self.directory, clock, issuer)
         self.attempts = FailedAttempts(scale)
         self.in_tx: InTx = {}
         self.after_commit: AfterCommit = {}
         self.look_again: LookAgain | None = None
         self.settle = Settling(database).settle
-        self._revisions = itertools.count(1)
 
     def next_revision(self) -> int:
         """Return a number greater than all before; taken in a transaction it orders commits."""
