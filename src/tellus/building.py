@@ -171,7 +171,7 @@ def build_energy(ground: Ground, sources: FactSources) -> EnergyParts:
     sources.events.in_tx.append(service.marker.on_events)
     sources.records.react(service.marker.on_records)
     sources.devices.on_changed.append(service.places.on_changed)
-    sessions = SessionService(database, directory, service, find_origins)
+    sessions = SessionService(database, directory, sources.records, service, find_origins)
     spans = SessionSpans(database, sources.records, sessions)
     return EnergyParts(
         service,

@@ -7,6 +7,7 @@ from tellus.energy import store_listing
 from tellus.energy.model_sessions import Origin, SessionFilter, SessionView
 from tellus.fleet.directory import Directory
 from tellus.kernel.errors import NotFound
+from tellus.sessions.service import RecordService
 from tellus.storage.database import Database, Tx
 
 T = TypeVar("T")
@@ -59,10 +60,12 @@ class SessionService:
         self,
         database: Database,
         directory: Directory,
+        records: RecordService,
         unstored: Unstored,
         find_origins: FindOrigins,
     ) -> None:
         self._database = database
+        self._records = records
         self._directory = directory
         self._unstored = unstored
         self._find_origins = find_origins
@@ -120,8 +123,7 @@ class SessionService:
         Raises:
             NotFound: it is another's or does not exist.
         """
-        if not await self._database.read(store_listing.is_site_of, site_id, operator_id):
-            raise NotFound
+        await self._records.require_site(site_id, operator_id)
 
     def _load_page(self, tx: Tx, wanted: SessionFilter, limit: int, offset: int) -> SessionList:
         tail = self._unstored.list_tail_sessions(tx, wanted.operator_id)

@@ -73,12 +73,6 @@ def has_sessions(tx: Tx, operator_id: str, device_no: int) -> bool:
     )
 
 
-def is_site_of(tx: Tx, site_id: str, operator_id: str) -> bool:
-    """Tell whether a site exists and is the operator's."""
-    owned = "SELECT 1 FROM sites WHERE site_id = $1 AND operator_id = $2"
-    return tx.row(owned, site_id, operator_id) is not None
-
-
 def _where(wanted: SessionFilter) -> tuple[str, list[object]]:
     conditions = ["operator_id = $1"]
     values: list[object] = [wanted.operator_id]
