@@ -12,6 +12,7 @@ from tellus.building import (
     build_firmware,
     build_identity,
     build_presence,
+    build_registration,
     build_retention,
     build_sealer,
 )
@@ -22,7 +23,7 @@ from tellus.commands.handover import Handover
 from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
 from tellus.config import Settings
-from tellus.diagnostics.catalogue.faults import FaultDictionary
+from tellus.diagnosing import Beneath, Diagnosing
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
@@ -30,13 +31,12 @@ from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.events import EventKind, EventService
 from tellus.fleet.loading import FleetLoader
 from tellus.fleet.queries import FleetQueries
-from tellus.fleet.registration import RegistrationService, RegistrationSettings
-from tellus.fleet.rules import Mode
 from tellus.fleet.service import FleetService
 from tellus.fleet.sites import SiteAdministration
 from tellus.flexibility.operator_api import ControlAggregates
 from tellus.flexibility.service import ControlBounds, FlexibilityService
-from tellus.identity.model import DeviceTokenIssued, SecretFirstUsed, SecretOverdue
+from tellus.identity.keys import KeyRing
+from tellus.identity.model import DeviceTokenIssued, SecretOverdue
 from tellus.interop import Fleet, Interop
 from tellus.joining import Joining
 from tellus.kernel.clock import Clock
@@ -106,7 +106,6 @@ class Platform:
         self.bus = open_bus(settings, self.clock, self.node_id)
         self.directory = Directory(leniency(settings.compat))
         self.catalogue = Catalogue.load()
-        self.faults = FaultDictionary.load()
         self.database = open_database(settings, self.clock, self.node_id)
         keys = open_keys(settings)
         self.sealer = build_sealer(settings, self.database, keys)
@@ -116,6 +115,7 @@ class Platform:
         )
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
+        self.diagnosing = Diagnosing(self.ground, self._beneath(keys))
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
@@ -124,7 +124,7 @@ class Platform:
         self.joining = self._join()
 
     def _build_fleet(self, tokens: EnrolmentTokens) -> None:
-        settings, database, clock = self.settings, self.database, self.clock
+        settings, database = self.settings, self.database
         directory, identity = self.directory, self.identity
         self.event_kind = EventKind(directory, identity.vault)
         self.events = EventService(database, self.event_kind, directory)
@@ -136,20 +136,7 @@ class Platform:
         )
         self.sites = SiteAdministration(database, identity, self.queries, settings.instance.region)
         self.devices = DeviceAdministration(database, identity, directory, tokens, self.queries)
-        self.registration = RegistrationService(
-            database,
-            identity,
-            directory,
-            self.catalogue,
-            tokens,
-            RegistrationSettings(Mode(settings.registration.mode), settings.limits.scale),
-            clock,
-        )
-        identity.react(
-            SecretFirstUsed,
-            in_tx=self.registration.activate,
-            after_commit=self.registration.note_active,
-        )
+        self.registration = build_registration(self.ground, identity, self.catalogue, tokens)
         identity.react(DeviceTokenIssued, after_commit=self.presence.note_token)
         identity.react(SecretOverdue, after_commit=self.presence.note_overdue)
 
@@ -187,6 +174,11 @@ class Platform:
         self.commands.aggregates = ControlAggregates(self.flexibility)
         self._moving = build_firmware(self.ground, self.queries, self.commands)
         self.releases, self.firmware, self.rollouts, *_ = self._moving
+
+    def _beneath(self, keys: KeyRing) -> Beneath:
+        fleet = (self.catalogue, self.presence, self.event_kind, self.devices, self.queries)
+        facts = (self.telemetry, self.records, self.commands, self.releases)
+        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus)
 
     def _build_energy(self) -> None:
         sources = FactSources(
@@ -240,7 +232,6 @@ class Platform:
             self.pipeline.next_request_id,
         )
         self.drain.on_drain(self._release_polls)
-        self.lag = LoopLag()
         self._build_site()
 
     def _services(self) -> tuple[Any, ...]:
@@ -248,7 +239,6 @@ class Platform:
         return (
             self.audit,
             self.sealer,
-            self.faults,
             self.nodes,
             self.identity,
             self.sites,
@@ -268,6 +258,7 @@ class Platform:
             self.hub,
             self.retention,
             self.erasures,
+            *self.diagnosing.services,
             *self.interop.services,
         )
 
@@ -346,6 +337,7 @@ class Platform:
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
         for turn in (self.retention.turn, self.erasures.turn, self.sealer.seal):
             rounds.run_every(_TURN_EVERY_S, turn, once=True)
+        self.diagnosing.begin(rounds)
         self.interop.begin(rounds)
         if self.settings.commands.poll_s > 0:
             rounds.run_every(self.settings.commands.poll_s, self.commands.look)

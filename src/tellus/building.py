@@ -27,12 +27,16 @@ from tellus.firmware.service import FirmwareService
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
+from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.erasure import ErasureService
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
+from tellus.fleet.registration import RegistrationService, RegistrationSettings
 from tellus.fleet.retention import EventTier
+from tellus.fleet.rules import Mode
 from tellus.identity.keys import KeyRing
+from tellus.identity.model import SecretFirstUsed
 from tellus.identity.retention import VehicleTier
 from tellus.identity.service import IdentityService
 from tellus.identity.vault import Vault
@@ -131,6 +135,28 @@ def build_presence(ground: Ground, events: EventKind, catalogue: Catalogue) -> P
         settings.presence.start_grace_s * SECOND_MS,
     )
     return PresenceWatch(database, directory, events, catalogue, presence, clock)
+
+
+def build_registration(
+    ground: Ground, identity: IdentityService, catalogue: Catalogue, tokens: EnrolmentTokens
+) -> RegistrationService:
+    """Build how chargers register; the first use of a secret activates its registration."""
+    settings, database, directory, clock, _ = ground
+    registration = RegistrationService(
+        database,
+        identity,
+        directory,
+        catalogue,
+        tokens,
+        RegistrationSettings(Mode(settings.registration.mode), settings.limits.scale),
+        clock,
+    )
+    identity.react(
+        SecretFirstUsed,
+        in_tx=registration.activate,
+        after_commit=registration.note_active,
+    )
+    return registration
 
 
 def build_firmware(

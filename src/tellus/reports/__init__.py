@@ -1,0 +1,1 @@
+"""Diagnostic reports: logs that a charger was asked for, uploads, and files kept for a while."""

@@ -1,0 +1,2 @@
+-- Component health: extremes by the minute and by the hour.
+SELECT 1;

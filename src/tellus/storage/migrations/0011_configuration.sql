@@ -1,0 +1,2 @@
+-- Configuration profiles, who is assigned which, and what chargers say they run.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- When devices reconnected, and what is known of them beyond their operation.
+SELECT 1;

@@ -1,0 +1,2 @@
+-- Diagnostic reports and the files they bring.
+SELECT 1;

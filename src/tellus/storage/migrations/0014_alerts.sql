@@ -1,0 +1,2 @@
+-- Alerts, their notes, and the webhooks that are told of them.
+SELECT 1;

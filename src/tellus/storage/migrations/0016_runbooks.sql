@@ -1,0 +1,2 @@
+-- Runs of runbooks.
+SELECT 1;
