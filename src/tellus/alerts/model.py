@@ -35,7 +35,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody found: a charger, a detector, an agent.
 
     ``key`` names the matter within the operator: while an alert of it is open, the finding counts
-    for that one. ``code`` is the fault (``F-0421``) or a word such as ``site_network``. ``device_no``
+    for that one. ``code`` is the fault (``F-0421``) or a word (``site_network``). ``device_no``
     is None, and ``connector_id`` 0, where it is about more than one device, or the whole device.
     ``found_by`` is ``charger``, or the name of the detector or agent. ``evidence`` is JSON.
     """
