@@ -65,6 +65,12 @@ class ServerSettings(Section):
     tls_key_password: SecretStr | None = Field(
         default=None, description="Password of the private key."
     )
+    public_url: str | None = Field(
+        default=None,
+        pattern="^https?://[^/?# ]+(/[^?# ]*)?$",
+        description="Address at which chargers reach the server, such as"
+        " `https://cloud.example.com`; it goes before addresses that they are told.",
+    )
     trusted_proxies: tuple[str, ...] = Field(
         default=(), description="Addresses or networks whose X-Forwarded-For is believed."
     )

@@ -120,6 +120,10 @@ class RetentionSettings(Section):
     )
     events_days: int = Field(default=0, ge=0, description="Events (days); 0 for ever.")
 
+    files_days: int = Field(
+        default=30, ge=1, description="Uploaded files, such as diagnostic reports (days)."
+    )
+
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         """Refuse tiers that would outlive what they are made from."""

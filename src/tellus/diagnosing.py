@@ -15,9 +15,15 @@ from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
+from tellus.kernel.units import DAY_MS
+from tellus.reports.files import FileService
+from tellus.reports.service import ReportService, UploadTerms
 from tellus.rounds import Rounds
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
+
+_FILES_EVERY_S = 60.0
+_REPORTS_EVERY_S = 5.0
 
 
 class Beneath(NamedTuple):
@@ -45,12 +51,27 @@ class Diagnosing:
         self._ground = ground
         self._beneath = beneath
         self.faults = FaultDictionary.load()
+        self._build_reports()
+
+    def _build_reports(self) -> None:
+        """Build files, and the diagnostic reports that are some of them."""
+        settings, database, directory, clock, _ = self._ground
+        self.files = FileService(database, clock)
+        terms = UploadTerms(
+            self._beneath.keys.derive("uploads"),
+            settings.server.public_url,
+            settings.retention.files_days * DAY_MS,
+        )
+        self.reports = ReportService(
+            database, directory, self._beneath.commands, self.files, terms, clock
+        )
 
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults,)
+        return (self.faults, self.files, self.reports)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
-        del rounds
+        rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
+        rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)

@@ -95,7 +95,7 @@ async def report_heartbeat(
         to_ms(body.timestamp),
         call.now_ms,
     )
-    return HeartbeatResponse([_to_item(command) for command in leased])
+    return HeartbeatResponse([_to_item(commands, command) for command in leased])
 
 
 async def fetch_command(
@@ -105,7 +105,7 @@ async def fetch_command(
     command = await commands.wait_for_command(
         call.principal.device_no, call.query.connector_id, call.query.wait, call.left
     )
-    return None if command is None else _to_item(command)
+    return None if command is None else _to_item(commands, command)
 
 
 async def report_command_status(
@@ -141,11 +141,11 @@ async def report_firmware_status(
     await commands.report_firmware(said)
 
 
-def _to_item(command: Command) -> PendingCommandItem:
+def _to_item(commands: CommandService, command: Command) -> PendingCommandItem:
     return PendingCommandItem(
         command.command_id,
         command.command,
-        msgspec.json.decode(command.params),
+        commands.completions.params_of(command),
         to_text(command.expires_ms),
     )
 

@@ -10,6 +10,7 @@ import msgspec
 from tellus.bus.port import COMMAND_PENDING, Bus, Keys
 from tellus.commands import desk, rules, store, upgrades
 from tellus.commands.aggregates import Aggregates
+from tellus.commands.completing import Completions
 from tellus.commands.desk import Desk, Operation
 from tellus.commands.handing import Asking, Counter
 from tellus.commands.lookout import Lookout
@@ -82,6 +83,7 @@ class CommandService:
         self._desk = Desk(self._pending, bus, fleet.note_firmware)
         self._counter = Counter(database, self._desk)
         self._stop_listening = bus.subscribe(COMMAND_PENDING, self._wake)
+        self.completions = Completions()
         self.aggregates: Aggregates | None = None
         self.on_parked: Callable[[int], None] | None = None
         """Told where a poll was parked, as a number; set where other nodes park polls too."""

@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from tellus.kernel.files import Upload
+
 Body = TypeVar("Body")
 Query = TypeVar("Query")
 
@@ -85,6 +87,7 @@ class Call(Generic[Body, Query]):
     a route reads it itself (Basic), ``enrolment`` the token of a charger that registers, from its
     base URL or as bearer, ``idempotency_key`` what a control call may be repeated under. ``left``
     is there for handlers that wait: awaiting what it returns ends when the caller leaves.
+    ``upload`` is a body that is a file.
     """
 
     __slots__ = (
@@ -100,6 +103,7 @@ class Call(Generic[Body, Query]):
         "query",
         "raw",
         "request_id",
+        "upload",
     )
 
     def __init__(
@@ -123,6 +127,7 @@ class Call(Generic[Body, Query]):
         self.idempotency_key = ""
         self.request_id = ""
         self.left: Callable[[], Awaitable[Any]] | None = None
+        self.upload: Upload | None = None
 
 
 class Nothing(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ _KEY: Final = re.compile(
 )
 _HARMLESS_KEY: Final = re.compile(r"_(?:id|ms|s|at|count|kind|type)$", re.IGNORECASE)
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*){0,2}")
-_PREFIXED: Final = re.compile(r"\b(?:sk|cs|enr)_[A-Za-z0-9_\-]{16,}")
+_PREFIXED: Final = re.compile(r"\b(?:sk|cs|enr|upl)_[A-Za-z0-9_\-]{16,}")
 _SCHEME: Final = re.compile(r"\b(Bearer|Basic|Digest)\s+[^\s\"',;]+", re.IGNORECASE)
 _ASSIGNED: Final = re.compile(
     r"((?:secret|token|passw(?:or)?d|authorization|signature|vin)[\"']?\s*[=:]\s*[\"']?)"

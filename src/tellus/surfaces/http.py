@@ -43,13 +43,16 @@ from tellus.surfaces.routes import Answer, LimitClass
 from tellus.surfaces.routing import Router, check_path
 from tellus.surfaces.signing import Signatures, Signed, check_signed
 from tellus.surfaces.streaming import Download, Downloads
+from tellus.surfaces.streaming_files import StoredDownload
 from tellus.surfaces.streaming_formats import choose_format
+from tellus.surfaces.uploading import CLOSE, SIGNED_BYTES, Uploads, open_upload, upload_of
 
 ENROLMENT_PREFIX = "/e/"
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Any]
-Work = Callable[[], Awaitable[bytes | Download]]
+Body = bytes | Download | StoredDownload
+Work = Callable[[], Awaitable[Body]]
 
 
 class Authenticator(Signatures, Protocol):
@@ -121,6 +124,7 @@ class Pipeline:
         self._request_numbers = count(1)
         self._request_prefix = f"req_{os.urandom(6).hex()}_"
         self.downloads = Downloads()
+        self.uploads = Uploads()
         self.origins: Callable[[], frozenset[str]] = frozenset
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
@@ -153,6 +157,8 @@ class Pipeline:
         except ApiError as error:
             status, body = error.http_status, encode_failure(error, exchange.answer)
             exchange.headers += failure_headers(error)
+            if exchange.endpoint is not None and exchange.endpoint.route.upload:
+                exchange.headers.append(CLOSE)
             self._recorder.failure(exchange.request_id, exchange.name, error, exchange.address)
         except asyncio.CancelledError:
             raise
@@ -161,7 +167,7 @@ class Pipeline:
             self._recorder.crash(exchange.request_id, exchange.name, error)
         if exchange.endpoint is not None:
             exchange.endpoint.tally(status, perf_counter() - began_s)
-        if isinstance(body, Download):
+        if not isinstance(body, bytes):
             await self._deliver(exchange, body, send)
             return
         headers = exchange.headers
@@ -169,7 +175,9 @@ class Pipeline:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _deliver(self, exchange: "Exchange", file: Download, send: Send) -> None:
+    async def _deliver(
+        self, exchange: "Exchange", file: Download | StoredDownload, send: Send
+    ) -> None:
         """Send a file; what fails on the way leaves it without an end: the server breaks off."""
         try:
             await file.deliver(exchange.headers, send)
@@ -189,7 +197,7 @@ class Pipeline:
 
     async def _run(
         self, exchange: "Exchange", scope: Scope, receive: Receive, origin: str | None
-    ) -> bytes | Download:
+    ) -> Body:
         """Return the body of the answer, after all checks in their order."""
         path, enrolment = _split_enrolment(scope["path"])
         endpoint, parameters = self._find(scope["method"], path, exchange.address)
@@ -218,12 +226,32 @@ class Pipeline:
         call.request_id = exchange.request_id
         call.authorization = authorization
         call.enrolment = enrolment or authorization.removeprefix("Bearer ")
+        return await self._respond(exchange, endpoint, call, (scope, receive), signed)
+
+    async def _respond(
+        self,
+        exchange: "Exchange",
+        endpoint: Endpoint,
+        call: Call[Any, Any],
+        source: tuple[Scope, Receive],
+        signed: Signed | None,
+    ) -> Body:
+        """Return the body of the answer to a call that may be made."""
+        scope, receive = source
         kind = None if endpoint.route.table is None else choose_format(scope)
         if kind is not None:
             return await self.downloads.begin(endpoint, call, kind)
+        if exchange.answer is Answer.FILE:
+            return await self.downloads.begin_stored(endpoint, call)
         answer = partial(_handle, endpoint, call, exchange.answer)
+        if endpoint.route.upload:
+            if signed is None:
+                call.upload = open_upload(receive, scope, endpoint.body_bytes)
+            else:
+                call.upload = upload_of(signed.body, scope)
+            answer = partial(self.uploads.take, call, answer)
         if signed is not None and endpoint.route.is_control:
-            return await self._signatures.answer_once(principal, signed.signature, answer)
+            return await self._signatures.answer_once(call.principal, signed.signature, answer)
         return await answer()
 
     def _find(self, method: str, path: str, address: str) -> tuple[Endpoint, dict[str, Any]]:
@@ -268,7 +296,8 @@ class Pipeline:
     ) -> Signed | None:
         """Return the signature of a client that may or must sign; a wrong one counts as none."""
         caller = (principal, endpoint.route.is_control, self._clock.now_ms())
-        read = partial(read_body, receive, scope, endpoint.body_bytes)
+        most = min(endpoint.body_bytes, SIGNED_BYTES)
+        read = partial(read_body, receive, scope, most)
         try:
             return await check_signed(self._signatures, scope, caller, read)
         except Unauthenticated:
@@ -300,7 +329,7 @@ class Pipeline:
                 form = check_media(scope, endpoint)
             body = self._decode(endpoint, principal, raw, form=form)
         call = Call(principal, body, query, self._clock.now_ms(), path, raw)
-        if endpoint.route.waits or endpoint.route.table is not None:
+        if endpoint.hears_leaving:
             call.left = partial(_until_left, receive)
         return call
 

@@ -16,6 +16,7 @@ BODY_BYTES = 64 * KIB
 BODY_BYTES_CREDENTIALS = 4 * KIB
 BODY_BYTES_FLEXIBILITY = 256 * KIB
 BODY_BYTES_BATCH = 1024 * KIB
+BODY_BYTES_FILE = 32 * 1024 * KIB
 
 
 class LimitClass(enum.StrEnum):
@@ -38,6 +39,7 @@ class Answer(enum.StrEnum):
     TOKEN = "token"  # noqa: S105 - a name, no secret
     STREAM = "stream"
     BARE = "bare"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,9 @@ class Route:
     its kind and itself, or None where the handler has more to do. ``waits`` marks a handler that
     parks the call and wants to know when the caller leaves. ``secret`` marks an answer that no
     cache may keep. ``table`` gives the whole list for a file, as ``async (service, call) -> Table``
-    with the service of ``handler``; callers ask for it by ``Accept``.
+    with the service of ``handler``; callers ask for it by ``Accept``. ``upload`` marks a body that
+    is a file: of any media type, up to ``body_bytes``, in ``Call.upload`` and never held whole. An
+    answer of ``Answer.FILE`` is one: the handler returns a ``FileAnswer``.
     """
 
     method: str
@@ -78,6 +82,7 @@ class Route:
     waits: bool = False
     secret: bool = False
     table: Callable[..., Awaitable[Table[Any]]] | None = None
+    upload: bool = False
 
     @property
     def is_control(self) -> bool:
