@@ -1,7 +1,8 @@
 """Builds diagnostics: component health, configuration, reports, alerts, detectors, runbooks."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from tellus.alerts.service import AlertService
 from tellus.audit.service import AuditService
 from tellus.building import Ground
 from tellus.bus.port import Bus
@@ -22,8 +23,9 @@ from tellus.rounds import Rounds
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
 
-_FILES_EVERY_S = 60.0
-_REPORTS_EVERY_S = 5.0
+_FILES_EVERY_S: Final = 60.0
+_REPORTS_EVERY_S: Final = 5.0
+_TIDY_EVERY_S: Final = 60.0
 
 
 class Beneath(NamedTuple):
@@ -52,6 +54,7 @@ class Diagnosing:
         self._beneath = beneath
         self.faults = FaultDictionary.load()
         self._build_reports()
+        self._build_alerts()
 
     def _build_reports(self) -> None:
         """Build files, and the diagnostic reports that are some of them."""
@@ -66,12 +69,19 @@ class Diagnosing:
             database, directory, self._beneath.commands, self.files, terms, clock
         )
 
+    def _build_alerts(self) -> None:
+        ground, devices = self._ground, self._beneath.devices
+        kept_days = ground.settings.alerts.kept_days
+        self.alerts = AlertService(ground.database, ground.clock, kept_days=kept_days)
+        devices.react(in_tx=self.alerts.leave_behind, after_commit=self.alerts.note_moved)
+
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.files, self.reports)
+        return (self.faults, self.files, self.reports, self.alerts)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
         rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
         rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)
+        rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
