@@ -20,12 +20,16 @@ from tellus.kernel.units import DAY_MS
 from tellus.reports.files import FileService
 from tellus.reports.service import ReportService, UploadTerms
 from tellus.rounds import Rounds
+from tellus.runbooks.library import RunbookCatalogue
+from tellus.runbooks.service import RunbookService
+from tellus.runbooks.sources import NoHealth, NoVehicles, Sources
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
 
 _FILES_EVERY_S: Final = 60.0
 _REPORTS_EVERY_S: Final = 5.0
 _TIDY_EVERY_S: Final = 60.0
+_RUNBOOKS_EVERY_S: Final = 1.0
 
 
 class Beneath(NamedTuple):
@@ -55,6 +59,7 @@ class Diagnosing:
         self.faults = FaultDictionary.load()
         self._build_reports()
         self._build_alerts()
+        self._build_runbooks()
 
     def _build_reports(self) -> None:
         """Build files, and the diagnostic reports that are some of them."""
@@ -75,13 +80,34 @@ class Diagnosing:
         self.alerts = AlertService(ground.database, ground.clock, kept_days=kept_days)
         devices.react(in_tx=self.alerts.leave_behind, after_commit=self.alerts.note_moved)
 
+    def _build_runbooks(self) -> None:
+        """Build runbooks, which read all that is below them."""
+        ground, beneath = self._ground, self._beneath
+        sources = Sources(
+            database=ground.database,
+            directory=ground.directory,
+            catalogue=beneath.catalogue,
+            queries=beneath.queries,
+            telemetry=beneath.telemetry,
+            commands=beneath.commands,
+            releases=beneath.releases,
+            faults=self.faults,
+            files=self.files,
+            alerts=self.alerts,
+            health=NoHealth(),
+            vehicles=NoVehicles(),
+        )
+        library = RunbookCatalogue.load(self.faults)
+        self.runbooks = RunbookService(sources, library, ground.clock)
+
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.files, self.reports, self.alerts)
+        return (self.faults, self.files, self.reports, self.alerts, self.runbooks)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
         rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
         rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)
         rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
+        rounds.run_every(_RUNBOOKS_EVERY_S, self.runbooks.mover.turn, once=True)

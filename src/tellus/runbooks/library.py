@@ -112,9 +112,7 @@ class RunbookCatalogue:
         return None
 
 
-def _check_runbook(
-    runbook: Runbook, runbooks: dict[str, Runbook], faults: FaultDictionary
-) -> None:
+def _check_runbook(runbook: Runbook, runbooks: dict[str, Runbook], faults: FaultDictionary) -> None:
     names = [step.id for step in runbook.steps]
     if len(set(names)) != len(names):
         raise ValueError(f"{runbook.slug}: two steps of one name")

@@ -221,3 +221,31 @@ class Photo(msgspec.Struct, frozen=True):
     note: str | None
     client_id: str
     created_ms: int
+
+
+class Place(NamedTuple):
+    """What a run is about: a device, one of its connectors (0: the device)."""
+
+    operator_id: str
+    client_id: str
+    device_no: int
+    device_id: str
+    connector_id: int
+
+
+class Links(NamedTuple):
+    """What a run belongs to, as far as it does: alert, command, vehicle, the run before it."""
+
+    alert_id: str | None = None
+    command_id: str | None = None
+    vehicle: Vehicle = Vehicle()
+    from_run_id: str | None = None
+
+
+class Answered(NamedTuple):
+    """What a person said of a step, through which client."""
+
+    outcome: Verdict
+    answered_by: str
+    client_id: str
+    note: str | None

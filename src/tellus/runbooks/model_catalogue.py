@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 Text = Annotated[str, Meta(min_length=1)]
 Slug = Annotated[str, Meta(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=64)]
+STEPS_MOST: Final = 99
 Code = Annotated[str, Meta(pattern=r"^F-[0-9]{4}$")]
 
 
@@ -107,7 +108,7 @@ class Runbook(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defa
     title: Text
     symptom: Text
     models: list[Text]
-    steps: Annotated[list[Step], Meta(min_length=1, max_length=99)]
+    steps: Annotated[list[Step], Meta(min_length=1, max_length=STEPS_MOST)]
     typical_models: list[Text] = []
     needs_connector: bool = False
     needs_v2g: bool = False

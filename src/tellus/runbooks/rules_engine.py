@@ -5,6 +5,7 @@ step can be reached from itself (the library sees to that), each stage ends by a
 so every run ends.
 """
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from msgspec import UNSET
@@ -50,22 +51,10 @@ def first_stage(step: Step) -> Stage:
 def next_action(runbook: Runbook, run: Position, observation: Observation) -> Action:
     """Say what comes next; the caller does it and asks again with what came of it."""
     step = runbook.steps[run.n - 1]
-    if run.stage is Stage.CHECK:
-        return _after_check(runbook, step, observation)
-    if run.stage is Stage.QUESTION:
-        return _after_question(runbook, step, observation)
-    if run.stage is Stage.CONFIRM:
-        return _after_confirm(runbook, step, observation)
-    if run.stage is Stage.SEND:
-        return Action(kind=ActionKind.ISSUE, command=step.commands[run.part].command, part=run.part)
-    if run.stage is Stage.AWAIT:
-        return _after_command(runbook, step, run, observation)
-    if run.stage is Stage.SETTLE:
-        return _after_time(step, run, observation)
-    return _after_verification(runbook, step, run, observation)
+    return _AT[run.stage](runbook, step, run, observation)
 
 
-def _after_check(runbook: Runbook, step: Step, seen: Observation) -> Action:
+def _after_check(runbook: Runbook, step: Step, _run: Position, seen: Observation) -> Action:
     if seen.result is None:
         return _check(step)
     if seen.result.verdict is Verdict.INCONCLUSIVE and step.question is not UNSET:
@@ -73,7 +62,7 @@ def _after_check(runbook: Runbook, step: Step, seen: Observation) -> Action:
     return _leave(runbook, step, seen.result.verdict, seen.result.finding)
 
 
-def _after_question(runbook: Runbook, step: Step, seen: Observation) -> Action:
+def _after_question(runbook: Runbook, step: Step, _run: Position, seen: Observation) -> Action:
     if seen.answer is None:
         question = step.text if step.question is UNSET else step.question
         return Action(kind=ActionKind.ASK, question=question, paused=step.pause)
@@ -82,7 +71,7 @@ def _after_question(runbook: Runbook, step: Step, seen: Observation) -> Action:
     return _leave(runbook, step, seen.answer, None)
 
 
-def _after_confirm(runbook: Runbook, step: Step, seen: Observation) -> Action:
+def _after_confirm(runbook: Runbook, step: Step, _run: Position, seen: Observation) -> Action:
     if seen.answer is None:
         question = step.text if step.confirm is UNSET else step.confirm
         return Action(kind=ActionKind.ASK, question=question, confirms=True)
@@ -91,6 +80,10 @@ def _after_confirm(runbook: Runbook, step: Step, seen: Observation) -> Action:
     if step.question is not UNSET:
         return Action(kind=ActionKind.ENTER, stage=Stage.QUESTION)
     return _leave(runbook, step, Verdict.NOT_POSSIBLE, NOT_CONFIRMED)
+
+
+def _to_send(_runbook: Runbook, step: Step, run: Position, _seen: Observation) -> Action:
+    return Action(kind=ActionKind.ISSUE, command=step.commands[run.part].command, part=run.part)
 
 
 def _after_command(runbook: Runbook, step: Step, run: Position, seen: Observation) -> Action:
@@ -109,7 +102,7 @@ def _after_command(runbook: Runbook, step: Step, run: Position, seen: Observatio
     return _leave(runbook, step, Verdict.FAILED, COMMAND_FAILED)
 
 
-def _after_time(step: Step, run: Position, seen: Observation) -> Action:
+def _after_time(_runbook: Runbook, step: Step, run: Position, seen: Observation) -> Action:
     until_ms = run.since_ms + step.wait_s * SECOND_MS
     if seen.now_ms < until_ms:
         return Action(kind=ActionKind.WAIT, until_ms=until_ms)
@@ -177,8 +170,19 @@ def _leave(runbook: Runbook, step: Step, verdict: Verdict, finding: str | None) 
         verdict=verdict,
         finding=finding,
         advice=advice,
-        status=RunStatus(branch.end),
+        status=RunStatus.ESCALATED if branch.end is UNSET else RunStatus(branch.end.value),
         cause=None if branch.cause is UNSET else branch.cause,
         conclusion=conclusion,
         escalated_to=None if branch.to is UNSET else branch.to,
     )
+
+
+_AT: Final[Mapping[Stage, Callable[[Runbook, Step, Position, Observation], Action]]] = {
+    Stage.CHECK: _after_check,
+    Stage.QUESTION: _after_question,
+    Stage.CONFIRM: _after_confirm,
+    Stage.SEND: _to_send,
+    Stage.AWAIT: _after_command,
+    Stage.SETTLE: _after_time,
+    Stage.VERIFY: _after_verification,
+}

@@ -51,9 +51,7 @@ class Fellow(NamedTuple):
     faults: int
 
 
-def judge_supply(
-    phases: Phases | None, age_s: float | None, thresholds: Thresholds
-) -> CheckResult:
+def judge_supply(phases: Phases | None, age_s: float | None, thresholds: Thresholds) -> CheckResult:
     """Judge the voltages (V) of the phases of the newest frame; ``age_s`` is how old it is.
 
     Nothing follows from a frame without phases, or from one of before the power-up.

@@ -7,43 +7,17 @@ from msgspec.structs import replace
 from tellus.runbooks.model import (
     Action,
     ActionKind,
+    Answered,
     CheckResult,
+    Links,
+    Place,
     Run,
     RunStatus,
     Stage,
     StepRecord,
-    Vehicle,
 )
-from tellus.runbooks.model_catalogue import Runbook, Verdict
+from tellus.runbooks.model_catalogue import Runbook
 from tellus.runbooks.rules_engine import first_stage
-
-
-class Place(NamedTuple):
-    """What a run is about: a device, one of its connectors (0: the device)."""
-
-    operator_id: str
-    client_id: str
-    device_no: int
-    device_id: str
-    connector_id: int
-
-
-class Links(NamedTuple):
-    """What a run belongs to, as far as it does: alert, command, vehicle, the run before it."""
-
-    alert_id: str | None = None
-    command_id: str | None = None
-    vehicle: Vehicle = Vehicle()
-    from_run_id: str | None = None
-
-
-class Answered(NamedTuple):
-    """What a person said of a step, through which client."""
-
-    outcome: Verdict
-    answered_by: str
-    client_id: str
-    note: str | None
 
 
 class Changed(NamedTuple):
@@ -126,6 +100,11 @@ def note_command(before: Changed, command_id: str, now_ms: int) -> Changed:
     waiting = _moved(run, Stage.AWAIT, run.part, now_ms)
     run = replace(waiting, status=RunStatus.WAITING, pending_command_id=command_id)
     return Changed(run, (replace(record, command_ids=(*record.command_ids, command_id)),))
+
+
+def hand_over(run: Run, next_run_id: str) -> Run:
+    """Return a run that another one goes on with."""
+    return replace(run, next_run_id=next_run_id)
 
 
 def cancel(run: Run, cause: str, now_ms: int) -> Run:

@@ -54,7 +54,7 @@ class Listed(NamedTuple):
 
 
 def judge_delivery(
-    command: DischargeSeen | None, online: bool, faults: Sequence[FaultSeen]  # noqa: FBT001
+    command: DischargeSeen | None, faults: Sequence[FaultSeen], *, online: bool
 ) -> CheckResult:
     """Judge whether the discharge command reached its charger."""
     evidence: dict[str, Any] = {

@@ -61,9 +61,7 @@ def find_run(tx: Tx, run_id: str) -> Run | None:
     return None if row is None else _to_run(row)
 
 
-def find_live(
-    tx: Tx, operator_id: str, slug: str, device_no: int, connector_id: int
-) -> Run | None:
+def find_live(tx: Tx, operator_id: str, slug: str, device_no: int, connector_id: int) -> Run | None:
     """Return the run of a runbook at a place that is not over, or None."""
     row = tx.row(
         f"SELECT {_RUN} FROM runbook_runs WHERE operator_id = $1 AND slug = $2"
@@ -143,9 +141,8 @@ def list_steps(tx: Tx, run_id: str) -> list[StepRecord]:
 
 def append_photo(tx: Tx, run_id: str, photo: Photo) -> None:
     """Note a photo that was sent along."""
-    tx.insert_many(
-        f"INSERT INTO runbook_photos (run_id, {_PHOTO})", [(run_id, *msgspec.structs.astuple(photo))]
-    )
+    row = (run_id, *msgspec.structs.astuple(photo))
+    tx.insert_many(f"INSERT INTO runbook_photos (run_id, {_PHOTO})", [row])
 
 
 def list_photos(tx: Tx, run_id: str) -> list[Photo]:

@@ -14,6 +14,7 @@ from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
 from tellus.surfaces.operator_reports import REPORT_ROUTES
+from tellus.surfaces.operator_runbooks import OPERATOR_RUNBOOK_ROUTES
 from tellus.surfaces.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -23,6 +24,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_DIAGNOSTICS_ROUTES,
     *REPORT_ROUTES,
     *OPERATOR_ALERT_ROUTES,
+    *OPERATOR_RUNBOOK_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
