@@ -30,6 +30,7 @@ from tellus.config_features import (
     LegacySettings,
     PresenceSettings,
     RetentionSettings,
+    RunbookSettings,
     Section,
 )
 
@@ -207,6 +208,7 @@ class Settings(BaseSettings):
     energy: EnergySettings = EnergySettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
+    runbooks: RunbookSettings = RunbookSettings()
     legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()

@@ -154,6 +154,19 @@ class AlertSettings(Section):
     )
 
 
+class RunbookSettings(Section):
+    """Runs of runbooks."""
+
+    boot_s: int = Field(
+        default=90,
+        ge=1,
+        description="How long a charger may take to boot after a reboot by a runbook (s).",
+    )
+    turn_s: float = Field(
+        default=1.0, gt=0, description="How often runs that wait are looked at (s)."
+    )
+
+
 class LegacySettings(Section):
     """Interop with other operators' platforms: what they start, and pushes to them."""
 

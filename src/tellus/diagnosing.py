@@ -29,7 +29,6 @@ from tellus.telemetry.service import TelemetryService
 _FILES_EVERY_S: Final = 60.0
 _REPORTS_EVERY_S: Final = 5.0
 _TIDY_EVERY_S: Final = 60.0
-_RUNBOOKS_EVERY_S: Final = 1.0
 
 
 class Beneath(NamedTuple):
@@ -97,7 +96,7 @@ class Diagnosing:
             health=NoHealth(),
             vehicles=NoVehicles(),
         )
-        library = RunbookCatalogue.load(self.faults)
+        library = RunbookCatalogue.load(self.faults, ground.settings.runbooks.boot_s)
         self.runbooks = RunbookService(sources, library, ground.clock)
 
     @property
@@ -110,4 +109,5 @@ class Diagnosing:
         rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
         rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)
         rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
-        rounds.run_every(_RUNBOOKS_EVERY_S, self.runbooks.mover.turn, once=True)
+        turn_s = self._ground.settings.runbooks.turn_s
+        rounds.run_every(turn_s, self.runbooks.mover.turn, once=True)

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from tellus.commands.model import KINDS
 from tellus.diagnostics.catalogue.faults import FaultDictionary
@@ -72,8 +73,8 @@ class RunbookCatalogue:
                 raise ValueError(message)
 
     @classmethod
-    def load(cls, faults: FaultDictionary) -> "RunbookCatalogue":
-        """Read the runbooks of the package.
+    def load(cls, faults: FaultDictionary, boot_s: int | None = None) -> "RunbookCatalogue":
+        """Read the runbooks of the package; ``boot_s`` is how long chargers here take to boot.
 
         Raises:
             msgspec.ValidationError: one lacks something or has something unknown.
@@ -88,7 +89,7 @@ class RunbookCatalogue:
             if f"{runbook.slug}.toml" != file.name:
                 message = f"{file.name} holds {runbook.slug}"
                 raise ValueError(message)
-            runbooks.append(runbook)
+            runbooks.append(runbook if boot_s is None else _with_boot(runbook, boot_s))
         return cls(runbooks, faults)
 
     def __iter__(self) -> Iterator[Runbook]:
@@ -110,6 +111,15 @@ class RunbookCatalogue:
                 if runbook is not None and runbook.fits(model, v2g=v2g):
                     return one
         return None
+
+
+def _with_boot(runbook: Runbook, boot_s: int) -> Runbook:
+    """Return a runbook that waits ``boot_s`` for a charger to come back."""
+    steps = [
+        replace(step, wait_s=boot_s) if step.check == "back_online" else step
+        for step in runbook.steps
+    ]
+    return replace(runbook, steps=steps)
 
 
 def _check_runbook(runbook: Runbook, runbooks: dict[str, Runbook], faults: FaultDictionary) -> None:
