@@ -162,6 +162,11 @@ class RunbookSettings(Section):
         ge=1,
         description="How long a charger may take to boot after a reboot by a runbook (s).",
     )
+    reset_s: int = Field(
+        default=10,
+        ge=0,
+        description="How long a connector may take to come back after a reset by a runbook (s).",
+    )
     turn_s: float = Field(
         default=1.0, gt=0, description="How often runs that wait are looked at (s)."
     )

@@ -96,7 +96,9 @@ class Diagnosing:
             health=NoHealth(),
             vehicles=NoVehicles(),
         )
-        library = RunbookCatalogue.load(self.faults, ground.settings.runbooks.boot_s)
+        settings = ground.settings.runbooks
+        waits_s = {"back_online": settings.boot_s, "reset_worked": settings.reset_s}
+        library = RunbookCatalogue.load(self.faults, waits_s)
         self.runbooks = RunbookService(sources, library, ground.clock)
 
     @property

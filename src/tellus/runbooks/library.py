@@ -1,7 +1,8 @@
 """The library: all runbooks of the package, read and checked when the platform starts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import resources
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -19,6 +20,8 @@ from tellus.runbooks.model_catalogue import (
     StepKind,
     Verdict,
 )
+
+_NO_WAITS: Final[Mapping[str, int]] = MappingProxyType({})
 
 CHECKS: Final = frozenset(
     {
@@ -73,8 +76,10 @@ class RunbookCatalogue:
                 raise ValueError(message)
 
     @classmethod
-    def load(cls, faults: FaultDictionary, boot_s: int | None = None) -> "RunbookCatalogue":
-        """Read the runbooks of the package; ``boot_s`` is how long chargers here take to boot.
+    def load(
+        cls, faults: FaultDictionary, waits_s: Mapping[str, int] = _NO_WAITS
+    ) -> "RunbookCatalogue":
+        """Read the runbooks of the package; ``waits_s`` is what passes before which check.
 
         Raises:
             msgspec.ValidationError: one lacks something or has something unknown.
@@ -89,7 +94,7 @@ class RunbookCatalogue:
             if f"{runbook.slug}.toml" != file.name:
                 message = f"{file.name} holds {runbook.slug}"
                 raise ValueError(message)
-            runbooks.append(runbook if boot_s is None else _with_boot(runbook, boot_s))
+            runbooks.append(_with_waits(runbook, waits_s))
         return cls(runbooks, faults)
 
     def __iter__(self) -> Iterator[Runbook]:
@@ -113,10 +118,10 @@ class RunbookCatalogue:
         return None
 
 
-def _with_boot(runbook: Runbook, boot_s: int) -> Runbook:
-    """Return a runbook that waits ``boot_s`` for a charger to come back."""
+def _with_waits(runbook: Runbook, waits_s: Mapping[str, int]) -> Runbook:
+    """Return a runbook with the waits of this installation."""
     steps = [
-        replace(step, wait_s=boot_s) if step.check == "back_online" else step
+        step if step.check is UNSET else replace(step, wait_s=waits_s.get(step.check, step.wait_s))
         for step in runbook.steps
     ]
     return replace(runbook, steps=steps)

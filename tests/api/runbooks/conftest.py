@@ -11,7 +11,11 @@ from tests.contract.client import ContractClient
 from tests.contract.exchange_log import SESSION
 from tests.server import RunningServer, start_server
 
-BOOT = {"TELLUS_RUNBOOKS__BOOT_S": "1", "TELLUS_RUNBOOKS__TURN_S": "0.1"}
+BOOT = {
+    "TELLUS_RUNBOOKS__BOOT_S": "1",
+    "TELLUS_RUNBOOKS__RESET_S": "0",
+    "TELLUS_RUNBOOKS__TURN_S": "0.1",
+}
 
 
 @pytest.fixture(scope="module")
