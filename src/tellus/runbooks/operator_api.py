@@ -1,205 +1,33 @@
 """Runbooks and their runs as operators read, begin, answer and end them."""
 
-from typing import Annotated, Any
+from typing import Any
 
-import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from tellus.audit.model import Actor
-from tellus.fleet.model import ConnectorId
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.files import FileAnswer
-from tellus.kernel.paging import Page, PageQuery
-from tellus.kernel.units import to_text
-from tellus.runbooks.model import (
-    Answered,
-    Links,
-    Photo,
-    Run,
-    RunFilter,
-    RunStatus,
-    Stage,
-    StepRecord,
-    Vehicle,
+from tellus.kernel.paging import Page
+from tellus.runbooks.model import Answered, Links, RunFilter, Vehicle
+from tellus.runbooks.model_catalogue import ANSWERS, STEPS_MOST
+from tellus.runbooks.operator_api_items import (
+    PhotoResponse,
+    RunbookItem,
+    RunbookResponse,
+    RunbooksQuery,
+    RunItem,
+    RunRequest,
+    RunResponse,
+    RunsQuery,
+    StepRequest,
+    VehicleRequest,
+    to_facts,
+    to_response,
+    to_run_facts,
+    to_step_item,
 )
-from tellus.runbooks.model_catalogue import ANSWERS, STEPS_MOST, Runbook, Step, Verdict
-from tellus.runbooks.service import Client, RunbookService, RunView, Wanted
-
-Word = Annotated[str, Meta(min_length=1, max_length=128)]
-
-
-class RunbooksQuery(PageQuery, frozen=True, kw_only=True):
-    """Which runbooks to list: those for a model."""
-
-    model: Word | UnsetType = UNSET
-
-
-class RunsQuery(PageQuery, frozen=True, kw_only=True):
-    """Which runs to list; what is left out admits all. ``live`` true: those that are not over."""
-
-    device_id: Word | UnsetType = UNSET
-    status: RunStatus | UnsetType = UNSET
-    alert_id: Word | UnsetType = UNSET
-    live: bool | UnsetType = UNSET
-
-
-class VehicleRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """The vehicle that will not charge or discharge, as far as it is known."""
-
-    make: Word | UnsetType = UNSET
-    model: Word | UnsetType = UNSET
-    firmware: Word | UnsetType = UNSET
-
-
-class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What the run is about: a device or one of its connectors, and what it belongs to.
-
-    ``command_id`` is the discharge that nothing came of; without it the connector's newest.
-    """
-
-    device_id: Word
-    connector_id: ConnectorId | UnsetType = UNSET
-    alert_id: Word | UnsetType = UNSET
-    command_id: Word | UnsetType = UNSET
-    vehicle: VehicleRequest | UnsetType = UNSET
-
-
-class StepRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What a person says of the step that the run is at, and who said it."""
-
-    outcome: Verdict
-    answered_by: Annotated[str, Meta(min_length=1, max_length=200)]
-    note: Annotated[str, Meta(max_length=2000)] | UnsetType = UNSET
-
-
-class StepItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A step of a runbook: ``n`` is its place, ``branches`` say where its outcomes lead."""
-
-    n: int
-    id: str
-    title: str
-    text: str
-    kind: str
-    branches: list[dict[str, Any]]
-    check: str | UnsetType = UNSET
-    question: str | UnsetType = UNSET
-    confirm: str | UnsetType = UNSET
-    commands: list[str]
-    wait_seconds: int
-    pause: bool
-    faults: list[str]
-    collects: list[str]
-    thresholds: dict[str, float]
-
-
-class RunbookItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A runbook in a list; no ``models`` stand for all."""
-
-    slug: str
-    title: str
-    symptom: str
-    models: list[str]
-    typical_models: list[str]
-    needs_connector: bool
-    needs_v2g: bool
-    steps: int
-
-
-class RunbookResponse(RunbookItem, frozen=True, kw_only=True):
-    """A runbook with its steps in their order; the first is where a run begins."""
-
-    steps: list[StepItem]  # type: ignore[assignment]
-    latest_stable: dict[str, str]
-
-
-class NextActionItem(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run needs next: ``answer`` or ``confirm`` by a person, ``wait``, or ``work``.
-
-    What is to be answered is ``question``, with ``POST …/steps/{n}``. ``until`` is when a run that
-    waits is looked at again, ``command_id`` what it waits for. ``faults`` are the entries of the
-    fault dictionary to work through while it is paused.
-    """
-
-    kind: str
-    n: int
-    title: str
-    question: str | UnsetType = UNSET
-    outcomes: list[Verdict] | UnsetType = UNSET
-    until: str | UnsetType = UNSET
-    command_id: str | UnsetType = UNSET
-    faults: list[str] | UnsetType = UNSET
-
-
-class RunStepItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A step that a run came to: verdict, evidence, who answered what and when.
-
-    Without ``verdict`` it is the present one. ``finding`` names what a check found, ``advice`` what
-    is to be done about it. ``evidence`` is what the check read.
-    """
-
-    n: int
-    id: str
-    title: str
-    kind: str
-    began_at: str
-    ended_at: str | UnsetType = UNSET
-    verdict: Verdict | UnsetType = UNSET
-    finding: str | UnsetType = UNSET
-    advice: str | UnsetType = UNSET
-    evidence: dict[str, Any]
-    confirmed_by: str | UnsetType = UNSET
-    answered_by: str | UnsetType = UNSET
-    client_id: str | UnsetType = UNSET
-    note: str | UnsetType = UNSET
-    command_ids: list[str]
-
-
-class RunItem(msgspec.Struct, frozen=True, kw_only=True):
-    """A run: where it stands, and how it ended where it has."""
-
-    run_id: str
-    runbook: str
-    device_id: str
-    connector_id: int | UnsetType = UNSET
-    alert_id: str | UnsetType = UNSET
-    command_id: str | UnsetType = UNSET
-    status: RunStatus
-    step: int
-    cause: str | UnsetType = UNSET
-    conclusion: str | UnsetType = UNSET
-    escalated_to: str | UnsetType = UNSET
-    from_run_id: str | UnsetType = UNSET
-    next_run_id: str | UnsetType = UNSET
-    created_at: str
-    updated_at: str
-    ended_at: str | UnsetType = UNSET
-
-
-class PhotoItem(msgspec.Struct, frozen=True):
-    """A photo that was sent along; it is in the bundle."""
-
-    file_id: str
-    media_type: str
-    size: int
-    created_at: str
-
-
-class RunResponse(RunItem, frozen=True, kw_only=True):
-    """A run with each step that it came to, and what it needs next unless it is over."""
-
-    vehicle: dict[str, str]
-    steps: list[RunStepItem]
-    photos: list[PhotoItem]
-    next_action: NextActionItem | UnsetType = UNSET
-
-
-class PhotoResponse(msgspec.Struct, frozen=True):
-    """What was taken: size in bytes, SHA-256 in hexadecimal to compare with."""
-
-    file_id: str
-    size: int
-    sha256: str
+from tellus.runbooks.service import Client, RunbookService, Wanted
 
 
 async def list_runbooks(
@@ -210,15 +38,15 @@ async def list_runbooks(
     found = [
         one for one in runbooks.library if query.model is UNSET or one.fits(query.model, v2g=True)
     ]
-    items = [RunbookItem(**_facts(one)) for one in found[query.offset : query.offset + query.size]]
-    return Page(len(found), query.page, query.size, items)
+    page = found[query.offset : query.offset + query.size]
+    return Page(len(found), query.page, query.size, [RunbookItem(**to_facts(one)) for one in page])
 
 
 async def get_runbook(runbooks: RunbookService, call: Call[Nothing, Nothing]) -> RunbookResponse:
     """Return a runbook with its steps."""
     runbook = runbooks.find_runbook(call.path["slug"])
-    steps = [_step_item(n, step) for n, step in enumerate(runbook.steps, 1)]
-    facts = _facts(runbook) | {"steps": steps}
+    steps = [to_step_item(n, step) for n, step in enumerate(runbook.steps, 1)]
+    facts = to_facts(runbook) | {"steps": steps}
     return RunbookResponse(**facts, latest_stable=runbook.latest_stable)
 
 
@@ -229,7 +57,7 @@ async def start_run(runbooks: RunbookService, call: Call[RunRequest, Nothing]) -
     connector_id = 0 if body.connector_id is UNSET else body.connector_id
     wanted = Wanted(body.device_id, connector_id, links)
     view = await runbooks.start_run(call.path["slug"], wanted, _client(call))
-    return _response(view)
+    return to_response(view)
 
 
 async def list_runs(runbooks: RunbookService, call: Call[Nothing, RunsQuery]) -> Page[RunItem]:
@@ -246,13 +74,13 @@ async def list_runs(runbooks: RunbookService, call: Call[Nothing, RunsQuery]) ->
     total, runs = await runbooks.list_runs(
         wanted, _given(query.device_id), query.offset, query.size
     )
-    return Page(total, query.page, query.size, [RunItem(**_run_facts(run)) for run in runs])
+    return Page(total, query.page, query.size, [RunItem(**to_run_facts(run)) for run in runs])
 
 
 async def get_run(runbooks: RunbookService, call: Call[Nothing, Nothing]) -> RunResponse:
     """Return a run."""
     slug, run_id = call.path["slug"], call.path["run_id"]
-    return _response(await runbooks.read_run(slug, run_id, call.principal.operator_id))
+    return to_response(await runbooks.read_run(slug, run_id, call.principal.operator_id))
 
 
 async def answer_step(runbooks: RunbookService, call: Call[StepRequest, Nothing]) -> RunResponse:
@@ -265,12 +93,12 @@ async def answer_step(runbooks: RunbookService, call: Call[StepRequest, Nothing]
         body.outcome, body.answered_by, call.principal.principal_id, _given(body.note)
     )
     place = (path["slug"], path["run_id"], _step_no(path["n"]))
-    return _response(await runbooks.answer(place, answered, _client(call)))
+    return to_response(await runbooks.answer(place, answered, _client(call)))
 
 
 async def cancel_run(runbooks: RunbookService, call: Call[Nothing, Nothing]) -> RunResponse:
     """Give a run up."""
-    return _response(await runbooks.cancel(call.path["slug"], call.path["run_id"], _client(call)))
+    return to_response(await runbooks.cancel(call.path["slug"], call.path["run_id"], _client(call)))
 
 
 async def upload_photo(runbooks: RunbookService, call: Call[Nothing, Nothing]) -> PhotoResponse:
@@ -306,122 +134,7 @@ def _given(text: str | UnsetType) -> str | None:
     return None if text is UNSET else text
 
 
-def _or_unset(text: str | None) -> str | UnsetType:
-    return UNSET if text is None else text
-
-
 def _vehicle(body: VehicleRequest | UnsetType) -> Vehicle:
     if body is UNSET:
         return Vehicle()
     return Vehicle(_given(body.make), _given(body.model), _given(body.firmware))
-
-
-def _facts(runbook: Runbook) -> dict[str, Any]:
-    return {
-        "slug": runbook.slug,
-        "title": runbook.title,
-        "symptom": runbook.symptom,
-        "models": runbook.models,
-        "typical_models": runbook.typical_models,
-        "needs_connector": runbook.needs_connector,
-        "needs_v2g": runbook.needs_v2g,
-        "steps": len(runbook.steps),
-    }
-
-
-def _step_item(n: int, step: Step) -> StepItem:
-    return StepItem(
-        n=n,
-        id=step.id,
-        title=step.title,
-        text=step.text,
-        kind=step.kind.value,
-        branches=[msgspec.to_builtins(branch) for branch in step.branches],
-        check=step.check,
-        question=step.question,
-        confirm=step.confirm,
-        commands=[one.command for one in step.commands],
-        wait_seconds=step.wait_s,
-        pause=step.pause,
-        faults=step.faults,
-        collects=step.collects,
-        thresholds=step.thresholds,
-    )
-
-
-def _response(view: RunView) -> RunResponse:
-    return RunResponse(
-        **_run_facts(view.run),
-        vehicle=msgspec.to_builtins(view.run.vehicle),
-        steps=[_run_step(view.runbook.steps[one.n - 1], one) for one in view.records],
-        photos=[_photo(photo) for photo in view.photos],
-        next_action=_next_action(view),
-    )
-
-
-def _run_facts(run: Run) -> dict[str, Any]:
-    return {
-        "run_id": run.run_id,
-        "runbook": run.slug,
-        "device_id": run.device_id,
-        "connector_id": run.connector_id or UNSET,
-        "alert_id": _or_unset(run.alert_id),
-        "command_id": _or_unset(run.command_id),
-        "status": run.status,
-        "step": run.n,
-        "cause": _or_unset(run.cause),
-        "conclusion": _or_unset(run.conclusion),
-        "escalated_to": _or_unset(run.escalated_to),
-        "from_run_id": _or_unset(run.from_run_id),
-        "next_run_id": _or_unset(run.next_run_id),
-        "created_at": to_text(run.created_ms),
-        "updated_at": to_text(run.updated_ms),
-        "ended_at": UNSET if run.ended_ms is None else to_text(run.ended_ms),
-    }
-
-
-def _run_step(step: Step, record: StepRecord) -> RunStepItem:
-    return RunStepItem(
-        n=record.n,
-        id=record.step_id,
-        title=step.title,
-        kind=step.kind.value,
-        began_at=to_text(record.began_ms),
-        ended_at=UNSET if record.ended_ms is None else to_text(record.ended_ms),
-        verdict=UNSET if record.verdict is None else record.verdict,
-        finding=_or_unset(record.finding),
-        advice=_or_unset(record.advice),
-        evidence=record.evidence,
-        confirmed_by=_or_unset(record.confirmed_by),
-        answered_by=_or_unset(record.answered_by),
-        client_id=_or_unset(record.client_id),
-        note=_or_unset(record.note),
-        command_ids=list(record.command_ids),
-    )
-
-
-def _photo(photo: Photo) -> PhotoItem:
-    return PhotoItem(photo.file_id, photo.media_type, photo.size, to_text(photo.created_ms))
-
-
-def _next_action(view: RunView) -> NextActionItem | UnsetType:
-    run = view.run
-    if run.is_over:
-        return UNSET
-    step = view.runbook.steps[run.n - 1]
-    if run.status in {RunStatus.ASKING, RunStatus.PAUSED}:
-        return NextActionItem(
-            kind="confirm" if run.stage is Stage.CONFIRM else "answer",
-            n=run.n,
-            title=step.title,
-            question=_or_unset(run.question),
-            outcomes=sorted(ANSWERS),
-            faults=step.faults if step.pause else UNSET,
-        )
-    return NextActionItem(
-        kind="wait" if run.status is RunStatus.WAITING else "work",
-        n=run.n,
-        title=step.title,
-        until=UNSET if run.due_ms is None else to_text(run.due_ms),
-        command_id=_or_unset(run.pending_command_id),
-    )
