@@ -26,6 +26,7 @@ from tellus.config_features import (
     EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
+    HealthSettings,
     LegacySettings,
     PresenceSettings,
     RetentionSettings,
@@ -198,6 +199,7 @@ class Settings(BaseSettings):
     flexibility: FlexibilitySettings = FlexibilitySettings()
     firmware: FirmwareSettings = FirmwareSettings()
     energy: EnergySettings = EnergySettings()
+    health: HealthSettings = HealthSettings()
     retention: RetentionSettings = RetentionSettings()
     legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()

@@ -13,6 +13,7 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
+from tellus.health.service import HealthService
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
 from tellus.rounds import Rounds
@@ -45,12 +46,19 @@ class Diagnosing:
         self._ground = ground
         self._beneath = beneath
         self.faults = FaultDictionary.load()
+        self._build_health()
 
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults,)
+        return (self.faults, self.health)
+
+    def _build_health(self) -> None:
+        telemetry = self._beneath.telemetry
+        self.health = HealthService(self._ground.database, telemetry, self._ground.clock)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
-        del rounds
+        health = self._ground.settings.health
+        rounds.run_every(health.flush_s, self.health.turn)
+        rounds.run_every(health.upkeep_s, self.health.upkeep, once=True)
