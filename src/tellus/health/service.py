@@ -33,7 +33,7 @@ class HealthService:
 
     @property
     def in_tx(self) -> list[InTransaction]:
-        """Return what is called with the minutes of each round, in the transaction that has them."""
+        """Return what is called with the minutes of each round, in its transaction."""
         return self.folder.in_tx
 
     async def turn(self) -> None:

@@ -1,14 +1,17 @@
 """The SQL of minutes and hours of component health, and the form that they are stored in."""
 
 from collections.abc import Iterable, Sequence
+from typing import Final, Literal
 
 import msgspec
 
 from tellus.health.model import METRICS, Folded, FoldedRow, Measured, Place, Said, SpanKey
 from tellus.storage.database import Row, Tx
 
-MINUTES = "component_minutes"
-HOURS = "component_hours"
+Table = Literal["component_minutes", "component_hours"]
+
+MINUTES: Final = "component_minutes"
+HOURS: Final = "component_hours"
 
 _KEYS_AT_ONCE = 300
 _PLACE_OF = {name: place for place, name in enumerate(METRICS)}
@@ -52,7 +55,7 @@ def read_span(content: bytes, start_ms: int) -> Folded:
     return Folded(numbers, words)
 
 
-def find_spans(tx: Tx, table: str, keys: Sequence[SpanKey]) -> dict[SpanKey, Folded]:
+def find_spans(tx: Tx, table: Table, keys: Sequence[SpanKey]) -> dict[SpanKey, Folded]:
     """Return the rows of ``table`` with these keys."""
     found: dict[SpanKey, Folded] = {}
     for start in range(0, len(keys), _KEYS_AT_ONCE):
@@ -67,16 +70,20 @@ def find_spans(tx: Tx, table: str, keys: Sequence[SpanKey]) -> dict[SpanKey, Fol
     return found
 
 
-def put_spans(tx: Tx, table: str, rows: Iterable[FoldedRow]) -> None:
+def put_spans(tx: Tx, table: Table, rows: Iterable[FoldedRow]) -> None:
     """Put rows in place of those with their keys."""
-    tx.insert_many(
-        f"INSERT INTO {table} (device_no, connector_id, start_ms, content)",
-        sorted((*key, write_span(folded, key[2])) for key, folded in rows),
-        "ON CONFLICT (device_no, connector_id, start_ms) DO UPDATE SET content = excluded.content",
+    stored = sorted((*key, write_span(folded, key[2])) for key, folded in rows)
+    tail = (
+        "ON CONFLICT (device_no, connector_id, start_ms) DO UPDATE SET content = excluded.content"
     )
+    columns = "(device_no, connector_id, start_ms, content)"
+    if table == MINUTES:
+        tx.insert_many(f"INSERT INTO component_minutes {columns}", stored, tail)
+    else:
+        tx.insert_many(f"INSERT INTO component_hours {columns}", stored, tail)
 
 
-def list_spans(tx: Tx, table: str, device_no: int, from_ms: int, to_ms: int) -> list[FoldedRow]:
+def list_spans(tx: Tx, table: Table, device_no: int, from_ms: int, to_ms: int) -> list[FoldedRow]:
     """Return the rows of a device in ``[from_ms, to_ms)`` by connector and start."""
     rows = tx.rows(
         f"SELECT device_no, connector_id, start_ms, content FROM {table}"
@@ -90,7 +97,7 @@ def list_spans(tx: Tx, table: str, device_no: int, from_ms: int, to_ms: int) -> 
 
 
 def list_spans_of(
-    tx: Tx, table: str, place: Place, from_ms: int, to_ms: int, limit: int = -1
+    tx: Tx, table: Table, place: Place, from_ms: int, to_ms: int, limit: int = -1
 ) -> list[FoldedRow]:
     """Return the first rows, all with a negative ``limit``, of a connector in a span, by start."""
     rows = tx.rows(
@@ -105,7 +112,7 @@ def list_spans_of(
     return [_row(row) for row in rows]
 
 
-def list_newest_starts(tx: Tx, table: str, device_no: int, from_ms: int) -> dict[int, int]:
+def list_newest_starts(tx: Tx, table: Table, device_no: int, from_ms: int) -> dict[int, int]:
     """Return the start (ms) of each connector's newest row since ``from_ms``."""
     rows = tx.rows(
         f"SELECT connector_id, MAX(start_ms) FROM {table}"

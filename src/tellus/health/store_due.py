@@ -156,16 +156,3 @@ def list_log_page(tx: Tx, after: Row, to_ms: int, limit: int) -> list[Row]:
         to_ms,
         limit,
     )
-
-
-# -------------------------------------------------------------------------------------- erasure
-
-
-def remove_spans_of(tx: Tx, table: str, device_no: int, limit: int) -> int:
-    """Remove up to ``limit`` rows of a device from minutes, hours, or what is due of them."""
-    return tx.execute(
-        f"DELETE FROM {table} WHERE (device_no, connector_id, start_ms) IN"
-        f" (SELECT device_no, connector_id, start_ms FROM {table} WHERE device_no = $1 LIMIT $2)",
-        device_no,
-        limit,
-    )

@@ -8,7 +8,7 @@ left undecoded by whoever does not ask for it, and which packs of earlier releas
 import zlib
 from collections.abc import Iterable, Sequence
 from operator import add
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -70,24 +70,23 @@ _health_decoder = msgspec.msgpack.Decoder(HealthColumn)
 
 def pack(hour_ms: int, samples: Sequence[PastSample]) -> bytes:
     """Return the stored form of ``samples``, all of the hour that starts at ``hour_ms``."""
+    readings = [sample.reading for sample in samples]
+    columns: list[Any] = [[getattr(one, name) for one in readings] for name in _FIELDS]
     hour = PackedHour(
         [sample.time_ms - hour_ms for sample in samples],
         [sample.digest for sample in samples],
         [sample.received_ms - sample.time_ms for sample in samples],
-        Columns(
-            *[[getattr(sample.reading, name) for sample in samples] for name in _FIELDS],
-            _pack_health(samples),
-        ),
+        Columns(*columns, _pack_health(readings)),
     )
     return zlib.compress(_encoder.encode(hour), _LEVEL)
 
 
-def _pack_health(samples: Sequence[PastSample]) -> msgspec.Raw:
-    places = [k for k, sample in enumerate(samples) if type(sample.reading) is not Reading]
-    if not places:
+def _pack_health(readings: Sequence[Reading]) -> msgspec.Raw:
+    told = [(place, one.component_health) for place, one in enumerate(readings)]
+    healths = {place: health for place, health in told if health is not None}
+    if not healths:
         return _NONE
-    healths = [health for k in places if (health := samples[k].reading.component_health)]
-    return msgspec.Raw(_encoder.encode(HealthColumn(places, healths)))
+    return msgspec.Raw(_encoder.encode(HealthColumn(list(healths), list(healths.values()))))
 
 
 def unpack(hour_ms: int, content: bytes) -> list[PastSample]:
