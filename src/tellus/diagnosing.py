@@ -13,6 +13,7 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
+from tellus.health.queries import HealthQueries
 from tellus.health.service import HealthService
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
@@ -51,11 +52,13 @@ class Diagnosing:
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.health)
+        return (self.faults, self.health, self.health_queries)
 
     def _build_health(self) -> None:
         telemetry = self._beneath.telemetry
-        self.health = HealthService(self._ground.database, telemetry, self._ground.clock)
+        database, directory = self._ground.database, self._ground.directory
+        self.health = HealthService(database, telemetry, self._ground.clock)
+        self.health_queries = HealthQueries(database, directory, self._beneath.catalogue)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
