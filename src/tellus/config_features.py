@@ -109,7 +109,13 @@ class HealthSettings(Section):
         default=12.0,
         gt=0,
         le=30,
-        description="How often what was reported is stored by the minute (s).",
+        description="How often it is looked which minutes are to be stored (s).",
+    )
+    patience_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=60,
+        description="How long a minute in which no status changed may wait to be stored (s).",
     )
     upkeep_s: float = Field(
         default=30.0,

@@ -17,6 +17,7 @@ from tellus.health.queries import HealthQueries
 from tellus.health.service import HealthService
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
+from tellus.kernel.units import SECOND_MS
 from tellus.rounds import Rounds
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
@@ -57,7 +58,8 @@ class Diagnosing:
     def _build_health(self) -> None:
         telemetry = self._beneath.telemetry
         database, directory = self._ground.database, self._ground.directory
-        self.health = HealthService(database, telemetry, self._ground.clock)
+        patience_ms = round(self._ground.settings.health.patience_s * SECOND_MS)
+        self.health = HealthService(database, telemetry, self._ground.clock, patience_ms)
         self.health_queries = HealthQueries(database, directory, self._beneath.catalogue)
 
     def begin(self, rounds: Rounds) -> None:

@@ -7,11 +7,11 @@ So what a process that died had not stored is found again, and folding it twice 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from tellus.fleet.model import Reading
 from tellus.health import rules, store, store_due
-from tellus.health.model import FoldedRow, HealthSpan, SpanKey
+from tellus.health.model import FoldedRow, HealthSpan, Place, SpanKey
 from tellus.health.store_due import Late
 from tellus.kernel.clock import Clock
 from tellus.kernel.ids import new_id
@@ -27,19 +27,36 @@ LOCK: Final = "component_minutes"
 
 _ROWS_AT_ONCE: Final = 200
 _FOLDED_AT_ONCE: Final = 64
+_LOOKED_AT_AT_ONCE: Final = 500
 _SURE_MS: Final = 5 * MINUTE_MS  # longer than any commit takes: what was noted before is told
 
 InTransaction = Callable[[Tx, Sequence[HealthSpan]], None]
 
 
-class Folder:
-    """What samples of this process tell of parts, on its way to the minutes."""
+class _Waiting:
+    """What samples of a minute tell, and since when (ms) the first of them waits."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    __slots__ = ("since_ms", "told")
+
+    def __init__(self, since_ms: int) -> None:
+        self.since_ms = since_ms
+        self.told: list[rules.Told] = []
+
+
+class Folder:
+    """What samples of this process tell of parts, on its way to the minutes.
+
+    A minute is stored by the first round after its end. It is stored before that, too, where it has
+    waited for ``patience_ms``, or a status differs from what was stored last.
+    """
+
+    def __init__(self, database: Database, clock: Clock, patience_ms: int) -> None:
         self._database = database
         self._clock = clock
+        self._patience_ms = patience_ms
         self.folder_id = new_id("fold")
-        self._waiting: dict[SpanKey, list[rules.Told]] = {}
+        self._waiting: dict[SpanKey, _Waiting] = {}
+        self._words: dict[Place, tuple[Any, ...]] = {}
         self._noted: set[SpanKey] = set()
         self._came_late = False
         self.in_tx: list[InTransaction] = []
@@ -73,53 +90,68 @@ class Folder:
         if is_clock_suspect(time_ms, sample.received_ms):
             return
         key = (device_no, connector_id, rules.minute_of(time_ms))
-        told = (time_ms, sample.reading)
         waiting = self._waiting.get(key)
         if waiting is None:
-            self._waiting[key] = [told]
-        else:
-            waiting.append(told)
+            waiting = self._waiting[key] = _Waiting(self._clock.now_ms())
+        waiting.told.append((time_ms, sample.reading))
 
     async def flush(self) -> None:
-        """Store what waits.
+        """Store what is due.
 
         Raises:
             ApiError: the store cannot take it now; it waits on.
         """
         begun_ms = self._clock.now_ms()
         self._forget_hours(begun_ms)
-        waiting, self._waiting = self._waiting, {}
-        keys = sorted(waiting)
-        try:
-            while keys:
-                part = keys[:_ROWS_AT_ONCE]
-                await self._store(part, waiting)
-                for key in part:
-                    del waiting[key]
-                del keys[:_ROWS_AT_ONCE]
-            await self._database.write(self._note_progress, begun_ms)
-        finally:
-            for key, told in waiting.items():
-                self._waiting.setdefault(key, []).extend(told)
+        keys = await self._list_due(begun_ms)
+        while keys:
+            await self._store(keys[:_ROWS_AT_ONCE])
+            del keys[:_ROWS_AT_ONCE]
+        waits_ms = (waiting.since_ms for waiting in tuple(self._waiting.values()))
+        folded_ms = min(waits_ms, default=begun_ms)
+        await self._database.write(self._note_progress, min(begun_ms, folded_ms))
 
-    async def _store(
-        self, keys: Sequence[SpanKey], waiting: dict[SpanKey, list[rules.Told]]
-    ) -> None:
-        rows = []
-        for start in range(0, len(keys), _FOLDED_AT_ONCE):
-            rows += [
-                FoldedRow(key, rules.fold(waiting[key]))
-                for key in keys[start : start + _FOLDED_AT_ONCE]
-            ]
-            await asyncio.sleep(0)
+    async def _list_due(self, now_ms: int) -> list[SpanKey]:
+        due = []
+        for number, (key, waiting) in enumerate(tuple(self._waiting.items()), 1):
+            if number % _LOOKED_AT_AT_ONCE == 0:
+                await asyncio.sleep(0)
+            if (
+                key[2] + MINUTE_MS <= now_ms
+                or waiting.since_ms + self._patience_ms <= now_ms
+                or rules.words_of(waiting.told[-1][1]) != self._words.get(key[:2])
+            ):
+                due.append(key)
+        return sorted(due)
+
+    async def _store(self, keys: Sequence[SpanKey]) -> None:
+        taken = {key: self._waiting.pop(key) for key in keys}
+        try:
+            rows = []
+            for start in range(0, len(keys), _FOLDED_AT_ONCE):
+                part = keys[start : start + _FOLDED_AT_ONCE]
+                rows += [FoldedRow(key, rules.fold(taken[key].told)) for key in part]
+                await asyncio.sleep(0)
+            hours = {(*key[:2], rules.hour_of(key[2])) for key in keys} - self._noted
+            await self._database.write(put_minutes, rows, hours, self.in_tx)
+        except BaseException:
+            self._put_back(taken)
+            raise
         now_ms = self._clock.now_ms()
-        hours = {(*key[:2], rules.hour_of(key[2])) for key in keys} - self._noted
-        await self._database.write(put_minutes, rows, hours, self.in_tx)
         self._noted.update(key for key in hours if key[2] + HOUR_MS > now_ms)
+        for key, waiting in taken.items():
+            self._words[key[:2]] = rules.words_of(waiting.told[-1][1])
         self.written += len(rows)
 
+    def _put_back(self, taken: dict[SpanKey, _Waiting]) -> None:
+        for key, waiting in taken.items():
+            newer = self._waiting.get(key)
+            if newer is not None:
+                waiting.told += newer.told
+            self._waiting[key] = waiting
+
     def _note_progress(self, tx: Tx, folded_ms: int) -> None:
-        store_due.note_folded(tx, self.folder_id, folded_ms)
+        store_due.note_folded(tx, self.folder_id, folded_ms, self._clock.now_ms())
         if self._came_late:
             store_due.remove_late(tx, self.folder_id, folded_ms - _SURE_MS)
 

@@ -26,7 +26,13 @@ All but the last are fields of ``ComponentHealth``, in the same order.
 """
 
 WORDS: Final = ("cooling_fan_status", "relay_state", "inverter_sync_status")
-"""The names of statuses; beside them there are ``module_<index>`` and ``last_isolation_test``."""
+"""The names of statuses; beside them there are those of modules, and the last isolation test."""
+
+MODULE: Final = "module_"
+"""How the name of a power module's status begins; its index follows."""
+
+LAST_TEST: Final = "last_isolation_test"
+"""The status that is an instant: when isolation was tested last."""
 
 Place = tuple[int, int]
 """Device and connector."""

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tellus.fleet.model import ConnectorId
-from tellus.health.model import METRICS, WORDS, FoldedRow
+from tellus.health.model import LAST_TEST, METRICS, MODULE, WORDS, FoldedRow
 from tellus.health.model_view import ConnectorHealth, MetricView, Wear, WordView
 from tellus.health.queries import Asked, HealthQueries, Resolution
 from tellus.kernel.call import Call, Nothing
@@ -15,8 +15,7 @@ from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.paging import read_cursor, write_cursor
 from tellus.kernel.units import DAY_MS, HOUR_MS, to_ms, to_text
 
-_STATUSES: Final = (*WORDS, "last_isolation_test")
-_MODULE: Final = "module_"
+_STATUSES: Final = (*WORDS, LAST_TEST)
 _BY_MINUTE_MS: Final = 6 * HOUR_MS
 _DIGITS: Final = 6
 _METRIC_WORDS: Final = (
@@ -164,7 +163,7 @@ async def list_component_history(
     """Return a metric of a connector by the minute or the hour, oldest first."""
     query = call.query
     if not _is_known(query.metric):
-        names = ", ".join((*METRICS, *_STATUSES, f"{_MODULE}<index>"))
+        names = ", ".join((*METRICS, *_STATUSES, f"{MODULE}<index>"))
         raise InvalidParameter(f"Parameter 'metric' is one of {names}", "metric", query.metric)
     asked = _read_asked(query, call.now_ms)
     device_id = call.path["device_id"]
@@ -199,7 +198,7 @@ def _read_asked(query: HealthHistoryQuery, now_ms: int) -> Asked:
 def _is_known(metric: str) -> bool:
     if metric in METRICS or metric in _STATUSES:
         return True
-    return metric.startswith(_MODULE) and metric.removeprefix(_MODULE).isdecimal()
+    return metric.startswith(MODULE) and metric.removeprefix(MODULE).isdecimal()
 
 
 def _connector_item(found: ConnectorHealth) -> ConnectorHealthItem:

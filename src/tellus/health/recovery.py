@@ -49,11 +49,11 @@ class Recovery:
         before_ms = self._clock.now_ms() - silent_ms
         gone = await self._database.read(store_due.list_silent, folder_id, before_ms)
         if gone:
-            await self._fold_log(min(folded_ms for _, folded_ms in gone))
-        for dead_id, folded_ms in gone:
-            for late in await self._database.read(store_due.list_late, dead_id):
+            await self._fold_log(min(one.folded_ms for one in gone))
+        for one in gone:
+            for late in await self._database.read(store_due.list_late, one.folder_id):
                 await self._fold_late(late)
-            await self._database.write(store_due.remove_folder, dead_id, folded_ms)
+            await self._database.write(store_due.remove_folder, one)
         return len(gone)
 
     async def _fold_log(self, folded_ms: int) -> None:

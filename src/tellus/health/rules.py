@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 from msgspec.structs import astuple
 
 from tellus.fleet.model import Reading
-from tellus.fleet.model_health import ComponentHealth
-from tellus.health.model import METRICS, WORDS, Folded, FoldedRow, Measured, Said
+from tellus.fleet.model_health import NOTHING_TOLD, ComponentHealth
+from tellus.health.model import LAST_TEST, METRICS, MODULE, WORDS, Folded, FoldedRow, Measured, Said
 from tellus.kernel.units import HOUR_MS, MINUTE_MS, to_text
 
 Told = tuple[int, Reading]
@@ -31,48 +30,65 @@ def hour_of(time_ms: int) -> int:
     return time_ms - time_ms % HOUR_MS
 
 
-def fold(told: Iterable[Told]) -> Folded:
+def words_of(reading: Reading) -> tuple[Any, ...]:
+    """Return the statuses of a sample, to be compared with those of another."""
+    health = reading.component_health or NOTHING_TOLD
+    return (
+        health.cooling_fan_status,
+        health.relay_state,
+        health.inverter_sync_status,
+        health.modules,
+    )
+
+
+def fold(told: Sequence[Told]) -> Folded:
     """Return what samples that tell of parts come to."""
-    by_time = dict[int, list[Reading]]()
-    for time_ms, reading in told:
-        by_time.setdefault(time_ms, []).append(reading)
-    if all(len(readings) == 1 for readings in by_time.values()):
-        return _fold_series([(time_ms, by_time[time_ms][0]) for time_ms in sorted(by_time)])
-    # Different samples of one instant: none of them comes last, so they are put together.
-    parts = [_fold_series([(at_ms, one)]) for at_ms, some in by_time.items() for one in some]
-    return put_together(parts)
+    by_time = dict(told)
+    if len(by_time) < len(told):
+        # Different samples of one instant: none of them comes last, so they are put together.
+        return put_together(_fold_series([one]) for one in told)
+    return _fold_series(sorted(told, key=_time))
+
+
+def _time(told: Told) -> int:
+    return told[0]
 
 
 def _fold_series(told: Sequence[Told]) -> Folded:
     """Fold samples that are in order of time, each instant once."""
     times_ms = [time_ms for time_ms, _ in told]
-    columns = list(
-        zip(*(astuple(one.component_health or _NOTHING) for _, one in told), strict=True)
-    )
+    healths = [astuple(one.component_health or NOTHING_TOLD) for _, one in told]
+    columns = list(zip(*healths, strict=True))
     numbers: dict[str, Measured] = {}
-    own = [one.temperature_c for _, one in told]
-    for name, column in zip(METRICS, (*islice(columns, _OWN), own), strict=True):
-        values = [value for value in column if value is not None]
-        if values:
-            last_ms = times_ms[-1] if column[-1] is not None else _last_told(times_ms, column)
-            numbers[name] = Measured(min(values), max(values), values[-1], last_ms)
+    own = tuple([one.temperature_c for _, one in told])
+    for name, column in zip(METRICS, (*columns[:_OWN], own), strict=True):
+        place = _last_place(column)
+        if place is not None:
+            known = [value for value in column if value is not None] if None in column else column
+            numbers[name] = Measured(min(known), max(known), column[place], times_ms[place])
     words: dict[str, Said] = {}
     for name, column in zip(WORDS, columns[_OWN:_MODULES], strict=True):
-        for time_ms, word in zip(times_ms, column, strict=True):
-            if word is not None:
-                words[name] = Said(word, time_ms)
-    for time_ms, modules, tested_ms in zip(
-        times_ms, columns[_MODULES], columns[_TESTED], strict=True
-    ):
-        for index, status in modules or ():
-            words[f"module_{index}"] = Said(status, time_ms)
-        if tested_ms is not None:
-            words["last_isolation_test"] = Said(to_text(tested_ms), time_ms)
+        place = _last_place(column)
+        if place is not None:
+            words[name] = Said(column[place], times_ms[place])
+    place = _last_place(columns[_TESTED])
+    if place is not None:
+        words[LAST_TEST] = Said(to_text(columns[_TESTED][place]), times_ms[place])
+    before: Any = None
+    for time_ms, modules in zip(reversed(times_ms), reversed(columns[_MODULES]), strict=True):
+        if modules != before:
+            for index, status in modules or ():
+                words.setdefault(f"{MODULE}{index}", Said(status, time_ms))
+            before = modules
     return Folded(numbers, words)
 
 
-def _last_told(times_ms: Sequence[int], column: Sequence[float | None]) -> int:
-    return max(at_ms for at_ms, value in zip(times_ms, column, strict=True) if value is not None)
+def _last_place(column: Sequence[Any]) -> int | None:
+    """Return the place of the last value that was sent, None where none was."""
+    place = len(column) - 1
+    while place >= 0 and column[place] is None:
+        place -= 1
+    return None if place < 0 else place
 
 
 def merge(one: Folded, other: Folded) -> Folded:
@@ -80,7 +96,8 @@ def merge(one: Folded, other: Folded) -> Folded:
     numbers = dict(one.numbers)
     for name, measured in other.numbers.items():
         held = numbers.get(name)
-        numbers[name] = measured if held is None else _widen(held, measured)
+        if held != measured:
+            numbers[name] = measured if held is None else _widen(held, measured)
     words = dict(one.words)
     for name, said in other.words.items():
         before = words.get(name)
@@ -95,12 +112,11 @@ def put_together(parts: Iterable[Folded]) -> Folded:
 
 
 def _widen(one: Measured, other: Measured) -> Measured:
-    later = max(one, other, key=_when)
-    return Measured(min(one.low, other.low), max(one.high, other.high), later.last, later.at_ms)
-
-
-def _when(measured: Measured) -> tuple[int, float]:
-    return measured.at_ms, measured.last
+    low, high, last, at_ms = one
+    low_too, high_too, last_too, at_too_ms = other
+    if (at_too_ms, last_too) > (at_ms, last):
+        last, at_ms = last_too, at_too_ms
+    return Measured(min(low_too, low), max(high, high_too), last, at_ms)
 
 
 def to_hours(minutes: Iterable[FoldedRow]) -> dict[tuple[int, int, int], Folded]:
@@ -111,6 +127,3 @@ def to_hours(minutes: Iterable[FoldedRow]) -> dict[tuple[int, int, int], Folded]
         held = hours.get(key)
         hours[key] = folded if held is None else merge(held, folded)
     return hours
-
-
-_NOTHING: Final = ComponentHealth()

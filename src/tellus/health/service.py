@@ -19,12 +19,19 @@ _NEWEST_WITHIN_MS: Final = 15 * MINUTE_MS
 class HealthService:
     """Folds what samples tell of parts; reads it by the minute and by the hour.
 
-    What is read is never from before the device came to its present operator.
+    What is read is never from before the device came to its present operator. ``patience_ms`` is
+    how long what is no change of a status may wait in memory until it is stored.
     """
 
-    def __init__(self, database: Database, telemetry: TelemetryService, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        telemetry: TelemetryService,
+        clock: Clock,
+        patience_ms: int = MINUTE_MS,
+    ) -> None:
         self._database = database
-        self.folder = Folder(database, clock)
+        self.folder = Folder(database, clock, patience_ms)
         self.hours = HourKeeper(database, clock)
         self._recovery = Recovery(database, telemetry, clock)
         self._began = False

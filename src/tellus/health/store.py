@@ -14,6 +14,8 @@ MINUTES: Final = "component_minutes"
 HOURS: Final = "component_hours"
 
 _KEYS_AT_ONCE = 300
+_PLACES = len(METRICS)
+_SAME = 2
 _PLACE_OF = {name: place for place, name in enumerate(METRICS)}
 
 
@@ -47,10 +49,13 @@ def read_span(content: bytes, start_ms: int) -> Folded:
     stored = _decode(content)
     numbers = {}
     for place, values in stored.numbers.items():
-        if place < len(METRICS):
-            *figures, at_ms = values
-            low, high, last = figures if len(figures) > 1 else figures * 3
-            numbers[METRICS[place]] = Measured(low, high, last, start_ms + int(at_ms))
+        if place < _PLACES:
+            if len(values) == _SAME:
+                value, at_ms = values
+                numbers[METRICS[place]] = Measured(value, value, value, start_ms + int(at_ms))
+            else:
+                low, high, last, at_ms = values
+                numbers[METRICS[place]] = Measured(low, high, last, start_ms + int(at_ms))
     words = {name: Said(word, start_ms + at_ms) for name, (word, at_ms) in stored.words.items()}
     return Folded(numbers, words)
 

@@ -14,6 +14,14 @@ class DueHour(NamedTuple):
     changes: int
 
 
+class Gone(NamedTuple):
+    """A process that is silent: up to when all of it is folded, when it was last heard (ms)."""
+
+    folder_id: str
+    folded_ms: int
+    noted_ms: int
+
+
 class Late(NamedTuple):
     """What came late to a process: samples of a connector in ``[from_ms, to_ms]``."""
 
@@ -79,36 +87,38 @@ def settle_due(tx: Tx, due: DueHour) -> bool:
 # ------------------------------------------------------------------------------------ processes
 
 
-def note_folded(tx: Tx, folder_id: str, folded_ms: int) -> None:
-    """Note up to when all that came to a process is in the minutes."""
+def note_folded(tx: Tx, folder_id: str, folded_ms: int, noted_ms: int) -> None:
+    """Note up to when all that came to a process is in the minutes, and that it lives."""
     tx.execute(
-        "INSERT INTO component_folders (folder_id, folded_ms) VALUES ($1, $2)"
-        " ON CONFLICT (folder_id) DO UPDATE SET folded_ms = excluded.folded_ms",
+        "INSERT INTO component_folders (folder_id, folded_ms, noted_ms) VALUES ($1, $2, $3)"
+        " ON CONFLICT (folder_id) DO UPDATE"
+        " SET folded_ms = excluded.folded_ms, noted_ms = excluded.noted_ms",
         folder_id,
         folded_ms,
+        noted_ms,
     )
 
 
-def list_silent(tx: Tx, folder_id: str, before_ms: int) -> list[tuple[str, int]]:
-    """Return the processes but ``folder_id`` that folded nothing since, and up to when each did."""
+def list_silent(tx: Tx, folder_id: str, before_ms: int) -> list[Gone]:
+    """Return the processes but ``folder_id`` that were last heard before an instant."""
     rows = tx.rows(
-        "SELECT folder_id, folded_ms FROM component_folders"
-        " WHERE folder_id <> $1 AND folded_ms < $2 ORDER BY folder_id",
+        "SELECT folder_id, folded_ms, noted_ms FROM component_folders"
+        " WHERE folder_id <> $1 AND noted_ms < $2 ORDER BY folder_id",
         folder_id,
         before_ms,
     )
-    return [(row[0], row[1]) for row in rows]
+    return [Gone(*row) for row in rows]
 
 
-def remove_folder(tx: Tx, folder_id: str, folded_ms: int) -> None:
-    """Forget a process, unless it has folded since after all."""
-    gone = tx.execute(
-        "DELETE FROM component_folders WHERE folder_id = $1 AND folded_ms = $2",
-        folder_id,
-        folded_ms,
+def remove_folder(tx: Tx, gone: Gone) -> None:
+    """Forget a process, unless it has been heard since after all."""
+    removed = tx.execute(
+        "DELETE FROM component_folders WHERE folder_id = $1 AND noted_ms = $2",
+        gone.folder_id,
+        gone.noted_ms,
     )
-    if gone:
-        tx.execute("DELETE FROM component_late WHERE folder_id = $1", folder_id)
+    if removed:
+        tx.execute("DELETE FROM component_late WHERE folder_id = $1", gone.folder_id)
 
 
 # ----------------------------------------------------------------------------------------- late

@@ -31,11 +31,12 @@ CREATE TABLE component_due (
 ){{clustered}};
 CREATE INDEX component_due_device ON component_due (device_no, connector_id, start_ms);
 
--- Processes that fold, and up to when all that came to them is in the minutes.
+-- Processes that fold, up to when all that came to them is in the minutes, when they were heard.
 -- owner: health
 CREATE TABLE component_folders (
     folder_id TEXT PRIMARY KEY,
-    folded_ms BIGINT NOT NULL
+    folded_ms BIGINT NOT NULL,
+    noted_ms BIGINT NOT NULL
 );
 
 -- What came late to such a process, so that it is found again should the process die.
