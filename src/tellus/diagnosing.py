@@ -14,15 +14,17 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
+from tellus.health.queries import HealthQueries
+from tellus.health.service import HealthService
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
-from tellus.kernel.units import DAY_MS
+from tellus.kernel.units import DAY_MS, SECOND_MS
 from tellus.reports.files import FileService
 from tellus.reports.service import ReportService, UploadTerms
 from tellus.rounds import Rounds
 from tellus.runbooks.library import RunbookCatalogue
 from tellus.runbooks.service import RunbookService
-from tellus.runbooks.sources import NoHealth, NoVehicles, Sources
+from tellus.runbooks.sources import NoVehicles, Sources
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
 
@@ -56,6 +58,7 @@ class Diagnosing:
         self._ground = ground
         self._beneath = beneath
         self.faults = FaultDictionary.load()
+        self._build_health()
         self._build_reports()
         self._build_alerts()
         self._build_runbooks()
@@ -93,7 +96,7 @@ class Diagnosing:
             faults=self.faults,
             files=self.files,
             alerts=self.alerts,
-            health=NoHealth(),
+            health=self.health,
             vehicles=NoVehicles(),
         )
         settings = ground.settings.runbooks
@@ -101,13 +104,31 @@ class Diagnosing:
         library = RunbookCatalogue.load(self.faults, waits_s)
         self.runbooks = RunbookService(sources, library, ground.clock)
 
+    def _build_health(self) -> None:
+        telemetry = self._beneath.telemetry
+        database, directory = self._ground.database, self._ground.directory
+        patience_ms = round(self._ground.settings.health.patience_s * SECOND_MS)
+        self.health = HealthService(database, telemetry, self._ground.clock, patience_ms)
+        self.health_queries = HealthQueries(database, directory, self._beneath.catalogue)
+
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.files, self.reports, self.alerts, self.runbooks)
+        return (
+            self.faults,
+            self.health,
+            self.health_queries,
+            self.files,
+            self.reports,
+            self.alerts,
+            self.runbooks,
+        )
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
+        health = self._ground.settings.health
+        rounds.run_every(health.flush_s, self.health.turn)
+        rounds.run_every(health.upkeep_s, self.health.upkeep, once=True)
         rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
         rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)
         rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
