@@ -178,7 +178,7 @@ class Platform:
     def _beneath(self, keys: KeyRing) -> Beneath:
         fleet = (self.catalogue, self.presence, self.event_kind, self.devices, self.queries)
         facts = (self.telemetry, self.records, self.commands, self.releases)
-        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus)
+        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus, self.erasures)
 
     def _build_energy(self) -> None:
         sources = FactSources(
@@ -199,6 +199,7 @@ class Platform:
         joining.follow_commands(self.commands)
         joining.follow_streams(self.hub)
         joining.follow_controls(self.flexibility)
+        joining.follow_configuration(self.diagnosing.configuration)
         self.registration.shared = self.limiter.shared = windows
         self.pipeline.revive = self.streams.revive = self.identity.revive
         return joining
