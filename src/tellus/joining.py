@@ -7,7 +7,7 @@ time, never truth: while the bus is silent everything is looked up instead.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -24,7 +24,6 @@ from tellus.bus.port import (
 )
 from tellus.bus.postgres import PostgresBus
 from tellus.commands.service import CommandService
-from tellus.configuration.service import ConfigurationService
 from tellus.fleet.loading import FleetLoader
 from tellus.fleet.presence import PresenceWatch
 from tellus.flexibility.service import FlexibilityService
@@ -43,6 +42,18 @@ _GATHER_S: Final = 0.02
 _SILENT_POLL_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
+
+
+class Heard(Protocol):
+    """What remembers the last word of each device, so as not to write it again."""
+
+    async def forget_heard(self, device_nos: Sequence[int]) -> None:
+        """Forget that of these devices."""
+        ...
+
+    async def forget_all_heard(self) -> None:
+        """Forget them all."""
+        ...
 
 
 class Joining:
@@ -154,11 +165,10 @@ class Joining:
         self._follower.watch(("controls",), flexibility.look_again)
         self._follower.on_reload(flexibility.look_again)
 
-    def follow_configuration(self, configuration: ConfigurationService) -> None:
-        """Let what chargers said elsewhere be compared with what they say here."""
-        forget = _numbered(configuration.forget_heard)
-        self._follower.watch(("config_reports",), forget)
-        self._follower.on_reload(configuration.forget_all_heard)
+    def follow_heard(self, table: str, heard: Heard) -> None:
+        """Let what chargers said elsewhere (a table) be compared with what they say here."""
+        self._follower.watch((table,), _numbered(heard.forget_heard))
+        self._follower.on_reload(heard.forget_all_heard)
 
     # -------------------------------------------------------------------- private
 

@@ -17,6 +17,7 @@ from tellus.commands.model import (
 )
 from tellus.commands.service import CommandService
 from tellus.fleet.model import ConnectorId
+from tellus.fleet.model_metadata import ConnectivityReport, link_of
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.units import to_ms, to_text
@@ -31,7 +32,8 @@ Message = Annotated[str, Meta(max_length=2_048)]
 class HeartbeatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A sign of life, about every 30 s; ``fault_code`` 0 for none.
 
-    ``config_profile_id`` and ``running_config_hash`` name the configuration the charger runs.
+    ``config_profile_id`` and ``running_config_hash`` name the configuration the charger runs,
+    ``connectivity`` how it is connected.
     """
 
     timestamp: datetime
@@ -39,6 +41,7 @@ class HeartbeatRequest(msgspec.Struct, frozen=True, kw_only=True):
     fault_code: FaultCode
     config_profile_id: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
     running_config_hash: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
+    connectivity: ConnectivityReport | UnsetType = UNSET
 
 
 class LenientHeartbeatRequest(HeartbeatRequest, frozen=True, kw_only=True):
@@ -161,9 +164,12 @@ def _to_item(command: Command) -> PendingCommandItem:
 
 def _more_of(body: HeartbeatRequest) -> HeartbeatMore | None:
     profile_id, config_hash = body.config_profile_id, body.running_config_hash
-    if profile_id is UNSET and config_hash is UNSET:
+    running = None
+    if profile_id is not UNSET or config_hash is not UNSET:
+        running = Running(profile_id or "", config_hash or "")
+    elif body.connectivity is UNSET:
         return None
-    return HeartbeatMore(Running(profile_id or "", config_hash or ""))
+    return HeartbeatMore(running, link_of(body.connectivity))
 
 
 def _known(value: Any) -> Any:
