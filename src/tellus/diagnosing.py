@@ -7,10 +7,15 @@ from tellus.audit.service import AuditService
 from tellus.building import Ground
 from tellus.bus.port import Bus
 from tellus.commands.service import CommandService
+from tellus.configuration import store_devices as config_devices
+from tellus.configuration.profiles import ProfileService
+from tellus.configuration.service import ConfigurationService
 from tellus.diagnostics.catalogue.faults import FaultDictionary
+from tellus.diagnostics.vehicles import VehicleList
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.erasure import ErasureService
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
@@ -22,15 +27,17 @@ from tellus.kernel.units import DAY_MS, SECOND_MS
 from tellus.reports.files import FileService
 from tellus.reports.service import ReportService, UploadTerms
 from tellus.rounds import Rounds
+from tellus.runbooks import store as store_runbooks
 from tellus.runbooks.library import RunbookCatalogue
 from tellus.runbooks.service import RunbookService
-from tellus.runbooks.sources import NoVehicles, Sources
+from tellus.runbooks.sources import Sources
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
 
 _FILES_EVERY_S: Final = 60.0
 _REPORTS_EVERY_S: Final = 5.0
 _TIDY_EVERY_S: Final = 60.0
+_CONFIGURATION_EVERY_S: Final = 5.0
 
 
 class Beneath(NamedTuple):
@@ -49,6 +56,7 @@ class Beneath(NamedTuple):
     commands: CommandService
     releases: ReleaseCatalogue
     bus: Bus
+    erasures: ErasureService
 
 
 class Diagnosing:
@@ -61,6 +69,7 @@ class Diagnosing:
         self._build_health()
         self._build_reports()
         self._build_alerts()
+        self._build_configuration()
         self._build_runbooks()
 
     def _build_reports(self) -> None:
@@ -97,12 +106,14 @@ class Diagnosing:
             files=self.files,
             alerts=self.alerts,
             health=self.health,
-            vehicles=NoVehicles(),
+            vehicles=self.vehicles,
         )
         settings = ground.settings.runbooks
         waits_s = {"back_online": settings.boot_s, "reset_worked": settings.reset_s}
         library = RunbookCatalogue.load(self.faults, waits_s)
         self.runbooks = RunbookService(sources, library, ground.clock)
+        erase = beneath.erasures.part("runbooks", store_runbooks.remove_device)
+        beneath.erasures.add(erase)
 
     def _build_health(self) -> None:
         telemetry = self._beneath.telemetry
@@ -110,6 +121,22 @@ class Diagnosing:
         patience_ms = round(self._ground.settings.health.patience_s * SECOND_MS)
         self.health = HealthService(database, telemetry, self._ground.clock, patience_ms)
         self.health_queries = HealthQueries(database, directory, self._beneath.catalogue)
+
+    def _build_configuration(self) -> None:
+        database, beneath = self._ground.database, self._beneath
+        self.profiles = ProfileService(database)
+        self.vehicles = VehicleList(database)
+        self.configuration = ConfigurationService(
+            database,
+            self._ground.directory,
+            beneath.queries,
+            beneath.commands,
+            self._ground.clock,
+        )
+        beneath.commands.on_more.append(self.configuration.hear)
+        beneath.devices.react(in_tx=self.configuration.clear, after_commit=lambda _moved: None)
+        erase = beneath.erasures.part("configuration", config_devices.remove_device)
+        beneath.erasures.add(erase)
 
     @property
     def services(self) -> tuple[Any, ...]:
@@ -121,6 +148,9 @@ class Diagnosing:
             self.files,
             self.reports,
             self.alerts,
+            self.profiles,
+            self.vehicles,
+            self.configuration,
             self.runbooks,
         )
 
@@ -129,6 +159,7 @@ class Diagnosing:
         health = self._ground.settings.health
         rounds.run_every(health.flush_s, self.health.turn)
         rounds.run_every(health.upkeep_s, self.health.upkeep, once=True)
+        rounds.run_every(_CONFIGURATION_EVERY_S, self.configuration.turn, once=True)
         rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
         rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)
         rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)

@@ -6,6 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from tellus.fleet.model_health import ComponentHealth
+from tellus.fleet.model_metadata import Link
 
 CONNECTORS_LARGEST: Final = 255
 
@@ -199,6 +200,7 @@ class DeviceIdentity(msgspec.Struct, frozen=True):
     manufacturer: str
     firmware_version: str
     mac: str | None = None
+    link: Link | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):

@@ -16,10 +16,10 @@ from tellus.runbooks import (
     store,
 )
 from tellus.runbooks.collecting import Collector
-from tellus.runbooks.model import CheckResult
+from tellus.runbooks.model import CheckResult, Vehicle
 from tellus.runbooks.rules_power import NOT_ENGAGED, FaultSeen, Fellow
 from tellus.runbooks.rules_preparing import Moment
-from tellus.runbooks.rules_v2g import REFUSED, SYNC_LOST, DischargeSeen
+from tellus.runbooks.rules_v2g import REFUSED, SYNC_LOST, DischargeSeen, Listed
 from tellus.runbooks.scene import (
     Scene,
     latest_of,
@@ -169,7 +169,7 @@ class Evidence:
         run, vehicle = scene.run, scene.run.vehicle
         command = await self._find_discharge(scene)
         refusals = await self._faults_since(scene, command, REFUSED)
-        listed = await self._sources.vehicles.look_up(run.operator_id, vehicle)
+        listed = await self._look_up(run.operator_id, vehicle)
         connector = scene.view.device.connectors.get(run.connector_id)
         reading = None if connector is None else connector.reading
         soc = (
@@ -195,6 +195,16 @@ class Evidence:
             scene.runbook.gates,
             scene.runbook.picky_vehicles,
         )
+
+    async def _look_up(self, operator_id: str, vehicle: Vehicle) -> Listed:
+        vehicles = self._sources.vehicles
+        total, _ = await vehicles.list_vehicles(operator_id, None, 0, 1)
+        if vehicle.make is None or vehicle.model is None:
+            return Listed(total > 0, is_listed=False)
+        named = (vehicle.make, vehicle.model, vehicle.firmware)
+        entry = (await vehicles.judge_vehicle(operator_id, *named)).entry
+        min_firmware = None if entry is None else entry.min_firmware
+        return Listed(total > 0, entry is not None, min_firmware)
 
     async def _faults_since(
         self, scene: Scene, command: DischargeSeen | None, code: str

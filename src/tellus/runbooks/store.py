@@ -231,3 +231,18 @@ def _to_step(row: Row) -> StepRecord:
     fields["evidence"] = msgspec.json.decode(fields["evidence"])
     fields["command_ids"] = tuple(msgspec.json.decode(fields["command_ids"]))
     return StepRecord(**fields)
+
+
+def remove_device(tx: Tx, device_no: int, limit: int) -> int:
+    """Remove some of a device's runs with all that is kept of them; return how many rows."""
+    rows = tx.rows(
+        "SELECT run_id FROM runbook_runs WHERE device_no = $1 ORDER BY run_no LIMIT $2",
+        device_no,
+        max(1, limit // 10),
+    )
+    removed = 0
+    for (run_id,) in rows:
+        removed += tx.execute("DELETE FROM runbook_steps WHERE run_id = $1", run_id)
+        removed += tx.execute("DELETE FROM runbook_photos WHERE run_id = $1", run_id)
+        removed += tx.execute("DELETE FROM runbook_runs WHERE run_id = $1", run_id)
+    return removed

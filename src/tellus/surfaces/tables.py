@@ -11,11 +11,13 @@ from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
+from tellus.surfaces.operator_configuration import OPERATOR_CONFIGURATION_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
 from tellus.surfaces.operator_health import OPERATOR_HEALTH_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
 from tellus.surfaces.operator_reports import REPORT_ROUTES
 from tellus.surfaces.operator_runbooks import OPERATOR_RUNBOOK_ROUTES
+from tellus.surfaces.operator_vehicles import OPERATOR_VEHICLE_ROUTES
 from tellus.surfaces.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -27,6 +29,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_ALERT_ROUTES,
     *OPERATOR_RUNBOOK_ROUTES,
     *OPERATOR_HEALTH_ROUTES,
+    *OPERATOR_CONFIGURATION_ROUTES,
+    *OPERATOR_VEHICLE_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
