@@ -27,6 +27,7 @@ class Period:
     to_ms: int
     sample_period_s: int = 300
     idle_period_s: int = 3_600
+    health_period_s: int = 21_600
 
     @property
     def cadence(self) -> Cadence:
@@ -36,6 +37,7 @@ class Period:
             idle_ms=1000 * self.idle_period_s,
             settle_frames=1,
             show_steps=False,
+            health_ms=1000 * self.health_period_s,
         )
 
 
