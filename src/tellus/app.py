@@ -178,7 +178,7 @@ class Platform:
     def _beneath(self, keys: KeyRing) -> Beneath:
         fleet = (self.catalogue, self.presence, self.event_kind, self.devices, self.queries)
         facts = (self.telemetry, self.records, self.commands, self.releases)
-        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus)
+        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus, self.erasures)
 
     def _build_energy(self) -> None:
         sources = FactSources(
@@ -362,12 +362,14 @@ class Platform:
         await self.commands.start()
         await self.flexibility.start()
         await self.interop.outbox.start()
+        await self.diagnosing.start()
 
     async def stop(self) -> None:
         """End what runs by itself, store what is owed, close the store."""
         await self._rounds.end()
         try:
             await self.interop.outbox.stop()
+            await self.diagnosing.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()
             await self.nodes.leave()
