@@ -2,6 +2,7 @@
 
 from typing import Any, Final, NamedTuple
 
+from tellus.alerts.feed import AlertFeed
 from tellus.alerts.model_webhooks import OwedDelivery, Target
 from tellus.alerts.operator_api_webhooks import show_event
 from tellus.alerts.sending import STEPS, WebhookCourier, WebhookTargets
@@ -9,7 +10,7 @@ from tellus.alerts.service import AlertService
 from tellus.alerts.webhooks import WebhookService
 from tellus.audit.service import AuditService
 from tellus.building import Ground
-from tellus.bus.port import Bus
+from tellus.bus.port import ALERT_CHANGED, Bus
 from tellus.commands.service import CommandService
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
@@ -64,6 +65,8 @@ class Diagnosing:
         kept_days = ground.settings.alerts.kept_days
         self.alerts = AlertService(ground.database, ground.clock, kept_days=kept_days)
         devices.react(in_tx=self.alerts.leave_behind, after_commit=self.alerts.note_moved)
+        self.alerts.told.append(lambda numbers: self._beneath.bus.publish(ALERT_CHANGED, numbers))
+        self.alert_feed = AlertFeed(ground.database, ground.clock)
         erasures = self._beneath.erasures
         erasures.add(erasures.part("alerts", self.alerts.erase_some))
 
