@@ -2,14 +2,20 @@
 
 from typing import Any, Final, NamedTuple
 
+from tellus.alerts.feed import AlertFeed
+from tellus.alerts.model_webhooks import OwedDelivery, Target
+from tellus.alerts.operator_api_webhooks import show_event
+from tellus.alerts.sending import STEPS, WebhookCourier, WebhookTargets
 from tellus.alerts.service import AlertService
+from tellus.alerts.webhooks import WebhookService
 from tellus.audit.service import AuditService
 from tellus.building import Ground
-from tellus.bus.port import Bus
+from tellus.bus.port import ALERT_CHANGED, Bus
 from tellus.commands.service import CommandService
 from tellus.configuration import store_devices as config_devices
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
+from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.vehicles import VehicleList
 from tellus.firmware.releases import ReleaseCatalogue
@@ -38,6 +44,7 @@ _FILES_EVERY_S: Final = 60.0
 _REPORTS_EVERY_S: Final = 5.0
 _TIDY_EVERY_S: Final = 60.0
 _CONFIGURATION_EVERY_S: Final = 5.0
+_KEEP_EVERY_S: Final = 0.1
 
 
 class Beneath(NamedTuple):
@@ -70,6 +77,7 @@ class Diagnosing:
         self._build_reports()
         self._build_alerts()
         self._build_configuration()
+        self._build_webhooks()
         self._build_runbooks()
 
     def _build_reports(self) -> None:
@@ -90,6 +98,29 @@ class Diagnosing:
         kept_days = ground.settings.alerts.kept_days
         self.alerts = AlertService(ground.database, ground.clock, kept_days=kept_days)
         devices.react(in_tx=self.alerts.leave_behind, after_commit=self.alerts.note_moved)
+        self.alerts.told.append(lambda numbers: self._beneath.bus.publish(ALERT_CHANGED, numbers))
+        self.alert_feed = AlertFeed(ground.database, ground.clock)
+        erasures = self._beneath.erasures
+        erasures.add(erasures.part("alerts", self.alerts.erase_some))
+
+    def _build_webhooks(self) -> None:
+        ground, settings = self._ground, self._ground.settings
+        # All of a sandbox is on one machine.
+        is_near = settings.alerts.allow_private_addresses or settings.instance.sandbox
+        database, keys, clock = ground.database, self._beneath.keys, ground.clock
+        self.webhooks = WebhookService(database, keys, clock, show_event, allows_private=is_near)
+        self.deliveries: Outbox[OwedDelivery, Target] = Outbox(
+            database,
+            STEPS,
+            WebhookTargets(database, keys, clock),
+            WebhookCourier(clock, allows_private=is_near),
+            clock,
+            turn_s=settings.alerts.turn_s,
+            kept_days=settings.alerts.deliveries_kept_days,
+        )
+        self.webhooks.wake = self.deliveries.wake
+        self.alerts.in_tx.append(self.webhooks.owe)
+        self.alerts.told.append(lambda _numbers: self.deliveries.wake())
 
     def _build_runbooks(self) -> None:
         """Build runbooks, which read all that is below them."""
@@ -148,6 +179,7 @@ class Diagnosing:
             self.files,
             self.reports,
             self.alerts,
+            self.webhooks,
             self.profiles,
             self.vehicles,
             self.configuration,
@@ -165,3 +197,13 @@ class Diagnosing:
         rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
         turn_s = self._ground.settings.runbooks.turn_s
         rounds.run_every(turn_s, self.runbooks.mover.turn, once=True)
+        rounds.run_every(_KEEP_EVERY_S, self.deliveries.keep, once=True)
+        rounds.run_every(_TIDY_EVERY_S, self.deliveries.prune, once=True)
+
+    async def start(self) -> None:
+        """Take up what an earlier run was sending."""
+        await self.deliveries.start()
+
+    async def stop(self) -> None:
+        """Let what is on its way arrive."""
+        await self.deliveries.stop()

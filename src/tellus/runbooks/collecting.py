@@ -7,6 +7,7 @@ import msgspec
 
 from tellus.commands.model import CommandFilter
 from tellus.fleet.model import EventFilter
+from tellus.fleet.model_health import ComponentHealth
 from tellus.health.model import HealthSpan
 from tellus.kernel.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, to_text
 from tellus.runbooks import store
@@ -220,8 +221,19 @@ class Collector:
                     "voltage_v": sample.reading.voltage_v,
                     "current_a": sample.reading.current_a,
                     "soc_pct": sample.reading.soc_pct,
+                    **_inverter(sample.reading.component_health),
                 }
                 for sample in samples
             ],
             "component_health": [msgspec.to_builtins(span) for span in spans],
         }
+
+
+def _inverter(health: ComponentHealth | None) -> dict[str, Any]:
+    if health is None:
+        return {}
+    return {
+        "inverter_sync_status": health.inverter_sync_status,
+        "inverter_health_pct": health.inverter_health_pct,
+        "harmonic_distortion_pct": health.harmonic_distortion_pct,
+    }

@@ -181,9 +181,12 @@ class Evidence:
     async def _inverter_synced(self, scene: Scene) -> CheckResult:
         command = await self._find_discharge(scene)
         losses = await self._faults_since(scene, command, SYNC_LOST)
-        device_no = scene.run.device_no
-        spans = await self._sources.database.read(self._sources.health.newest, device_no)
-        word = first_word(spans, scene.run.connector_id, "inverter_sync_status")
+        word = scene.inverter_word()
+        if word is None:
+            spans = await self._sources.database.read(
+                self._sources.health.newest, scene.run.device_no
+            )
+            word = first_word(spans, scene.run.connector_id, "inverter_sync_status")
         return rules_v2g.judge_sync(word, losses)
 
     async def _iso15118_20(self, scene: Scene) -> CheckResult:

@@ -43,6 +43,15 @@ class Scene(NamedTuple):
         reading = connector.reading
         return ConnectorSeen(reading.state, reading.detail_state, connector.time_ms)
 
+    def inverter_word(self) -> str | None:
+        """Return what the run's connector, or else another one, last said of the inverter."""
+        connectors = self.view.device.connectors
+        mine = [connectors[one] for one in (self.run.connector_id,) if one in connectors]
+        for connector in (*mine, *connectors.values()):
+            if connector.health is not None and connector.health.inverter_sync_status is not None:
+                return connector.health.inverter_sync_status
+        return None
+
 
 async def list_events(
     sources: Sources, scene: Scene, wanted: EventFilter, size: int

@@ -222,3 +222,44 @@ def test_run__hardware_that_cannot_discharge__is_refused(stage: Stage) -> None:
     path = f"/v1/operator/runbooks/{NO_FLOW}/runs"
     body = {"device_id": charger.device_id, "connector_id": 1}
     assert stage.api.post(path, body, expect=409).details["reason"] == "not_v2g_capable"
+
+
+@pytest.mark.parametrize(
+    ("model", "firmware", "finding"),
+    [
+        ("Other", "2.0.0", "not_listed"),
+        ("Roadster", "1.9.0", "vehicle_firmware"),
+        ("Roadster", "2.0.0", None),
+    ],
+)
+def test_run__vehicle_and_list_known__are_compared_without_asking(
+    stage: Stage, model: str, firmware: str, finding: str | None
+) -> None:
+    """The operator's V2G list decides on make, model and the vehicle's firmware."""
+    listed = {"make": "Acme", "model": "Roadster", "min_firmware": "2.0.0"}
+    found = stage.api.get("/v1/operator/v2g-vehicles", expect=200).data["items"]
+    if not found:
+        stage.api.post("/v1/operator/v2g-vehicles", listed, expect=200)
+    vehicle = {"make": "ACME", "model": model, "firmware": firmware}
+    run = begin(stage, bidirectional(stage), "accepted", vehicle=vehicle)
+    step = run.step("vehicle-eligibility")
+    assert step.get("finding") == finding
+    if finding is None:
+        run.asks("inverter-sync")
+    else:
+        run.ends("resolved")
+
+
+@pytest.mark.parametrize(("word", "verdict"), [("synced", "passed"), ("lost", "failed")])
+def test_run__component_health__tells_whether_the_inverter_is_synced(
+    stage: Stage, word: str, verdict: str
+) -> None:
+    """The inverter's last word decides; nobody is asked."""
+    charger = bidirectional(stage)
+    charger.send(
+        "telemetry", idle(timestamp=moment(-0.2), component_health={"inverter_sync_status": word})
+    )
+    run = begin(stage, charger, "accepted")
+    run.answer("vehicle-eligibility", "passed")
+    step = run.step("inverter-sync")
+    assert (step["verdict"], step["evidence"]["inverter_sync_status"]) == (verdict, word)
