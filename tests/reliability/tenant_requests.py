@@ -7,6 +7,7 @@ from typing import Any
 from tests.contract.client import ContractClient
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
+from tests.reliability.tenant_runbooks import make_room, run_body
 from tests.reliability.tenants import now_text, record_body
 
 Fill = Callable[[str], str]
@@ -66,6 +67,8 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "command": "set_power_limit",
         "params": {"power_limit_percent": 50, "duration": 60},
     },
+    "startRunbookRun": lambda fill: run_body(fill("device_id")),
+    "answerRunbookStep": lambda _: {"outcome": "passed", "answered_by": "The matrix"},
     "issueDiagnosticCommand": lambda _: {"command": "reboot"},
     "upgradeFirmware": lambda _: {"firmware_version": NEWER, "wait_for_idle": True},
     # What runs already: nobody is sent anything, and no device is claimed for the next one.
@@ -133,6 +136,8 @@ That is another one on the same path, or with another last word on it.
 
 def prepare(owner: ContractClient, operation_id: str, path: str, fill: Fill) -> None:
     """Do what has to go before an operation on a path, if anything."""
+    if operation_id == "startRunbookRun":
+        make_room(owner, fill("device_id"))
     if operation_id not in FIRST:
         return
     first, last_word = FIRST[operation_id]

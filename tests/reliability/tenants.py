@@ -13,6 +13,7 @@ from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
+from tests.reliability.tenant_runbooks import begin_run
 from tests.server import Client, Device, RunningServer
 
 ABSENT = "absent"
@@ -59,6 +60,7 @@ class Place:
     session_id: str = ""
     peer_id: str = ""
     push_id: str = ""
+    run_id: str = ""
 
     @property
     def resource_id(self) -> str:
@@ -86,7 +88,7 @@ class World:
                 found += [place.operator_id, place.site_id, device.device_id, device.sn]
                 found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
                 found.append(place.session_id)
-                found += [place.peer_id, place.push_id]
+                found += [place.peer_id, place.push_id, place.run_id]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -142,6 +144,7 @@ class World:
             "command_id": self._issue_command,
             "control_id": lambda place: issue_control(self, place),
             "rollout_id": self._begin_rollout,
+            "run_id": self._begin_run,
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
@@ -166,6 +169,12 @@ class World:
         device = _add_charger(self.server, place.site_id)
         return begin_rollout(self.operator_of(place), device.device_id)
 
+    def _begin_run(self, place: Place) -> str:
+        """Begin a run about another charger of the place's site; return the run's id."""
+        device = _add_charger(self.server, place.site_id)
+        charger = self.contract.device(device.token)
+        return begin_run(charger, self.operator_of(place), device.device_id)
+
     def _client(self, operator_id: str) -> dict[str, str]:
         return self._post("clients", operator_id=operator_id, scopes=["read"])
 
@@ -178,7 +187,7 @@ _ADMINISTERED = frozenset(
 )
 KINDS = _ADMINISTERED | {
     "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
-    "record_id", "session_id", "peer_id", "push_id", "resource_id",
+    "record_id", "session_id", "peer_id", "push_id", "resource_id", "run_id",
 }  # fmt: skip
 """The kinds of resources that a path, query or body may name."""
 
@@ -225,6 +234,7 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.control_id = issue_control(world, place)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
+    place.run_id = world.resource("run_id", name, fresh=True)
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 

@@ -203,7 +203,7 @@ class RunbookService:
         """Return how many runs match and a page of them, newest first.
 
         Raises:
-            NotFound: the runbook is unknown, or the device absent or another operator's.
+            NotFound: the runbook is unknown; device or alert are absent or another operator's.
         """
         if wanted.slug is not None:
             self.find_runbook(wanted.slug)
@@ -212,6 +212,10 @@ class RunbookService:
             if device is None:
                 raise NotFound
             wanted = wanted._replace(device_no=device.device_no)
+        if wanted.alert_id is not None and not await self._database.read(
+            self._sources.alerts.find, wanted.operator_id, wanted.alert_id
+        ):
+            raise NotFound
         return await self._database.read(store.list_runs, wanted, size, offset)
 
     # ------------------------------------------------------------------ what people do
