@@ -24,6 +24,7 @@ from pydantic_settings import (
 from tellus.config_features import (
     AlertSettings,
     CommandSettings,
+    DiagnosticsSettings,
     EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
@@ -201,6 +202,7 @@ class Settings(BaseSettings):
     energy: EnergySettings = EnergySettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()

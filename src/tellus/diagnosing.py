@@ -8,12 +8,16 @@ from tellus.building import Ground
 from tellus.bus.port import Bus
 from tellus.commands.service import CommandService
 from tellus.diagnostics.catalogue.faults import FaultDictionary
+from tellus.diagnostics.observing import Sources
+from tellus.diagnostics.service import DetectionService
+from tellus.diagnostics.service import Ground as DetectionGround
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
+from tellus.fleet.service import HeartbeatKind
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
 from tellus.rounds import Rounds
@@ -21,6 +25,7 @@ from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
 
 _TIDY_EVERY_S: Final = 60.0
+_LOOKOUT_EVERY_S: Final = 3.0
 
 
 class Beneath(NamedTuple):
@@ -32,6 +37,7 @@ class Beneath(NamedTuple):
     catalogue: Catalogue
     presence: PresenceWatch
     events: EventKind
+    heartbeats: HeartbeatKind
     devices: DeviceAdministration
     queries: FleetQueries
     telemetry: TelemetryService
@@ -49,12 +55,28 @@ class Diagnosing:
         self._beneath = beneath
         self.faults = FaultDictionary.load()
         self._build_alerts()
+        self._build_detection()
 
     def _build_alerts(self) -> None:
         ground, devices = self._ground, self._beneath.devices
         kept_days = ground.settings.alerts.kept_days
         self.alerts = AlertService(ground.database, ground.clock, kept_days=kept_days)
         devices.react(in_tx=self.alerts.leave_behind, after_commit=self.alerts.note_moved)
+
+    def _build_detection(self) -> None:
+        """Build what finds faults, and let it hear of facts."""
+        ground, beneath = self._ground, self._beneath
+        settings = ground.settings.diagnostics
+        sources = Sources(ground.database, beneath.telemetry, beneath.presence, self.faults)
+        fleet = (ground.directory, beneath.catalogue, beneath.queries)
+        below = DetectionGround(*fleet, self.alerts, ground.clock, settings.hold_s)
+        self.detection = DetectionService(sources, below)
+        if settings.enabled:
+            intake = self.detection.intake
+            beneath.events.in_tx.append(intake.on_events)
+            beneath.heartbeats.in_tx.append(intake.on_heartbeats)
+            beneath.records.react(intake.on_records)
+            beneath.telemetry.kind.told.append(self.detection.lookout.on_samples)
 
     @property
     def services(self) -> tuple[Any, ...]:
@@ -64,3 +86,7 @@ class Diagnosing:
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
         rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
+        if self._ground.settings.diagnostics.enabled:
+            rounds.run_every(_LOOKOUT_EVERY_S, self.detection.lookout.flush)
+            turn_s = self._ground.settings.diagnostics.turn_s
+            rounds.run_every(turn_s, self.detection.turn, once=True)

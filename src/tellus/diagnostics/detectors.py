@@ -1,6 +1,7 @@
 """Takes what is due from the inbox, loads what it asks for, and lets the detectors judge it."""
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -29,7 +30,7 @@ from tellus.diagnostics.rules_f_0805 import SAME_MS, f_0805
 from tellus.diagnostics.thresholds import Thresholds
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.model import Origin
-from tellus.kernel.units import MINUTE_MS
+from tellus.kernel.units import MINUTE_MS, to_ms
 from tellus.storage.database import Database
 
 CHARGER: Final = "charger"
@@ -109,7 +110,7 @@ class Detectors:
             device_no=item.device_no,
             connector_id=item.connector_id,
             found_by=found_by,
-            at_ms=told.time_ms,
+            at_ms=_lost_ms(told),
             note=f"It said: {told.message}." if told.message and found_by == CHARGER else "",
             evidence=told.details | {"received_ms": told.received_ms},
             repeats=True,
@@ -144,7 +145,9 @@ class Detectors:
         held = await self._condition(device, "F-0805", item.connector_id)
         told_ms = held.last_ms if held is not None and held.found_by == CHARGER else None
         verdict = f_0805(record, told_ms)
-        return Outcome(item, [_seen("F-0805", item, verdict, repeats=True)] if verdict.present else ())
+        return Outcome(
+            item, [_seen("F-0805", item, verdict, repeats=True)] if verdict.present else ()
+        )
 
     async def _look_at_stop(self, device: Device, item: Item, now_ms: int) -> Outcome:
         stopped_ms = _decode(item.content) if item.kind == ItemKind.STOP else None
@@ -189,6 +192,15 @@ class Detectors:
         """Tell whether somebody other than ``by`` has told of this end of a session already."""
         held = await self._condition(device, "F-0805", item.connector_id)
         return held is not None and held.found_by != by and abs(held.last_ms - at_ms) <= SAME_MS
+
+
+def _lost_ms(told: FaultTold) -> int:
+    """Return when it began: of a lost heartbeat, when the device was last heard of."""
+    details = told.details.get("details")
+    since = details.get("offline_since") if isinstance(details, dict) else None
+    if told.origin != Origin.PLATFORM or not isinstance(since, str):
+        return told.time_ms
+    return to_ms(datetime.fromisoformat(since))
 
 
 def _seen(

@@ -73,5 +73,7 @@ def matter_of(code: str, device_id: str, connector_id: int) -> str:
 def _text(fault: Fault | None, seen: Seen, device: Device) -> str:
     place = f"connector {seen.connector_id} of " if seen.connector_id else ""
     told = f"At {place}{device.model or 'device'} {device.sn}."
-    meaning = fault.summary if fault else "The charger reported a code that is not in the dictionary."
+    meaning = (
+        fault.summary if fault else "The charger reported a code that is not in the dictionary."
+    )
     return " ".join(part for part in (told, meaning, seen.note) if part)

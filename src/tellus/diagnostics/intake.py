@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import msgspec
 
-from tellus.configuration.model import RunningConfig
 from tellus.diagnostics import store_counts, store_inbox
 from tellus.diagnostics.model import (
     Count,
@@ -34,9 +33,7 @@ from tellus.storage.database import Tx
 FAILED_START: Final = "F-0421"
 """The fault that is a start which failed: it counts among the starts."""
 
-_TURNS: Final = frozenset(
-    {EventType.START, EventType.STOP, EventType.PLUG_IN, EventType.PLUG_OUT}
-)
+_TURNS: Final = frozenset({EventType.START, EventType.STOP, EventType.PLUG_IN, EventType.PLUG_OUT})
 _AFTER_STOP_MS: Final = 30 * SECOND_MS
 """Three frames come within 10 s of a stop; late ones are waited for."""
 
@@ -86,11 +83,16 @@ class Intake:
         now_ms = self._clock.now_ms()
         items = []
         for beat in beats:
+            device = self._directory.by_no(beat.device_no)
+            before = None if device is None else device.fault_code
+            if beat.fault_code in _NO_FAULT and before in _NO_FAULT:
+                continue
             code = "" if beat.fault_code in _NO_FAULT else str(beat.fault_code)
             told = HeartbeatTold(code, beat.status, now_ms)
             due_ms = now_ms + _HEARTBEAT_WAIT_MS
             items.append(_item(ItemKind.HEARTBEAT, (beat.device_no, 0), "", due_ms, told))
-        store_inbox.put_items(tx, items)
+        if items:
+            store_inbox.put_items(tx, items)
 
     def on_records(self, tx: Tx, stored: RecordsStored) -> None:
         """Take in records that did not end cleanly."""
@@ -101,6 +103,9 @@ class Intake:
         ]
         if items:
             store_inbox.put_items(tx, items)
+        ends = [_end_turn(record) for record in stored.records if not record.flags]
+        if ends:
+            store_inbox.note_turns(tx, ends)
 
     def on_minutes(self, tx: Tx, minutes: Sequence[HealthSpan]) -> None:
         """Take in devices whose fan was slow."""
@@ -140,11 +145,6 @@ def places(
     return [_item(kind, place, "", due_ms, content) for place in found]
 
 
-def config_due(running: RunningConfig, now_ms: int) -> int:
-    """Return when (ms) a difference in a device's configuration can be judged."""
-    return max(now_ms, running.settled_ms)
-
-
 def _item(kind: ItemKind, place: tuple[int, int], ref: str, due_ms: int, content: Any) -> Item:
     return Item(kind.value, *place, ref, due_ms, _encode(content).decode())
 
@@ -170,6 +170,12 @@ def _stop_item(event: StoredEvent, now_ms: int) -> Item:
     due_ms = now_ms + _AFTER_STOP_MS
     place = (event.device_no, event.connector_id)
     return _item(ItemKind.STOP, place, str(event.time_ms), due_ms, event.time_ms)
+
+
+def _end_turn(record: ChargingRecord) -> tuple[int, int, str, int]:
+    """Return the stop that a record tells of: the event of it may have been lost."""
+    place = (record.source.device_no, record.content.connector_id)
+    return (*place, EventType.STOP.value, record.content.end_ms)
 
 
 def _record_item(record: ChargingRecord, reason: Any, now_ms: int) -> Item:

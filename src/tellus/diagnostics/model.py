@@ -147,7 +147,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The thresholds of one model; the names are the dictionary's."""
 
     residual_voltage_v: float
-    residual_frames: int
+    residual_frames: float
     connector_c: float
     cabinet_critical_c: float
     fan_nominal_rpm: float

@@ -30,9 +30,7 @@ _FAN: Final = "cooling_fan_rpm"
 class HealthReader(Protocol):
     """What is read of component health."""
 
-    def read_minutes(
-        self, tx: Tx, device_no: int, from_ms: int, to_ms: int
-    ) -> list[HealthSpan]:
+    def read_minutes(self, tx: Tx, device_no: int, from_ms: int, to_ms: int) -> list[HealthSpan]:
         """Return the minutes of a device in ``[from_ms, to_ms)``."""
         ...
 
@@ -99,9 +97,7 @@ class Observing:
         ]
         return AfterStop(stopped_ms, frames, turns.get(EventType.PLUG_OUT))
 
-    def heat(
-        self, device: Device, connector_id: int, temperature_c: float, at_ms: int
-    ) -> Heat:
+    def heat(self, device: Device, connector_id: int, temperature_c: float, at_ms: int) -> Heat:
         """Return how hot a connector was found, with how warm the others are."""
         others_c = {}
         power_kw = 0.0

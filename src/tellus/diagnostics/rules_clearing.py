@@ -4,7 +4,7 @@
 |---|---|
 | F-0101 | the connector shows a frame without voltage while no session runs |
 | F-0203 | the connector is 5 K below its threshold |
-| F-0204 | the cabinet is 10 K below critical; where it is not measured, as the rest, 10 minutes on |
+| F-0204 | the cabinet is 10 K below critical; not measured: as the rest, 10 minutes later |
 | F-0301 | the device is heard of |
 | F-0302 | fewer than 2 reconnects in 10 minutes |
 | F-0512 | what is reported is what was assigned |

@@ -47,7 +47,7 @@ def f_0101(observation: AfterStop, limits: Limits) -> Verdict:
     One frame with neither voltage nor session shows that it opened. A frame of a session ends what
     is judged. Undecided while there are too few frames.
     """
-    energised = []
+    energised: list[Frame] = []
     for frame in observation.frames:
         if frame.time_ms <= observation.stopped_ms:
             continue

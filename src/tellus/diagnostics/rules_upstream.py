@@ -78,8 +78,7 @@ def grid(places: Sequence[Place], area_km: float) -> list[list[Place]]:
         near = [
             place
             for place in left
-            if place.at_ms <= first.at_ms + GRID_INTERVAL_MS
-            and _is_near(first, place, area_km)
+            if place.at_ms <= first.at_ms + GRID_INTERVAL_MS and _is_near(first, place, area_km)
         ]
         group = list({place.device_no: place for place in reversed(near)}.values())[::-1]
         if len(group) >= LEAST_IN_AREA:

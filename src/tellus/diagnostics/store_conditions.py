@@ -32,8 +32,7 @@ def list_present(tx: Tx) -> list[Condition]:
 def list_of(tx: Tx, device_no: int) -> list[Condition]:
     """Return what is the case at a device, and what was."""
     rows = tx.rows(
-        f"SELECT {_COLUMNS} FROM diagnostic_conditions"
-        " WHERE device_no = $1 ORDER BY condition_no",
+        f"SELECT {_COLUMNS} FROM diagnostic_conditions WHERE device_no = $1 ORDER BY condition_no",
         device_no,
     )
     return [Condition(*row) for row in rows]

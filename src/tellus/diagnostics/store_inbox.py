@@ -12,8 +12,7 @@ def put_items(tx: Tx, items: Iterable[Item]) -> None:
     """Let these be looked at; what waits already stays due when it was, with the new content."""
     unique = {item[:4]: item for item in items}
     tx.insert_later(
-        "INSERT INTO diagnostic_inbox"
-        " (kind, device_no, connector_id, ref, due_ms, content, marks)",
+        "INSERT INTO diagnostic_inbox (kind, device_no, connector_id, ref, due_ms, content, marks)",
         [(*item[:6], 1) for _, item in sorted(unique.items())],
         "ON CONFLICT (kind, device_no, connector_id, ref) DO UPDATE SET"
         " content = excluded.content, marks = diagnostic_inbox.marks + 1",
@@ -52,16 +51,14 @@ def take_off(tx: Tx, items: Sequence[Item]) -> set[int]:
 
 def postpone(tx: Tx, item: Item, due_ms: int) -> None:
     """Let an item be looked at later."""
-    tx.execute(
-        "UPDATE diagnostic_inbox SET due_ms = $1 WHERE item_no = $2", due_ms, item.item_no
-    )
+    tx.execute("UPDATE diagnostic_inbox SET due_ms = $1 WHERE item_no = $2", due_ms, item.item_no)
 
 
 def note_turns(tx: Tx, turns: Iterable[tuple[int, int, str, int]]) -> None:
     """Note when connectors were last started and so on: (device, connector, event type, ms)."""
     newest: dict[tuple[int, int, str], int] = {}
-    for *key, time_ms in turns:
-        place = (key[0], key[1], key[2])
+    for device_no, connector_id, event_type, time_ms in turns:
+        place = (device_no, connector_id, event_type)
         newest[place] = max(time_ms, newest.get(place, time_ms))
     tx.insert_later(
         "INSERT INTO diagnostic_turns (device_no, connector_id, event_type, time_ms)",
@@ -79,4 +76,4 @@ def find_turns(tx: Tx, device_no: int, connector_id: int) -> dict[str, int]:
         device_no,
         connector_id,
     )
-    return dict(rows)  # type: ignore[arg-type]
+    return {row[0]: row[1] for row in rows}
