@@ -18,6 +18,7 @@ from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import HeartbeatKind
+from tellus.health.service import HealthService
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
 from tellus.rounds import Rounds
@@ -54,8 +55,13 @@ class Diagnosing:
         self._ground = ground
         self._beneath = beneath
         self.faults = FaultDictionary.load()
+        self._build_health()
         self._build_alerts()
         self._build_detection()
+
+    def _build_health(self) -> None:
+        telemetry = self._beneath.telemetry
+        self.health = HealthService(self._ground.database, telemetry, self._ground.clock)
 
     def _build_alerts(self) -> None:
         ground, devices = self._ground, self._beneath.devices
@@ -67,7 +73,8 @@ class Diagnosing:
         """Build what finds faults, and let it hear of facts."""
         ground, beneath = self._ground, self._beneath
         settings = ground.settings.diagnostics
-        sources = Sources(ground.database, beneath.telemetry, beneath.presence, self.faults)
+        facts = (beneath.telemetry, beneath.presence, self.faults, self.health)
+        sources = Sources(ground.database, *facts)
         fleet = (ground.directory, beneath.catalogue, beneath.queries)
         below = DetectionGround(*fleet, self.alerts, ground.clock, settings.hold_s)
         self.detection = DetectionService(sources, below)
@@ -76,12 +83,13 @@ class Diagnosing:
             beneath.events.in_tx.append(intake.on_events)
             beneath.heartbeats.in_tx.append(intake.on_heartbeats)
             beneath.records.react(intake.on_records)
+            self.health.in_tx.append(intake.on_minutes)
             beneath.telemetry.kind.told.append(self.detection.lookout.on_samples)
 
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.alerts)
+        return (self.faults, self.health, self.alerts)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
@@ -90,3 +98,6 @@ class Diagnosing:
             rounds.run_every(_LOOKOUT_EVERY_S, self.detection.lookout.flush)
             turn_s = self._ground.settings.diagnostics.turn_s
             rounds.run_every(turn_s, self.detection.turn, once=True)
+        health = self._ground.settings.health
+        rounds.run_every(health.flush_s, self.health.turn)
+        rounds.run_every(health.upkeep_s, self.health.upkeep, once=True)
