@@ -179,7 +179,7 @@ class Platform:
         told = (self.event_kind, self.fleet.heartbeats)
         fleet = (self.catalogue, self.presence, *told, self.devices, self.queries)
         facts = (self.telemetry, self.records, self.commands, self.releases)
-        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus)
+        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus, self.erasures)
 
     def _build_energy(self) -> None:
         sources = FactSources(
@@ -200,6 +200,7 @@ class Platform:
         joining.follow_commands(self.commands)
         joining.follow_streams(self.hub)
         joining.follow_controls(self.flexibility)
+        joining.follow_configuration(self.diagnosing.configuration)
         self.registration.shared = self.limiter.shared = windows
         self.pipeline.revive = self.streams.revive = self.identity.revive
         return joining

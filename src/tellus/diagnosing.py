@@ -7,13 +7,19 @@ from tellus.audit.service import AuditService
 from tellus.building import Ground
 from tellus.bus.port import Bus
 from tellus.commands.service import CommandService
+from tellus.configuration import store_devices as config_devices
+from tellus.configuration.profiles import ProfileService
+from tellus.configuration.service import ConfigurationService
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.observing import Sources
+from tellus.diagnostics.service import ERASED as DETECTION_PARTS
 from tellus.diagnostics.service import DetectionService
 from tellus.diagnostics.service import Ground as DetectionGround
+from tellus.diagnostics.vehicles import VehicleList
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.erasure import ErasureService
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
@@ -27,6 +33,7 @@ from tellus.telemetry.service import TelemetryService
 
 _TIDY_EVERY_S: Final = 60.0
 _LOOKOUT_EVERY_S: Final = 3.0
+_CONFIGURATION_EVERY_S: Final = 5.0
 
 
 class Beneath(NamedTuple):
@@ -46,6 +53,7 @@ class Beneath(NamedTuple):
     commands: CommandService
     releases: ReleaseCatalogue
     bus: Bus
+    erasures: ErasureService
 
 
 class Diagnosing:
@@ -57,6 +65,7 @@ class Diagnosing:
         self.faults = FaultDictionary.load()
         self._build_health()
         self._build_alerts()
+        self._build_configuration()
         self._build_detection()
 
     def _build_health(self) -> None:
@@ -69,27 +78,48 @@ class Diagnosing:
         self.alerts = AlertService(ground.database, ground.clock, kept_days=kept_days)
         devices.react(in_tx=self.alerts.leave_behind, after_commit=self.alerts.note_moved)
 
+    def _build_configuration(self) -> None:
+        database, beneath = self._ground.database, self._beneath
+        self.profiles = ProfileService(database)
+        self.vehicles = VehicleList(database)
+        self.configuration = ConfigurationService(
+            database,
+            self._ground.directory,
+            beneath.queries,
+            beneath.commands,
+            self._ground.clock,
+        )
+        beneath.commands.on_more.append(self.configuration.hear)
+        beneath.devices.react(in_tx=self.configuration.clear, after_commit=lambda _moved: None)
+        erase = beneath.erasures.part("configuration", config_devices.remove_device)
+        beneath.erasures.add(erase)
+
     def _build_detection(self) -> None:
         """Build what finds faults, and let it hear of facts."""
         ground, beneath = self._ground, self._beneath
         settings = ground.settings.diagnostics
         facts = (beneath.telemetry, beneath.presence, self.faults, self.health)
-        sources = Sources(ground.database, *facts)
+        sources = Sources(ground.database, *facts, self.configuration.read_running)
         fleet = (ground.directory, beneath.catalogue, beneath.queries)
-        below = DetectionGround(*fleet, self.alerts, ground.clock, settings.hold_s)
-        self.detection = DetectionService(sources, below)
+        told = (self.alerts, beneath.releases, ground.clock)
+        self.detection = DetectionService(sources, DetectionGround(*fleet, *told, settings.hold_s))
+        for name, remove in DETECTION_PARTS.items():
+            beneath.erasures.add(beneath.erasures.part(name, remove))
         if settings.enabled:
             intake = self.detection.intake
             beneath.events.in_tx.append(intake.on_events)
             beneath.heartbeats.in_tx.append(intake.on_heartbeats)
             beneath.records.react(intake.on_records)
             self.health.in_tx.append(intake.on_minutes)
+            self.configuration.in_tx.append(intake.on_configurations)
             beneath.telemetry.kind.told.append(self.detection.lookout.on_samples)
 
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.health, self.alerts)
+        configuration = (self.profiles, self.vehicles, self.configuration)
+        found = (self.alerts, self.detection.firmware)
+        return (self.faults, self.health, *found, *configuration)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
@@ -101,3 +131,4 @@ class Diagnosing:
         health = self._ground.settings.health
         rounds.run_every(health.flush_s, self.health.turn)
         rounds.run_every(health.upkeep_s, self.health.upkeep, once=True)
+        rounds.run_every(_CONFIGURATION_EVERY_S, self.configuration.turn, once=True)

@@ -24,6 +24,7 @@ from tellus.bus.port import (
 )
 from tellus.bus.postgres import PostgresBus
 from tellus.commands.service import CommandService
+from tellus.configuration.service import ConfigurationService
 from tellus.fleet.loading import FleetLoader
 from tellus.fleet.presence import PresenceWatch
 from tellus.flexibility.service import FlexibilityService
@@ -152,6 +153,12 @@ class Joining:
         flexibility.share(lambda: self.is_on_duty)
         self._follower.watch(("controls",), flexibility.look_again)
         self._follower.on_reload(flexibility.look_again)
+
+    def follow_configuration(self, configuration: ConfigurationService) -> None:
+        """Let what chargers said elsewhere be compared with what they say here."""
+        forget = _numbered(configuration.forget_heard)
+        self._follower.watch(("config_reports",), forget)
+        self._follower.on_reload(configuration.forget_all_heard)
 
     # -------------------------------------------------------------------- private
 

@@ -6,7 +6,15 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tellus.commands.model import Command, Effect, FirmwareReport, Report, Signal
+from tellus.commands.model import (
+    Command,
+    Effect,
+    FirmwareReport,
+    HeartbeatMore,
+    Report,
+    Running,
+    Signal,
+)
 from tellus.commands.service import CommandService
 from tellus.fleet.model import ConnectorId
 from tellus.kernel.call import Call, Nothing
@@ -94,6 +102,7 @@ async def report_heartbeat(
         _known(body.fault_code),
         to_ms(body.timestamp),
         call.now_ms,
+        _more_of(body),
     )
     return HeartbeatResponse([_to_item(command) for command in leased])
 
@@ -148,6 +157,13 @@ def _to_item(command: Command) -> PendingCommandItem:
         msgspec.json.decode(command.params),
         to_text(command.expires_ms),
     )
+
+
+def _more_of(body: HeartbeatRequest) -> HeartbeatMore | None:
+    profile_id, config_hash = body.config_profile_id, body.running_config_hash
+    if profile_id is UNSET and config_hash is UNSET:
+        return None
+    return HeartbeatMore(Running(profile_id or "", config_hash or ""))
 
 
 def _known(value: Any) -> Any:

@@ -260,6 +260,19 @@ class Report(NamedTuple):
     details: dict[str, Any] | None
 
 
+class Running(NamedTuple):
+    """Which configuration a charger says it runs; empty where it does not say."""
+
+    config_profile_id: str
+    running_config_hash: str
+
+
+class HeartbeatMore(NamedTuple):
+    """What a heartbeat says beyond being one; None where it does not."""
+
+    running: Running | None = None
+
+
 class FirmwareReport(NamedTuple):
     """How far a charger has come with a firmware upgrade."""
 

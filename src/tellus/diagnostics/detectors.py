@@ -101,7 +101,7 @@ class Detectors:
         told = _fault(item.content)
         if told.received_ms < device.owned_since_ms:
             return Outcome(item)
-        code = told.code or "fault"
+        code = told.code
         if code == "F-0805" and await self._is_told(device, item, told.time_ms, CHARGER):
             return Outcome(item)
         found_by = CHARGER if told.origin == Origin.DEVICE else code.lower().replace("-", "_")

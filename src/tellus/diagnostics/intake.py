@@ -30,8 +30,15 @@ from tellus.kernel.units import DAY_MS, MINUTE_MS, SECOND_MS
 from tellus.sessions.model import ChargingRecord, RecordsStored
 from tellus.storage.database import Tx
 
+STARTED: Final = ""
+RECORDED: Final = "session"
+"""What starts are counted under, by events and by charging records: a charger may send either."""
+
 FAILED_START: Final = "F-0421"
 """The fault that is a start which failed: it counts among the starts."""
+
+UNNAMED: Final = "fault"
+"""What stands for the code of a fault event that has none."""
 
 _TURNS: Final = frozenset({EventType.START, EventType.STOP, EventType.PLUG_IN, EventType.PLUG_OUT})
 _AFTER_STOP_MS: Final = 30 * SECOND_MS
@@ -64,13 +71,13 @@ class Intake:
             kind = event.event_type
             if kind == EventType.FAULT or (kind == EventType.ALARM and event.fault_key):
                 items.append(_fault_item(event, now_ms))
-                counts += self._count(tx, event, event.fault_key or "")
+                counts += self._count(tx, event, event.fault_key or UNNAMED)
             elif kind in _TURNS and event.connector_id and not event.clock_suspect:
                 turns.append((event.device_no, event.connector_id, kind, event.time_ms))
                 if kind == EventType.STOP:
                     items.append(_stop_item(event, now_ms))
                 elif kind == EventType.START:
-                    counts += self._count(tx, event, "")
+                    counts += self._count(tx, event, STARTED)
         if items:
             store_inbox.put_items(tx, items)
         if turns:
@@ -103,9 +110,17 @@ class Intake:
         ]
         if items:
             store_inbox.put_items(tx, items)
-        ends = [_end_turn(record) for record in stored.records if not record.flags]
-        if ends:
-            store_inbox.note_turns(tx, ends)
+        sound = [record for record in stored.records if not record.flags]
+        if sound:
+            store_inbox.note_turns(tx, map(_end_turn, sound))
+            counts = [one for record in sound for one in self._count_record(tx, record)]
+            store_counts.add_counts(tx, counts)
+
+    def _count_record(self, tx: Tx, record: ChargingRecord) -> list[Count]:
+        began_ms, device_no = record.content.start_ms, record.source.device_no
+        # It comes at the end of what it tells of: that is no delay.
+        late_ms = record.received_ms - max(record.content.end_ms - began_ms, 0)
+        return self._count_at(tx, device_no, RECORDED, began_ms, late_ms)
 
     def on_minutes(self, tx: Tx, minutes: Sequence[HealthSpan]) -> None:
         """Take in devices whose fan was slow."""
@@ -127,15 +142,21 @@ class Intake:
         return device is not None and is_slow(rpm, self._thresholds.of(device))
 
     def _count(self, tx: Tx, event: StoredEvent, code: str) -> list[Count]:
+        if event.clock_suspect:
+            return []
+        return self._count_at(tx, event.device_no, code, event.time_ms, event.received_ms)
+
+    def _count_at(
+        self, tx: Tx, device_no: int, code: str, at_ms: int, received_ms: int
+    ) -> list[Count]:
         """Count a start or a fault for the firmware that ran then."""
-        device = self._directory.by_no(event.device_no)
-        if device is None or event.clock_suspect:
+        device = self._directory.by_no(device_no)
+        if device is None:
             return []
         version = device.firmware_version
-        if event.time_ms < event.received_ms - _LATE_MS:
-            version = store_counts.find_firmware_at(tx, event.device_no, event.time_ms) or version
-        day_ms = event.time_ms - event.time_ms % DAY_MS
-        return [Count(event.device_no, day_ms, version, code, 1, event.time_ms)]
+        if at_ms < received_ms - _LATE_MS:
+            version = store_counts.find_firmware_at(tx, device_no, at_ms) or version
+        return [Count(device_no, at_ms - at_ms % DAY_MS, version, code, 1, at_ms)]
 
 
 def places(
@@ -155,7 +176,7 @@ def _fault_item(event: StoredEvent, now_ms: int) -> Item:
     data.pop("fault_code", None)
     details = data if len(event.data) <= _LONGEST_DETAILS else {}
     told = FaultTold(
-        event.fault_key or "",
+        event.fault_key or UNNAMED,
         event.origin,
         min(event.time_ms, event.received_ms),
         event.received_ms,

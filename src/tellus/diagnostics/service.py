@@ -2,16 +2,18 @@
 
 from typing import Final, NamedTuple
 
-from tellus.diagnostics import store_inbox
+from tellus.diagnostics import store_conditions, store_counts, store_inbox
 from tellus.diagnostics.desk import Alerts, Desk
 from tellus.diagnostics.detectors import Detectors
 from tellus.diagnostics.findings import Findings
+from tellus.diagnostics.firmware_health import FirmwareHealth
 from tellus.diagnostics.intake import Intake
 from tellus.diagnostics.lookout import Lookout
 from tellus.diagnostics.observing import Observing, Sources
 from tellus.diagnostics.thresholds import Thresholds
 from tellus.diagnostics.upkeep import Upkeep
 from tellus.diagnostics.upstream import Upstream
+from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
 from tellus.fleet.queries import FleetQueries
@@ -19,6 +21,13 @@ from tellus.kernel.clock import Clock
 from tellus.kernel.units import SECOND_MS
 
 _FORGET_EVERY: Final = 600
+
+ERASED: Final = {
+    "inbox of detection": store_inbox.remove_of_device,
+    "conditions": store_conditions.remove_of_device,
+    "counts of starts": store_counts.remove_of_device,
+}
+"""What is erased with a device, and how."""
 
 
 class Ground(NamedTuple):
@@ -28,6 +37,7 @@ class Ground(NamedTuple):
     catalogue: Catalogue
     queries: FleetQueries
     alerts: Alerts
+    releases: ReleaseCatalogue
     clock: Clock
     hold_s: float
 
@@ -52,6 +62,9 @@ class DetectionService:
         self._upkeep = Upkeep(database, directory, self.desk, observing, self.thresholds)
         area_km = self.thresholds.of_model("").area_km
         self._upstream = Upstream(directory, self._hold_ms, area_km)
+        self.firmware = FirmwareHealth(
+            database, directory, sources.faults, ground.releases, ground.clock
+        )
         self._turns = 0
 
     async def turn(self) -> None:
@@ -63,6 +76,7 @@ class DetectionService:
         now_ms = self._clock.now_ms()
         await self.detectors.take(now_ms)
         await self._upkeep.turn(self._upstream, self._queries, self._hold_ms, now_ms)
+        await self.firmware.turn(self.desk)
         if self._turns % _FORGET_EVERY == 0:
             await self._upkeep.forget(now_ms)
         self._turns += 1

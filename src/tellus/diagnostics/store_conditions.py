@@ -54,3 +54,24 @@ def upsert_condition(tx: Tx, condition: Condition) -> None:
 def remove_cleared(tx: Tx, before_ms: int) -> int:
     """Forget what has not been so since ``before_ms``; return how many conditions that were."""
     return tx.execute("DELETE FROM diagnostic_conditions WHERE cleared_ms < $1", before_ms)
+
+
+def list_of_operator(tx: Tx, operator_id: str, code: str) -> list[Condition]:
+    """Return what is the case of one code for an operator."""
+    rows = tx.rows(
+        f"SELECT {_COLUMNS} FROM diagnostic_conditions"
+        " WHERE cleared_ms IS NULL AND operator_id = $1 AND code = $2 ORDER BY condition_no",
+        operator_id,
+        code,
+    )
+    return [Condition(*row) for row in rows]
+
+
+def remove_of_device(tx: Tx, device_no: int, limit: int) -> int:
+    """Forget up to ``limit`` conditions of a device; return how many those were."""
+    return tx.execute(
+        "DELETE FROM diagnostic_conditions WHERE condition_no IN"
+        " (SELECT condition_no FROM diagnostic_conditions WHERE device_no = $1 LIMIT $2)",
+        device_no,
+        limit,
+    )

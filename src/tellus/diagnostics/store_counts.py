@@ -59,3 +59,18 @@ def sum_counts(tx: Tx, device_nos: Sequence[int], from_ms: int) -> list[Row]:
 def remove_counts(tx: Tx, before_ms: int) -> int:
     """Forget the days before ``before_ms``."""
     return tx.execute("DELETE FROM diagnostic_counts WHERE day_ms < $1", before_ms)
+
+
+def remove_of_device(tx: Tx, device_no: int, limit: int) -> int:
+    """Forget up to ``limit`` counts of a device, the oldest days; return how many those were."""
+    row = tx.row(
+        "SELECT MAX(day_ms) FROM (SELECT day_ms FROM diagnostic_counts WHERE device_no = $1"
+        " ORDER BY day_ms LIMIT $2) AS oldest",
+        device_no,
+        limit,
+    )
+    if row is None or row[0] is None:
+        return 0
+    return tx.execute(
+        "DELETE FROM diagnostic_counts WHERE device_no = $1 AND day_ms <= $2", device_no, row[0]
+    )

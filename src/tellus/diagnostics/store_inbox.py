@@ -77,3 +77,14 @@ def find_turns(tx: Tx, device_no: int, connector_id: int) -> dict[str, int]:
         connector_id,
     )
     return {row[0]: row[1] for row in rows}
+
+
+def remove_of_device(tx: Tx, device_no: int, limit: int) -> int:
+    """Forget up to ``limit`` items of a device, and its turns; return how many rows those were."""
+    items = tx.execute(
+        "DELETE FROM diagnostic_inbox WHERE item_no IN"
+        " (SELECT item_no FROM diagnostic_inbox WHERE device_no = $1 LIMIT $2)",
+        device_no,
+        limit,
+    )
+    return items + tx.execute("DELETE FROM diagnostic_turns WHERE device_no = $1", device_no)

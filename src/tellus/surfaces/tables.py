@@ -11,8 +11,11 @@ from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
+from tellus.surfaces.operator_configuration import OPERATOR_CONFIGURATION_ROUTES
+from tellus.surfaces.operator_detection import OPERATOR_DETECTION_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
+from tellus.surfaces.operator_vehicles import OPERATOR_VEHICLE_ROUTES
 from tellus.surfaces.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -20,7 +23,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_PEER_ROUTES,
     *OPERATOR_AUDIT_ROUTES,
     *OPERATOR_DIAGNOSTICS_ROUTES,
+    *OPERATOR_DETECTION_ROUTES,
     *OPERATOR_ALERT_ROUTES,
+    *OPERATOR_CONFIGURATION_ROUTES,
+    *OPERATOR_VEHICLE_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
