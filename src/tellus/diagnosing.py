@@ -24,6 +24,7 @@ from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import HeartbeatKind
+from tellus.health.queries import HealthQueries
 from tellus.health.service import HealthService
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
@@ -70,7 +71,9 @@ class Diagnosing:
 
     def _build_health(self) -> None:
         telemetry = self._beneath.telemetry
-        self.health = HealthService(self._ground.database, telemetry, self._ground.clock)
+        database, directory = self._ground.database, self._ground.directory
+        self.health = HealthService(database, telemetry, self._ground.clock)
+        self.health_queries = HealthQueries(database, directory, self._beneath.catalogue)
 
     def _build_alerts(self) -> None:
         ground, devices = self._ground, self._beneath.devices
@@ -119,7 +122,8 @@ class Diagnosing:
         """Return what handlers may ask for."""
         configuration = (self.profiles, self.vehicles, self.configuration)
         found = (self.alerts, self.detection.firmware)
-        return (self.faults, self.health, *found, *configuration)
+        health = (self.health, self.health_queries)
+        return (self.faults, *health, *found, *configuration)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""

@@ -1,12 +1,12 @@
 """Component health: what keeps minutes and hours up, and what reads them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tellus.health import rules, store, store_due
 from tellus.health.folder import Folder, InTransaction
 from tellus.health.hours import HourKeeper
-from tellus.health.model import FoldedRow, HealthSpan
+from tellus.health.model import FoldedRow, HealthSpan, SpanKey
 from tellus.health.recovery import Recovery
 from tellus.kernel.clock import Clock
 from tellus.kernel.units import HOUR_MS, MINUTE_MS
@@ -85,11 +85,22 @@ def read_hour_rows(tx: Tx, device_no: int, from_ms: int, to_ms: int) -> list[Fol
     # The hour in which it came is told by its minutes alone, as long as these are there.
     from_ms = max(from_ms, rules.hour_of(owned_ms))
     stored = store.list_spans(tx, store.HOURS, device_no, max(from_ms, owned_ms), to_ms)
-    found = {row.key: row.folded for row in stored}
-    for key in store_due.list_due_of(tx, device_no, from_ms, to_ms):
-        place, hour_ms = key[:2], key[2]
+    due = store_due.list_due_of(tx, device_no, from_ms, to_ms)
+    return read_minutes_of_hours(tx, due, stored, owned_ms)
+
+
+def read_minutes_of_hours(
+    tx: Tx, due: Iterable[SpanKey], hours: Iterable[FoldedRow], owned_ms: int
+) -> list[FoldedRow]:
+    """Return ``hours`` with the minutes of those that are due put into them."""
+    found = {row.key: row.folded for row in hours}
+    for device_no, connector_id, hour_ms in due:
         minutes = store.list_spans_of(
-            tx, store.MINUTES, place, max(hour_ms, owned_ms), hour_ms + HOUR_MS
+            tx,
+            store.MINUTES,
+            (device_no, connector_id),
+            max(hour_ms, owned_ms),
+            hour_ms + HOUR_MS,
         )
         for made, folded in rules.to_hours(minutes).items():
             held = found.get(made)

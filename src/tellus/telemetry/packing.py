@@ -72,11 +72,12 @@ def pack(hour_ms: int, samples: Sequence[PastSample]) -> bytes:
     """Return the stored form of ``samples``, all of the hour that starts at ``hour_ms``."""
     readings = [sample.reading for sample in samples]
     columns: list[Any] = [[getattr(one, name) for one in readings] for name in _FIELDS]
+    columns.append(_pack_health(readings))
     hour = PackedHour(
         [sample.time_ms - hour_ms for sample in samples],
         [sample.digest for sample in samples],
         [sample.received_ms - sample.time_ms for sample in samples],
-        Columns(*columns, _pack_health(readings)),
+        Columns(*columns),
     )
     return zlib.compress(_encoder.encode(hour), _LEVEL)
 
