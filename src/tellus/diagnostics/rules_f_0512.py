@@ -13,7 +13,10 @@ def f_0512(running: RunningConfig, now_ms: int) -> Verdict:
     if running.reported_profile_id is None and running.reported_hash is None:
         return UNTOLD
     other_profile = running.reported_profile_id not in {None, running.assigned_profile_id}
-    other_hash = running.reported_hash not in {None, running.assigned_hash}
+    reported_hash = running.reported_hash
+    other_hash = (
+        reported_hash is not None and reported_hash.lower() != running.assigned_hash.lower()
+    )
     at_ms = running.reported_ms or now_ms
     if not other_profile and not other_hash:
         return Verdict(False, at_ms)

@@ -9,13 +9,15 @@ _ITEM = "kind, device_no, connector_id, ref, due_ms, content"
 
 
 def put_items(tx: Tx, items: Iterable[Item]) -> None:
-    """Let these be looked at; what waits already stays due when it was, with the new content."""
+    """Let these be looked at; what waits already has the new content, and is due at the earlier."""
     unique = {item[:4]: item for item in items}
     tx.insert_later(
         "INSERT INTO diagnostic_inbox (kind, device_no, connector_id, ref, due_ms, content, marks)",
         [(*item[:6], 1) for _, item in sorted(unique.items())],
         "ON CONFLICT (kind, device_no, connector_id, ref) DO UPDATE SET"
-        " content = excluded.content, marks = diagnostic_inbox.marks + 1",
+        " content = excluded.content, marks = diagnostic_inbox.marks + 1,"
+        " due_ms = CASE WHEN excluded.due_ms < diagnostic_inbox.due_ms"
+        " THEN excluded.due_ms ELSE diagnostic_inbox.due_ms END",
     )
 
 
