@@ -3,7 +3,9 @@
 Chargers here are a few lines each: what they send goes the way that it would behind HTTP.
 """
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from tellus.fleet.model_health import ComponentHealth
 from tellus.fleet.registration import RegisterCall
 from tellus.identity.model import DeviceTokenIssued
 from tellus.kernel.clock import ManualClock
+from tellus.kernel.errors import TooManyRequests
 from tellus.kernel.ids import new_id
 from tellus.logs import LogRecorder
 from tellus.sessions.model import Content
@@ -28,6 +31,17 @@ from tellus.sessions.model import Content
 BEGAN_MS = 1_790_000_000_000
 NEVER_S = 1_000_000.0
 TESTER = Actor("tester")
+
+
+async def patiently(send: Callable[[], Awaitable[Any]]) -> None:
+    """Send again what the platform has no time for, as chargers do."""
+    while True:
+        try:
+            await send()
+        except TooManyRequests:
+            await asyncio.sleep(0.02)
+        else:
+            return
 
 
 class DetectionWorld:
@@ -133,7 +147,7 @@ class DetectionWorld:
         telemetry = self.platform.telemetry
         place = (device.device_no, connector_id)
         sample = telemetry.judge(*place, self.now_ms - ago_ms, self.now_ms, reading)
-        await telemetry.ingest(sample)
+        await patiently(partial(telemetry.ingest, sample))
 
     async def event(
         self, device: Device, kind: EventType, connector_id: int = 1, ago_ms: int = 0, **data: Any
@@ -142,21 +156,31 @@ class DetectionWorld:
         self.hear(device)
         place = (device.device_no, connector_id)
         told = make_event(place, kind, self.now_ms - ago_ms, data, self.now_ms)
-        await self.platform.events.report((told,))
+        await patiently(partial(self.platform.events.report, (told,)))
 
-    async def fault(self, device: Device, code: int | str, connector_id: int = 1) -> None:
+    async def fault(
+        self, device: Device, code: int | str, connector_id: int = 1, ago_ms: int = 0
+    ) -> None:
         """A fault event."""
-        await self.event(device, EventType.FAULT, connector_id, fault_code=code)
+        await self.event(device, EventType.FAULT, connector_id, ago_ms, fault_code=code)
 
     async def heartbeat(
-        self, device: Device, code: int | str = 0, running: Running | None = None
+        self,
+        device: Device,
+        code: int | str = 0,
+        running: Running | None = None,
+        status: str = "online",
     ) -> None:
         """A heartbeat, perhaps with what the charger says it runs."""
         self.hear(device)
         now_ms = self.now_ms
         number = device.device_no
-        await self.platform.fleet.heartbeat(number, "online", code, now_ms, now_ms)
-        heard = self.platform.diagnosing.configuration.hear(number, HeartbeatMore(running), now_ms)
+        beat = partial(self.platform.fleet.heartbeat, number, status, code, now_ms, now_ms)
+        await patiently(beat)
+        await patiently(partial(self._tell_running, number, HeartbeatMore(running), now_ms))
+
+    async def _tell_running(self, device_no: int, more: HeartbeatMore, now_ms: int) -> None:
+        heard = self.platform.diagnosing.configuration.hear(device_no, more, now_ms)
         if heard is not None:
             await heard
 
@@ -175,7 +199,8 @@ class DetectionWorld:
             max_power_kw=50.0,
             extras=extras,
         )
-        await self.platform.records.upload(device.device_no, content, self.now_ms)
+        upload = partial(self.platform.records.upload, device.device_no, content, self.now_ms)
+        await patiently(upload)
 
     def reconnect(self, device: Device) -> None:
         """A token asked for although the last one was good: a reconnect."""

@@ -9,6 +9,9 @@ SITE_NETWORK: Final = "site_network"
 GRID: Final = "grid"
 FIRMWARE: Final = "firmware"
 
+RELEASED: Final = ""
+"""What a condition is folded into that was part of something that is over, and is so still."""
+
 
 class ItemKind(enum.StrEnum):
     """What an item of the inbox asks to be looked at.
@@ -107,7 +110,8 @@ class Condition(NamedTuple):
 
     ``since_ms`` and ``last_ms`` are by the clock of the fact, ``seen_ms`` by the platform's:
     when it was last taken in. ``told_ms`` is None while nobody was told yet, because it may turn
-    out to be part of something larger; ``folded`` is the matter that it is part of.
+    out to be part of something larger; ``folded`` is the matter that it is part of, ``RELEASED``
+    once that is over.
     """
 
     operator_id: str

@@ -45,7 +45,7 @@ def f_0101(observation: AfterStop, limits: Limits) -> Verdict:
     """Judge the frames after a stop.
 
     One frame with neither voltage nor session shows that it opened. A frame of a session ends what
-    is judged. Undecided while there are too few frames.
+    is judged, and those of one instant count once. Undecided while there are too few frames.
     """
     energised: list[Frame] = []
     for frame in observation.frames:
@@ -57,7 +57,8 @@ def f_0101(observation: AfterStop, limits: Limits) -> Verdict:
             continue  # the stop is still going on
         if frame.voltage_v <= limits.residual_voltage_v:
             return Verdict(False, frame.time_ms)
-        if frame.detail_state not in NO_STATES:
+        is_repeat = bool(energised) and energised[-1].time_ms == frame.time_ms
+        if frame.detail_state not in NO_STATES and not is_repeat:
             energised.append(frame)
     if len(energised) < limits.residual_frames:
         return UNTOLD

@@ -54,7 +54,7 @@ class Upkeep:
             for one in present
             if one.code in HELD
             and one.told_ms is None
-            and one.folded is None
+            and not one.folded
             and one.matter not in folded
             and one.seen_ms <= now_ms - hold_ms
         ]

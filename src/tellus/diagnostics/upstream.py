@@ -12,7 +12,7 @@ import msgspec
 
 from tellus.alerts.model import AlertSeverity, Cleared, Finding
 from tellus.diagnostics.desk import HELD, device_of
-from tellus.diagnostics.model import GRID, SITE_NETWORK, Condition
+from tellus.diagnostics.model import GRID, RELEASED, SITE_NETWORK, Condition
 from tellus.diagnostics.rules_upstream import (
     LEAST_IN_AREA,
     OUTAGE_INTERVAL_MS,
@@ -88,7 +88,7 @@ class Upstream:
         for (operator_id, site_id, code), found in sorted(places.items()):
             matter = f"{SITE_NETWORK}:{site_id}"
             held = larger.get((operator_id, matter))
-            fresh = [one for one in found if one.folded is None]
+            fresh = [one for one in found if not one.folded]
             if not fresh:
                 continue
             if held is not None:
@@ -123,7 +123,7 @@ class Upstream:
             for group in grid(places, self._area_km):
                 numbers = {place.device_no for place in group}
                 members = [one for one in found if one.device_no in numbers]
-                fresh = [one for one in members if one.folded is None]
+                fresh = [one for one in members if not one.folded]
                 matter = next(
                     (one.folded for one in members if one.folded), f"{GRID}:{group[0].site_id}"
                 )
@@ -158,7 +158,7 @@ class Upstream:
             )
             # Held anew, and then told one by one: they may just be slower in coming back.
             changes.conditions.extend(
-                (one, one._replace(folded=None, seen_ms=now_ms)) for one in left
+                (one, one._replace(folded=RELEASED, seen_ms=now_ms)) for one in left
             )
 
     def _fold(
