@@ -2,8 +2,8 @@
 
     python -m bench.detectors [--seconds 4] [--rounds 5]
 
-Both servers have the same core, and take turns under the load of sessions that charge, one sample
-in a thousand over the temperature threshold. What one unremarkable sample costs the lookout is
+Both servers have the same core, and take turns under the load of sessions that charge, one charger
+in a hundred over its temperature threshold. What one unremarkable sample costs the lookout is
 measured by itself.
 """
 
@@ -50,9 +50,11 @@ local function content(device, time_ms, count)
     device.second = second
     device.text = os.date("!%Y-%m-%dT%H:%M:%S", second)
   end
-  local temperature = 35.6
-  if math.random(1000) == 1 then temperature = 79.2 end
-  return string.format(body, device.text, time_ms % 1000, temperature)
+  if device.temperature == nil then
+    device.temperature = 35.6
+    if math.random(100) == 1 then device.temperature = 79.2 end
+  end
+  return string.format(body, device.text, time_ms % 1000, device.temperature)
 end
 """
 

@@ -41,16 +41,23 @@ class Place(NamedTuple):
 def find_together(losses: Sequence[Loss], interval_ms: int) -> list[Loss]:
     """Return the largest set of devices, each once, that were lost within an interval."""
     ordered = sorted(losses, key=lambda loss: (loss.at_ms, loss.device_no))
-    best: list[Loss] = []
-    for k, first in enumerate(ordered):
-        together: dict[int, Loss] = {}
-        for loss in ordered[k:]:
-            if loss.at_ms > first.at_ms + interval_ms:
-                break
-            together.setdefault(loss.device_no, loss)
-        if len(together) > len(best):
-            best = list(together.values())
-    return best
+    window: dict[int, int] = {}
+    best, begin = (0, 0, 0), 0
+    for end, loss in enumerate(ordered):
+        window[loss.device_no] = window.get(loss.device_no, 0) + 1
+        while ordered[begin].at_ms < loss.at_ms - interval_ms:
+            left = ordered[begin].device_no
+            window[left] -= 1
+            if not window[left]:
+                del window[left]
+            begin += 1
+        if len(window) > best[0]:
+            best = (len(window), begin, end + 1)
+    _, begin, end = best
+    together: dict[int, Loss] = {}
+    for loss in ordered[begin:end]:
+        together.setdefault(loss.device_no, loss)
+    return list(together.values())
 
 
 def is_site_wide(lost: int, devices: int) -> bool:

@@ -21,6 +21,7 @@ from tellus.kernel.clock import Clock
 from tellus.kernel.units import SECOND_MS
 
 _FORGET_EVERY: Final = 600
+_UPKEEP_EVERY_MS: Final = 5 * SECOND_MS
 
 ERASED: Final = {
     "inbox of detection": store_inbox.remove_of_device,
@@ -66,6 +67,7 @@ class DetectionService:
             database, directory, sources.faults, ground.releases, ground.clock
         )
         self._turns = 0
+        self._kept_up_ms = 0
 
     async def turn(self) -> None:
         """Look at what is due, then after what is the case.
@@ -74,8 +76,10 @@ class DetectionService:
             ApiError: the store cannot take it now; nothing is lost.
         """
         now_ms = self._clock.now_ms()
-        await self.detectors.take(now_ms)
-        await self._upkeep.turn(self._upstream, self._queries, self._hold_ms, now_ms)
+        taken = await self.detectors.take(now_ms)
+        if taken or abs(now_ms - self._kept_up_ms) >= _UPKEEP_EVERY_MS:
+            await self._upkeep.turn(self._upstream, self._queries, self._hold_ms, now_ms)
+            self._kept_up_ms = now_ms
         await self.firmware.turn(self.desk)
         if self._turns % _FORGET_EVERY == 0:
             await self._upkeep.forget(now_ms)

@@ -1,5 +1,6 @@
 """Looks after what is the case: ends what is over, and tells what was held back."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from tellus.storage.database import Database, Tx
 
 _BY_HEALTH: Final = frozenset({"F-0204", "F-0601"})
 _LARGER: Final = frozenset({SITE_NETWORK, GRID, FIRMWARE})
+_SLICE: Final = 100
 _REMEMBERED_MS: Final = 30 * DAY_MS
 
 
@@ -69,7 +71,9 @@ class Upkeep:
         """Return the conditions that are over; what is held is looked at once it is told."""
         nows: dict[tuple[int, bool], Now] = {}
         over = []
-        for one in present:
+        for number, one in enumerate(present):
+            if number % _SLICE == _SLICE - 1:
+                await asyncio.sleep(0)
             if one.code in _LARGER or (one.told_ms is None and one.folded is None):
                 continue
             device = device_of(self._directory, one)

@@ -58,7 +58,7 @@ def test_fault__connector_works_again__is_cleared(tmp_path: Path) -> None:
         assert alert.condition is Condition.PRESENT
         await world.pass_time(60, device)
         await world.frame(device, state="idle")
-        await world.look()
+        await world.pass_time(5, device)
         [alert] = await world.alerts()
         assert alert.condition is Condition.CLEARED
 
@@ -107,7 +107,7 @@ def test_weld__three_frames_after_the_stop__is_found_without_the_charger(tmp_pat
         [alert] = await world.alerts()
         assert (alert.code, alert.connector_id) == ("F-0101", 1)
         await world.frame(device, 1)
-        await world.look()
+        await world.pass_time(5, device)
         [alert] = await world.alerts()
         assert alert.condition is Condition.CLEARED
 
