@@ -12,6 +12,9 @@ from tellus.diagnostics.model import UNTOLD, Limits, Verdict
 NO_CURRENT_A: Final = 1.0
 """What sensors show of no current; a session takes 6 A at least (IEC 61851-1)."""
 
+LASTS_MS: Final = 14_000
+"""Three frames come 5 s apart after a stop; a voltage that fell before the last of them is none."""
+
 SESSION_STATES: Final = frozenset({"charging", "discharging"})
 
 NO_STATES: Final = frozenset({"paused", "preparing"})
@@ -45,7 +48,8 @@ def f_0101(observation: AfterStop, limits: Limits) -> Verdict:
     """Judge the frames after a stop.
 
     One frame with neither voltage nor session shows that it opened. A frame of a session ends what
-    is judged, and those of one instant count once. Undecided while there are too few frames.
+    is judged, and those of one instant count once. Undecided while there are too few frames, or
+    they came too soon after the stop.
     """
     energised: list[Frame] = []
     for frame in observation.frames:
@@ -61,6 +65,8 @@ def f_0101(observation: AfterStop, limits: Limits) -> Verdict:
         if frame.detail_state not in NO_STATES and not is_repeat:
             energised.append(frame)
     if len(energised) < limits.residual_frames:
+        return UNTOLD
+    if energised[-1].time_ms < observation.stopped_ms + LASTS_MS:
         return UNTOLD
     highest_v = max(frame.voltage_v for frame in energised)
     evidence = {

@@ -14,11 +14,14 @@ from tellus.diagnostics.upstream import Changes, Site, Upstream
 from tellus.fleet.directory import Directory
 from tellus.fleet.queries import FleetQueries
 from tellus.kernel.errors import NotFound
-from tellus.kernel.units import DAY_MS
+from tellus.kernel.units import DAY_MS, MINUTE_MS
 from tellus.storage.database import Database, Tx
 
 _BY_HEALTH: Final = frozenset({"F-0204", "F-0601"})
 _LARGER: Final = frozenset({SITE_NETWORK, GRID, FIRMWARE})
+_RELEASED_HOLD_MS: Final = 2 * MINUTE_MS
+"""What was part of something that is over may just be slower than the rest."""
+
 _SLICE: Final = 100
 _REMEMBERED_MS: Final = 30 * DAY_MS
 
@@ -58,7 +61,7 @@ class Upkeep:
             and one.told_ms is None
             and not one.folded
             and one.matter not in folded
-            and one.seen_ms <= now_ms - hold_ms
+            and one.seen_ms <= now_ms - (hold_ms if one.folded is None else _RELEASED_HOLD_MS)
         ]
         if over or ripe or changes.conditions:
             await self._database.write(self._write, over, ripe, changes, now_ms)

@@ -175,7 +175,7 @@ def test_outage__whole_site__is_one_alert_until_it_is_over(tmp_path: Path) -> No
         assert {one["device_id"] for one in alert.evidence["devices"]} == {
             device.device_id for device in lost
         }
-        await world.pass_time(90, *lost[:3], other)
+        await world.pass_time(180, *lost[:3], other)
         assert await world.codes(lost[3]) == ["F-0301"]
         [outage] = [one for one in await world.alerts() if one.code == "site_network"]
         assert outage.condition is Condition.CLEARED
