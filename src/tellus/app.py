@@ -182,7 +182,8 @@ class Platform:
         self.releases, self.firmware, self.rollouts, *_ = self._moving
 
     def _beneath(self, keys: KeyRing) -> Beneath:
-        fleet = (self.catalogue, self.presence, self.event_kind, self.devices, self.queries)
+        told = (self.event_kind, self.fleet.heartbeats)
+        fleet = (self.catalogue, self.presence, *told, self.devices, self.queries)
         facts = (self.telemetry, self.records, self.commands, self.releases)
         return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus, self.erasures)
 

@@ -24,6 +24,7 @@ from pydantic_settings import (
 from tellus.config_features import (
     AlertSettings,
     CommandSettings,
+    DiagnosticsSettings,
     EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
@@ -211,6 +212,7 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
     runbooks: RunbookSettings = RunbookSettings()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
     legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()

@@ -200,6 +200,21 @@ class RunbookSettings(Section):
     )
 
 
+class DiagnosticsSettings(Section):
+    """How faults are found."""
+
+    enabled: bool = Field(
+        default=True, description="Look for faults, and open alerts of those that chargers tell of."
+    )
+    turn_s: float = Field(default=1.0, gt=0, description="How often what came in is looked at (s).")
+    hold_s: float = Field(
+        default=45.0,
+        ge=0,
+        description="How long a lost charger, or a lost sync, waits for others of the same cause"
+        " before an alert is told of it alone (s).",
+    )
+
+
 class LegacySettings(Section):
     """Interop with other operators' platforms: what they start, and pushes to them."""
 

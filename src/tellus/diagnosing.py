@@ -17,6 +17,10 @@ from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
+from tellus.diagnostics.observing import Sources as DetectionSources
+from tellus.diagnostics.service import ERASED as DETECTION_PARTS
+from tellus.diagnostics.service import DetectionService
+from tellus.diagnostics.service import Ground as DetectionGround
 from tellus.diagnostics.vehicles import VehicleList
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.administration import DeviceAdministration
@@ -25,6 +29,7 @@ from tellus.fleet.erasure import ErasureService
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
+from tellus.fleet.service import HeartbeatKind
 from tellus.health.queries import HealthQueries
 from tellus.health.service import HealthService
 from tellus.identity.keys import KeyRing
@@ -45,6 +50,7 @@ _REPORTS_EVERY_S: Final = 5.0
 _TIDY_EVERY_S: Final = 60.0
 _CONFIGURATION_EVERY_S: Final = 5.0
 _KEEP_EVERY_S: Final = 0.1
+_LOOKOUT_EVERY_S: Final = 3.0
 
 
 class Beneath(NamedTuple):
@@ -56,6 +62,7 @@ class Beneath(NamedTuple):
     catalogue: Catalogue
     presence: PresenceWatch
     events: EventKind
+    heartbeats: HeartbeatKind
     devices: DeviceAdministration
     queries: FleetQueries
     telemetry: TelemetryService
@@ -78,6 +85,7 @@ class Diagnosing:
         self._build_alerts()
         self._build_configuration()
         self._build_webhooks()
+        self._build_detection()
         self._build_runbooks()
 
     def _build_reports(self) -> None:
@@ -169,6 +177,26 @@ class Diagnosing:
         erase = beneath.erasures.part("configuration", config_devices.remove_device)
         beneath.erasures.add(erase)
 
+    def _build_detection(self) -> None:
+        """Build what finds faults, and let it hear of facts."""
+        ground, beneath = self._ground, self._beneath
+        settings = ground.settings.diagnostics
+        facts = (beneath.telemetry, beneath.presence, self.faults, self.health)
+        sources = DetectionSources(ground.database, *facts, self.configuration.read_running)
+        fleet = (ground.directory, beneath.catalogue, beneath.queries)
+        told = (self.alerts, beneath.releases, ground.clock)
+        self.detection = DetectionService(sources, DetectionGround(*fleet, *told, settings.hold_s))
+        for name, remove in DETECTION_PARTS.items():
+            beneath.erasures.add(beneath.erasures.part(name, remove))
+        if settings.enabled:
+            intake = self.detection.intake
+            beneath.events.in_tx.append(intake.on_events)
+            beneath.heartbeats.in_tx.append(intake.on_heartbeats)
+            beneath.records.react(intake.on_records)
+            self.health.in_tx.append(intake.on_minutes)
+            self.configuration.in_tx.append(intake.on_configurations)
+            beneath.telemetry.kind.told.append(self.detection.lookout.on_samples)
+
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
@@ -180,6 +208,7 @@ class Diagnosing:
             self.reports,
             self.alerts,
             self.webhooks,
+            self.detection.firmware,
             self.profiles,
             self.vehicles,
             self.configuration,
@@ -192,6 +221,10 @@ class Diagnosing:
         rounds.run_every(health.flush_s, self.health.turn)
         rounds.run_every(health.upkeep_s, self.health.upkeep, once=True)
         rounds.run_every(_CONFIGURATION_EVERY_S, self.configuration.turn, once=True)
+        if self._ground.settings.diagnostics.enabled:
+            rounds.run_every(_LOOKOUT_EVERY_S, self.detection.lookout.flush)
+            turn_s = self._ground.settings.diagnostics.turn_s
+            rounds.run_every(turn_s, self.detection.turn, once=True)
         rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
         rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)
         rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)

@@ -12,6 +12,7 @@ from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
 from tellus.surfaces.operator_configuration import OPERATOR_CONFIGURATION_ROUTES
+from tellus.surfaces.operator_detection import OPERATOR_DETECTION_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
 from tellus.surfaces.operator_health import OPERATOR_HEALTH_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
@@ -31,6 +32,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_HEALTH_ROUTES,
     *OPERATOR_CONFIGURATION_ROUTES,
     *OPERATOR_VEHICLE_ROUTES,
+    *OPERATOR_DETECTION_ROUTES,
+    *OPERATOR_ALERT_ROUTES,
+    *OPERATOR_CONFIGURATION_ROUTES,
+    *OPERATOR_VEHICLE_ROUTES,
+    *OPERATOR_HEALTH_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
