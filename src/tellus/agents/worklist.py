@@ -1,0 +1,100 @@
+"""The work list: what is to be done at which site, made from what is known at the moment."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Final
+
+from tellus.agents import store
+from tellus.agents.gathering import to_unit
+from tellus.agents.model import AgentName, Concern, ProposalFilter, ProposalStatus, SiteWork
+from tellus.agents.rules_dispatch import plan_work
+from tellus.alerts.model import Alert, AlertStatus, Condition
+from tellus.alerts.service import AlertService
+from tellus.fleet.directory import Device, Directory
+from tellus.health.service import HealthService
+from tellus.storage.database import Database, Tx
+
+_AT_ONCE: Final = 50
+_MOST_PROPOSALS: Final = 10_000
+_FIRMWARE: Final = "firmware:"
+
+Concerns = dict[int, list[Concern]]
+
+
+class WorkList:
+    """Makes the work list of an operator from alerts, wear, and what the hunters propose."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        alerts: AlertService,
+        health: HealthService,
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._alerts = alerts
+        self._health = health
+
+    async def plan(self, operator_id: str, now_ms: int) -> list[SiteWork]:
+        """Return the work of an operator by site, in order of rank."""
+        devices = self._directory.of_operator(operator_id)
+        concerns: Concerns = defaultdict(list)
+        await self._database.read(self._add_alerts, concerns, operator_id)
+        await self._database.read(_add_proposals, concerns, operator_id)
+        for start in range(0, len(devices), _AT_ONCE):
+            some = devices[start : start + _AT_ONCE]
+            await self._database.read(self._add_wear, concerns, some, now_ms)
+        units = [to_unit(device) for device in devices]
+        return await asyncio.to_thread(plan_work, units, concerns)
+
+    def _add_alerts(self, tx: Tx, concerns: Concerns, operator_id: str) -> None:
+        live = self._alerts.list_live(tx, operator_id, None)
+        blamed = _list_blamed(live)
+        for alert in live:
+            if alert.device_no is not None:
+                concerns[alert.device_no].append(_of_alert(alert, blamed))
+
+    def _add_wear(self, tx: Tx, concerns: Concerns, devices: Sequence[Device], now_ms: int) -> None:
+        for device in devices:
+            for wear in self._health.forecast_wear(tx, device.device_no, now_ms):
+                concerns[device.device_no].append(
+                    Concern(
+                        "wear", wear.component, wear.text, device.device_id, days_left=wear.days
+                    )
+                )
+
+
+def _list_blamed(alerts: Sequence[Alert]) -> set[tuple[int, str]]:
+    """Return the devices and codes for which a live alert blames the firmware."""
+    return set()
+
+
+def _of_alert(alert: Alert, blamed: set[tuple[int, str]]) -> Concern:
+    return Concern(
+        "alert",
+        alert.code,
+        alert.title,
+        alert.alert_id,
+        severity=alert.severity.value,
+        cleared=alert.condition is Condition.CLEARED,
+        acknowledged=alert.status is AlertStatus.ACKNOWLEDGED,
+        firmware_to_blame=(alert.device_no or 0, alert.code) in blamed,
+    )
+
+
+def _add_proposals(tx: Tx, concerns: Concerns, operator_id: str) -> None:
+    """Add what the hunters propose, and what a person has accepted of it lately."""
+    for agent, kind in (
+        (AgentName.ANOMALY_HUNTER, "anomaly"),
+        (AgentName.REPEAT_FAULT_HUNTER, "repeat"),
+    ):
+        wanted = ProposalFilter(operator_id, agent, ProposalStatus.PROPOSED)
+        _, proposals = store.list_proposals(tx, wanted, (0, _MOST_PROPOSALS))
+        for proposal in proposals:
+            draft = proposal.draft
+            if draft.device_no is None:
+                continue
+            code = draft.evidence.get("metric") or draft.evidence.get("code") or kind
+            concerns[draft.device_no].append(Concern(kind, code, draft.title, proposal.proposal_id))
