@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from tellus.config_features import (
+    AlertSettings,
     CommandSettings,
     EnergySettings,
     FirmwareSettings,
@@ -199,6 +200,7 @@ class Settings(BaseSettings):
     firmware: FirmwareSettings = FirmwareSettings()
     energy: EnergySettings = EnergySettings()
     retention: RetentionSettings = RetentionSettings()
+    alerts: AlertSettings = AlertSettings()
     legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()

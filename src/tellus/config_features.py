@@ -131,6 +131,25 @@ class RetentionSettings(Section):
         return self
 
 
+class AlertSettings(Section):
+    """Alerts, and the webhooks that are told of them."""
+
+    kept_days: int = Field(
+        default=730, ge=1, description="For how long alerts that ended can be looked at (days)."
+    )
+    turn_s: float = Field(
+        default=0.25, gt=0, description="How often it is looked whether deliveries are due (s)."
+    )
+    deliveries_kept_days: int = Field(
+        default=30, ge=1, description="For how long deliveries that ended can be replayed (days)."
+    )
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="Let webhooks be on this machine and its networks, and without TLS; "
+        "a sandbox always does.",
+    )
+
+
 class LegacySettings(Section):
     """Interop with other operators' platforms: what they start, and pushes to them."""
 
