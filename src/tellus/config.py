@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from tellus.config_features import (
+    AgentSettings,
     AlertSettings,
     CommandSettings,
     EnergySettings,
@@ -201,6 +202,7 @@ class Settings(BaseSettings):
     energy: EnergySettings = EnergySettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
+    agents: AgentSettings = AgentSettings()
     legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()

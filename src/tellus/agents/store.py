@@ -146,13 +146,13 @@ def confirm_proposals(tx: Tx, now_ms: int) -> int:
 def list_resolved(tx: Tx, operator_id: str, from_ms: int) -> dict[tuple[int, str], int]:
     """Return by device and code when an alert of it was last resolved since ``from_ms``."""
     rows = tx.rows(
-        "SELECT device_no, code, MAX(closed_ms) FROM alerts WHERE operator_id = $1"
-        " AND status = 'resolved' AND closed_ms >= $2 AND device_no IS NOT NULL"
+        "SELECT device_no, code, MAX(ended_ms) FROM alerts WHERE operator_id = $1"
+        " AND status = 'resolved' AND ended_ms >= $2 AND device_no IS NOT NULL"
         " GROUP BY device_no, code",
         operator_id,
         from_ms,
     )
-    return {(device_no, code): closed_ms for device_no, code, closed_ms in rows}
+    return {(device_no, code): ended_ms for device_no, code, ended_ms in rows}
 
 
 def list_faults(tx: Tx, device_nos: Iterable[int], from_ms: int) -> list[FaultFact]:

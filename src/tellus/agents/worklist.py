@@ -17,7 +17,8 @@ from tellus.storage.database import Database, Tx
 
 _AT_ONCE: Final = 50
 _MOST_PROPOSALS: Final = 10_000
-_FIRMWARE: Final = "firmware:"
+FIRMWARE_KEY: Final = "firmware:"
+"""How the key of an alert begins that blames a version; version, model and code follow."""
 
 Concerns = dict[int, list[Concern]]
 
@@ -51,10 +52,12 @@ class WorkList:
 
     def _add_alerts(self, tx: Tx, concerns: Concerns, operator_id: str) -> None:
         live = self._alerts.list_live(tx, operator_id, None)
-        blamed = _list_blamed(live)
+        blamed = {alert.key for alert in live if alert.key.startswith(FIRMWARE_KEY)}
         for alert in live:
-            if alert.device_no is not None:
-                concerns[alert.device_no].append(_of_alert(alert, blamed))
+            device = None if alert.device_no is None else self._directory.by_no(alert.device_no)
+            if device is not None:
+                key = f"{FIRMWARE_KEY}{device.firmware_version}:{device.model}:{alert.code}"
+                concerns[device.device_no].append(_of_alert(alert, is_blamed=key in blamed))
 
     def _add_wear(self, tx: Tx, concerns: Concerns, devices: Sequence[Device], now_ms: int) -> None:
         for device in devices:
@@ -66,12 +69,7 @@ class WorkList:
                 )
 
 
-def _list_blamed(alerts: Sequence[Alert]) -> set[tuple[int, str]]:
-    """Return the devices and codes for which a live alert blames the firmware."""
-    return set()
-
-
-def _of_alert(alert: Alert, blamed: set[tuple[int, str]]) -> Concern:
+def _of_alert(alert: Alert, *, is_blamed: bool) -> Concern:
     return Concern(
         "alert",
         alert.code,
@@ -80,7 +78,7 @@ def _of_alert(alert: Alert, blamed: set[tuple[int, str]]) -> Concern:
         severity=alert.severity.value,
         cleared=alert.condition is Condition.CLEARED,
         acknowledged=alert.status is AlertStatus.ACKNOWLEDGED,
-        firmware_to_blame=(alert.device_no or 0, alert.code) in blamed,
+        firmware_to_blame=is_blamed,
     )
 
 

@@ -10,6 +10,7 @@ from tellus.surfaces.admin_peers import PEER_ADMIN_ROUTES
 from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
+from tellus.surfaces.operator_agents import OPERATOR_AGENT_ROUTES
 from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
@@ -20,6 +21,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_PEER_ROUTES,
     *OPERATOR_AUDIT_ROUTES,
     *OPERATOR_DIAGNOSTICS_ROUTES,
+    *OPERATOR_AGENT_ROUTES,
     *OPERATOR_ALERT_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
