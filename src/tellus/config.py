@@ -27,6 +27,7 @@ from tellus.config_features import (
     EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
+    HealthSettings,
     LegacySettings,
     PresenceSettings,
     RetentionSettings,
@@ -199,6 +200,7 @@ class Settings(BaseSettings):
     flexibility: FlexibilitySettings = FlexibilitySettings()
     firmware: FirmwareSettings = FirmwareSettings()
     energy: EnergySettings = EnergySettings()
+    health: HealthSettings = HealthSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
     legacy: LegacySettings = LegacySettings()

@@ -21,8 +21,11 @@ from tellus.fleet.erasure import ErasureService
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
+from tellus.health.queries import HealthQueries
+from tellus.health.service import HealthService
 from tellus.identity.keys import KeyRing
 from tellus.identity.service import IdentityService
+from tellus.kernel.units import SECOND_MS
 from tellus.rounds import Rounds
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
@@ -57,8 +60,16 @@ class Diagnosing:
         self._ground = ground
         self._beneath = beneath
         self.faults = FaultDictionary.load()
+        self._build_health()
         self._build_alerts()
         self._build_webhooks()
+
+    def _build_health(self) -> None:
+        telemetry = self._beneath.telemetry
+        database, directory = self._ground.database, self._ground.directory
+        patience_ms = round(self._ground.settings.health.patience_s * SECOND_MS)
+        self.health = HealthService(database, telemetry, self._ground.clock, patience_ms)
+        self.health_queries = HealthQueries(database, directory, self._beneath.catalogue)
 
     def _build_alerts(self) -> None:
         ground, devices = self._ground, self._beneath.devices
@@ -92,10 +103,19 @@ class Diagnosing:
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.alerts, self.webhooks)
+        return (
+            self.faults,
+            self.health,
+            self.health_queries,
+            self.alerts,
+            self.webhooks,
+        )
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
+        health = self._ground.settings.health
+        rounds.run_every(health.flush_s, self.health.turn)
+        rounds.run_every(health.upkeep_s, self.health.upkeep, once=True)
         rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
         rounds.run_every(_KEEP_EVERY_S, self.deliveries.keep, once=True)
         rounds.run_every(_TIDY_EVERY_S, self.deliveries.prune, once=True)

@@ -12,6 +12,7 @@ from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
+from tellus.surfaces.operator_health import OPERATOR_HEALTH_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
 from tellus.surfaces.routes import Route
 
@@ -21,6 +22,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_AUDIT_ROUTES,
     *OPERATOR_DIAGNOSTICS_ROUTES,
     *OPERATOR_ALERT_ROUTES,
+    *OPERATOR_HEALTH_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
