@@ -17,7 +17,7 @@ from tellus.building import (
     build_sealer,
 )
 from tellus.bus.memory import MemoryBus
-from tellus.bus.port import DEVICE_CHANGED
+from tellus.bus.port import ALERT_CHANGED, DEVICE_CHANGED
 from tellus.commands.expiry import read_lives_ms
 from tellus.commands.handover import Handover
 from tellus.commands.schedules import ScheduleService
@@ -71,6 +71,7 @@ from tellus.surfaces.site.looplag import LoopLag
 from tellus.surfaces.site.metrics import MetricSources, MetricsPage
 from tellus.surfaces.site.web import SiteSources, build_site
 from tellus.surfaces.stream import StreamEndpoint
+from tellus.surfaces.stream_alerts import AlertChannel
 from tellus.surfaces.tables import ROUTES
 from tellus.telemetry.service import TelemetryService
 
@@ -178,7 +179,7 @@ class Platform:
     def _beneath(self, keys: KeyRing) -> Beneath:
         fleet = (self.catalogue, self.presence, self.event_kind, self.devices, self.queries)
         facts = (self.telemetry, self.records, self.commands, self.releases)
-        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus)
+        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus, self.erasures)
 
     def _build_energy(self) -> None:
         sources = FactSources(
@@ -215,6 +216,8 @@ class Platform:
             slow_after_s=settings.stream.slow_after_s,
         )
         self.bus.subscribe(DEVICE_CHANGED, self.hub.on_changed)
+        self.alert_channel = AlertChannel(self.hub, self.diagnosing.alert_feed)
+        self.bus.subscribe(ALERT_CHANGED, self.alert_channel.on_changed)
         self.router = Router(ROUTES, {type(service): service for service in self._services()})
         self.pipeline = Pipeline(
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
@@ -345,7 +348,7 @@ class Platform:
             rounds.run_every(BEAT_S, self.nodes.beat)
             for work in self.joining.work():
                 rounds.run(work)
-        for work in (self.hub.run(), self.commands.run(), self.lag.run()):
+        for work in (self.hub.run(), self.alert_channel.run(), self.commands.run(), self.lag.run()):
             rounds.run(work)
         rounds.run(keep_probing(self._storage_facts, self._probe))
 
@@ -362,12 +365,14 @@ class Platform:
         await self.commands.start()
         await self.flexibility.start()
         await self.interop.outbox.start()
+        await self.diagnosing.start()
 
     async def stop(self) -> None:
         """End what runs by itself, store what is owed, close the store."""
         await self._rounds.end()
         try:
             await self.interop.outbox.stop()
+            await self.diagnosing.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()
             await self.nodes.leave()

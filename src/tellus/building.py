@@ -35,6 +35,7 @@ from tellus.fleet.queries import FleetQueries
 from tellus.fleet.registration import RegistrationService, RegistrationSettings
 from tellus.fleet.retention import EventTier
 from tellus.fleet.rules import Mode
+from tellus.health.retention import HealthHoursTier, HealthMinutesTier, health_parts
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import SecretFirstUsed
 from tellus.identity.retention import VehicleTier
@@ -217,6 +218,7 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
     erasures.add(
         session_part(erasures),
         record_part(erasures),
+        *health_parts(erasures),
         *sample_parts(database, telemetry.packing),
     )
     drop_pieces = drop_aged if database.is_shared else None
@@ -229,6 +231,8 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
             MinutesTier(database, kept.minutes_days, keep_fine, has_fine_sessions, drop_pieces),
             VehicleTier(database, vault, kept.vin_days),
             EventTier(database, kept.events_days),
+            HealthMinutesTier(database, kept.component_minutes_days),
+            HealthHoursTier(database, kept.component_hours_days),
         ),
     )
     return RetentionParts(retention, erasures)

@@ -28,6 +28,7 @@ from tellus.config_features import (
     EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
+    HealthSettings,
     LegacySettings,
     PresenceSettings,
     RetentionSettings,
@@ -200,6 +201,7 @@ class Settings(BaseSettings):
     flexibility: FlexibilitySettings = FlexibilitySettings()
     firmware: FirmwareSettings = FirmwareSettings()
     energy: EnergySettings = EnergySettings()
+    health: HealthSettings = HealthSettings()
     retention: RetentionSettings = RetentionSettings()
     alerts: AlertSettings = AlertSettings()
     agents: AgentSettings = AgentSettings()

@@ -102,6 +102,28 @@ class EnergySettings(Section):
     )
 
 
+class HealthSettings(Section):
+    """How component health is put into minutes and hours."""
+
+    flush_s: float = Field(
+        default=12.0,
+        gt=0,
+        le=30,
+        description="How often it is looked which minutes are to be stored (s).",
+    )
+    patience_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=60,
+        description="How long a minute in which no status changed may wait to be stored (s).",
+    )
+    upkeep_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="How often hours are made of minutes that came, late ones among them (s).",
+    )
+
+
 class RetentionSettings(Section):
     """How long things are kept, counted from when they arrived; 0 is for ever."""
 
@@ -119,6 +141,12 @@ class RetentionSettings(Section):
         description="VINs, after the newest record or event of the vehicle (days); 0 for ever.",
     )
     events_days: int = Field(default=0, ge=0, description="Events (days); 0 for ever.")
+    component_minutes_days: int = Field(
+        default=2, ge=0, description="Component health by the minute (days); 0 for ever."
+    )
+    component_hours_days: int = Field(
+        default=730, ge=0, description="Component health by the hour (days); 0 for ever."
+    )
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

@@ -265,6 +265,10 @@ class AlertService:
         for tell in self.told:
             tell(())
 
+    def erase_some(self, tx: Tx, device_no: int, limit: int) -> int:
+        """Remove up to ``limit`` alerts of a device that is erased; return how many."""
+        return store.remove_of(tx, device_no, limit)
+
     async def tidy(self) -> None:
         """Close live alerts of devices that are gone, and forget some that ended long ago."""
         self._tell(await self._database.write(self._close_orphans, self._clock.now_ms()))

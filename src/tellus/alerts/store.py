@@ -129,15 +129,15 @@ def list_owners(tx: Tx, device_nos: Sequence[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def list_changed(tx: Tx, from_ms: int, limit: int) -> list[tuple[int, str, int, int]]:
-    """Return number, operator, version and time of alerts that changed since, oldest first."""
+def list_changed(tx: Tx, from_ms: int, limit: int) -> list[tuple[int, int, int]]:
+    """Return number, version and time of the alerts that changed since, oldest first."""
     rows = tx.rows(
-        "SELECT alert_no, operator_id, version, changed_ms FROM alerts WHERE changed_ms >= $1"
+        "SELECT alert_no, version, changed_ms FROM alerts WHERE changed_ms >= $1"
         " ORDER BY changed_ms, alert_no LIMIT $2",
         from_ms,
         limit,
     )
-    return [(row[0], row[1], row[2], row[3]) for row in rows]
+    return [(row[0], row[1], row[2]) for row in rows]
 
 
 def list_by_no(tx: Tx, alert_nos: Sequence[int]) -> list[Alert]:

@@ -1,7 +1,7 @@
 """The fleet as operators see it: sites, devices with their connectors, device events."""
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from tellus.fleet.directory import Connector
 from tellus.fleet.model import FAULT_KEYS, EventFilter, EventType, Presence, StoredEvent
+from tellus.fleet.model_health_form import ComponentHealthForm, write_form
 from tellus.fleet.queries import DeviceFilter, DeviceView, FleetQueries, SiteSummary
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.errors import InvalidParameter
@@ -17,6 +18,9 @@ from tellus.kernel.spans import read_span
 from tellus.kernel.units import SECOND_MS, to_text
 
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
+
+NewestHealth: TypeAlias = ComponentHealthForm | UnsetType
+"""What a connector said last of the charger's parts, as far as is known here."""
 
 _INCLUDES: Final = frozenset({"events"})
 _DIGITS_KW: Final = 6
@@ -92,6 +96,7 @@ class ConnectorItem(msgspec.Struct, frozen=True, kw_only=True):
     """A connector with its newest reading: kW, V, A, kWh of the session, %, °C.
 
     ``detail_state`` is the charger's own word where it says more than ``status``.
+    ``component_health`` is what it said last of its parts.
     """
 
     connector_id: int
@@ -104,6 +109,7 @@ class ConnectorItem(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float | UnsetType = UNSET
     last_telemetry_time: str | UnsetType = UNSET
     detail_state: str | UnsetType = UNSET
+    component_health: NewestHealth = UNSET
 
 
 class EventItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -284,7 +290,13 @@ def connector_item(connector: Connector) -> ConnectorItem:
         temperature=UNSET if reading.temperature_c is None else reading.temperature_c,
         last_telemetry_time=to_text(connector.time_ms),
         detail_state=reading.detail_state or UNSET,
+        component_health=newest_health(connector),
     )
+
+
+def newest_health(connector: Connector) -> NewestHealth:
+    """Return what a connector said last of the charger's parts, as it goes out."""
+    return UNSET if connector.health is None else write_form(connector.health)
 
 
 def event_item(event: StoredEvent) -> EventItem:

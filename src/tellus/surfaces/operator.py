@@ -214,6 +214,8 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         summary="Subscribe to live telemetry", tag=_STREAM,
         description="A WebSocket. The token goes into the `Authorization` header, or `?token=`"
         " where the client cannot set headers. First comes a frame for each device, then one per"
-        " change, at most one per device and second.",
+        " change, at most one per device and second. `?channels=telemetry,alerts` adds a frame"
+        ' `{"type": "alert", "change": "opened|changed|closed", "alert": …}` for each change of an'
+        " alert.",
     ),
 )  # fmt: skip

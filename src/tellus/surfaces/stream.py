@@ -1,4 +1,4 @@
-"""``/v1/operator/stream``: live telemetry of chosen devices over a WebSocket."""
+"""``/v1/operator/stream``: live telemetry of chosen devices, and alerts, over a WebSocket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -26,7 +26,7 @@ from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.streamsocket import STREAM_KEY
 from tellus.surfaces.http import Authenticator, check_network, read_authorization
-from tellus.surfaces.hub import CLOSE_TOO_MANY, Hub, Subscriber
+from tellus.surfaces.hub import CLOSE_TOO_MANY, Channel, Hub, Subscriber
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.routes import LimitClass
 
@@ -40,10 +40,16 @@ Send = Callable[[dict[str, Any]], Any]
 
 
 class StreamQuery(msgspec.Struct, frozen=True):
-    """``devices``: 1 to 1,000 identifiers with commas between; ``token`` replaces the header."""
+    """``devices``: 1 to 1,000 identifiers with commas between; ``token`` replaces the header.
+
+    ``channels``: ``telemetry``, ``alerts`` or both with a comma between. Alerts without telemetry
+    need no devices and are then those of the whole operator; otherwise alerts about devices that
+    are not named are left out.
+    """
 
     devices: str
     token: str = ""
+    channels: str = "telemetry"
 
 
 async def subscribe_telemetry(_hub: Hub, _call: Call[Nothing, StreamQuery]) -> None:
@@ -138,15 +144,20 @@ class StreamEndpoint:
             await self._limiter.check_together(principal, LimitClass.QUERIES, now_s)
         else:
             self._limiter.check_principal(principal, LimitClass.QUERIES, now_s)
-        device_nos = self._read_devices(scope, principal)
+        channels = _read_channels(scope)
+        device_nos = self._read_devices(scope, principal, channels)
         if self._drain.draining:
             message = "The server is stopping"
             raise Unavailable(message, 2)
         peer = scope["extensions"][STREAM_KEY]
-        return Subscriber(peer, principal, device_nos, token)
+        return Subscriber(peer, principal, device_nos, token, channels)
 
-    def _read_devices(self, scope: Scope, principal: Principal) -> list[int]:
+    def _read_devices(
+        self, scope: Scope, principal: Principal, channels: frozenset[Channel]
+    ) -> list[int]:
         text = parse_parameters(scope["query_string"]).get("devices")
+        if text is None and Channel.TELEMETRY not in channels:
+            return []
         if text is None:
             field = "devices"
             raise MissingParameter(field)
@@ -175,6 +186,20 @@ def _read_token(scope: Scope) -> str:
     if not token:
         raise Unauthenticated
     return token
+
+
+def _read_channels(scope: Scope) -> frozenset[Channel]:
+    """Return what a stream is to carry.
+
+    Raises:
+        InvalidParameter: a channel is not known, or none is named.
+    """
+    text = parse_parameters(scope["query_string"]).get("channels", Channel.TELEMETRY.value)
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    if not names or not names.issubset(set(Channel)):
+        message = "Parameter 'channels' must be some of " + ", ".join(Channel)
+        raise InvalidParameter(message, "channels", text)
+    return frozenset(map(Channel, names))
 
 
 async def _read_until_left(receive: Receive) -> None:

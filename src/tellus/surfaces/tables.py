@@ -13,6 +13,7 @@ from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.operator_agents import OPERATOR_AGENT_ROUTES
 from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
+from tellus.surfaces.operator_health import OPERATOR_HEALTH_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
 from tellus.surfaces.routes import Route
 
@@ -23,6 +24,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_DIAGNOSTICS_ROUTES,
     *OPERATOR_AGENT_ROUTES,
     *OPERATOR_ALERT_ROUTES,
+    *OPERATOR_HEALTH_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,

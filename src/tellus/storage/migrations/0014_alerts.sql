@@ -67,6 +67,8 @@ CREATE TABLE webhooks (
     min_severity TEXT NOT NULL,
     active BIGINT NOT NULL,
     sealed_secret {{blob}} NOT NULL,
+    sealed_old {{blob}},
+    old_until_ms BIGINT,
     created_ms BIGINT NOT NULL,
     updated_ms BIGINT NOT NULL
 );
