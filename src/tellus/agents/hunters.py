@@ -7,9 +7,11 @@ from typing import Final, Protocol
 from tellus.agents import rules_anomaly, rules_repeats, store
 from tellus.agents.drafts import draft_anomaly, draft_recurrence, draft_visit
 from tellus.agents.gathering import PAST_DAYS, WINDOW_MS, make_readings, to_unit
-from tellus.agents.model import Draft, Readings
+from tellus.agents.model import Draft, Readings, WornPart
+from tellus.agents.rules_dispatch import find_worn
 from tellus.agents.worklist import WorkList
 from tellus.fleet.directory import Device
+from tellus.health.queries import HealthQueries
 from tellus.health.service import HealthService
 from tellus.kernel.units import DAY_MS
 from tellus.storage.database import Database, Tx
@@ -84,12 +86,29 @@ class RepeatFaultHunter:
 class MaintenanceDispatcher:
     """Proposes visits: the sites of the work list where somebody has to go."""
 
-    def __init__(self, work: WorkList) -> None:
+    def __init__(self, database: Database, health: HealthQueries, work: WorkList) -> None:
+        self._database = database
+        self._health = health
         self._work = work
 
     async def look(self, operator_id: str, devices: Sequence[Device], now_ms: int) -> list[Draft]:
-        """Return a draft per site to visit."""
+        """Return a draft per site to visit; what is nearly worn is noted for the work list."""
+        for start in range(0, len(devices), _AT_ONCE):
+            some = devices[start : start + _AT_ONCE]
+            worn = await self._database.read(self._read_worn, some, now_ms)
+            numbers = [device.device_no for device in some]
+            await self._database.write(store.replace_wear, numbers, worn, now_ms)
+            await asyncio.sleep(_PAUSE_S)
         device_ids = {device.device_no: device.device_id for device in devices}
-        sites = await self._work.plan(operator_id, now_ms)
+        sites = await self._work.plan(operator_id)
         drafts = [draft_visit(site, operator_id, device_ids) for site in sites]
         return [draft for draft in drafts if draft is not None]
+
+    def _read_worn(self, tx: Tx, devices: Sequence[Device], now_ms: int) -> list[WornPart]:
+        return [
+            part
+            for device in devices
+            for connector_id, parts in self._health.read_wear(tx, device, now_ms).items()
+            for component, wear in parts.items()
+            if (part := find_worn((device.device_no, connector_id), component, wear, now_ms))
+        ]

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -25,6 +25,9 @@ class ProposalStatus(enum.StrEnum):
     DISMISSED = "dismissed"
     WITHDRAWN = "withdrawn"
 
+
+Action = Literal["visit", "remote", "firmware"]
+"""What a device needs: somebody there, somebody at a desk, or a firmware upgrade."""
 
 CONFIRMED_WITHIN_MS = 30 * DAY_MS
 """An alert of high severity about the same device this soon after confirms a proposal."""
@@ -144,11 +147,21 @@ class Concern(NamedTuple):
     firmware_to_blame: bool = False
 
 
+class WornPart(NamedTuple):
+    """A part whose rated life ends within sight; ``days_left`` at the pace of the busiest weeks."""
+
+    device_no: int
+    connector_id: int
+    component: str
+    days_left: float
+    text: str
+
+
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be done about one device, and why; ``parts`` are what to bring."""
 
     device_no: int
-    action: str
+    action: Action
     score: float
     reasons: list[Mapping[str, Any]]
     parts: list[str]

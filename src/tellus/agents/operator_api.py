@@ -7,7 +7,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tellus.agents.board import AgentBoard
-from tellus.agents.model import AgentName, Proposal, ProposalFilter, ProposalStatus, SiteWork
+from tellus.agents.model import (
+    Action,
+    AgentName,
+    Proposal,
+    ProposalFilter,
+    ProposalStatus,
+    SiteWork,
+)
 from tellus.agents.service import AgentService, AgentStanding, ProposalName
 from tellus.audit.model import Actor
 from tellus.kernel.call import Call, Nothing
@@ -108,7 +115,7 @@ class TaskItem(msgspec.Struct, frozen=True, kw_only=True):
     """What to do about a device: ``visit``, ``remote`` or ``firmware``, why, and what to bring."""
 
     device_id: str
-    action: Literal["visit", "remote", "firmware"]
+    action: Action
     score: float
     reasons: list[dict[str, Any]]
     parts: list[str]
@@ -173,7 +180,7 @@ async def get_work_list(
 ) -> Page[SiteWorkItem]:
     """Return what is to be done, by site, weightiest first."""
     query = call.query
-    sites = await board.work.plan(call.principal.operator_id, call.now_ms)
+    sites = await board.work.plan(call.principal.operator_id)
     found = [one for one in sites if query.site_id in (UNSET, one.site_id)]
     page = found[query.offset : query.offset + query.size]
     return Page(len(found), query.page, query.size, [_to_site(one, board) for one in page])

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final
 
-from tellus.agents.model import Concern, SiteWork, Task, Unit
+from tellus.agents.model import Action, Concern, SiteWork, Task, Unit, WornPart
+from tellus.health.model_view import NoForecast, Wear
+from tellus.kernel.units import DAY_MS, to_text
 
 _FURTHER: Final = 0.25
 _ALERT: Final[Mapping[str, float]] = MappingProxyType(
@@ -60,6 +62,27 @@ def weigh(concern: Concern) -> float:
     return _ANOMALY if concern.kind == "anomaly" else _REPEAT
 
 
+def find_worn(place: tuple[int, int], component: str, wear: Wear, now_ms: int) -> WornPart | None:
+    """Return a part of a place (device, connector) that may be worn within 90 days, else None.
+
+    Counted is the earliest day of its forecast: who plans a visit wants to be there before.
+    """
+    name = component.replace("_", " ")
+    if wear.reason is NoForecast.REACHED and wear.rated is not None:
+        text = f"{name.capitalize()}: {wear.cycles} cycles, rated life {wear.rated.cycles} reached"
+        return WornPart(*place, component, 0.0, text)
+    if wear.forecast is None or wear.rated is None:
+        return None
+    days = max(0.0, (wear.forecast.earliest_ms - now_ms) / DAY_MS)
+    if days > _LATER_DAYS:
+        return None
+    text = (
+        f"{name.capitalize()}: {wear.cycles} of {wear.rated.cycles} cycles, worn by"
+        f" {to_text(wear.forecast.earliest_ms)[:10]} at the earliest"
+    )
+    return WornPart(*place, component, round(days, 2), text)
+
+
 def plan_work(units: Iterable[Unit], concerns: Mapping[int, Sequence[Concern]]) -> list[SiteWork]:
     """Return the work of one operator by site, both in order of rank.
 
@@ -96,7 +119,7 @@ def _plan_device(unit: Unit, concerns: Sequence[Concern]) -> Task | None:
     )
 
 
-def _choose_action(ranked: Sequence[Concern]) -> str:
+def _choose_action(ranked: Sequence[Concern]) -> Action:
     """Return ``firmware``, ``remote`` or ``visit``: the least that settles all reasons."""
     pending = [one for one in ranked if not one.firmware_to_blame]
     if not pending:

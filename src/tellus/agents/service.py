@@ -82,6 +82,11 @@ class AgentService:
             devices.setdefault(device.operator_id, []).append(device)
         return devices
 
+    @staticmethod
+    def erase_some(tx: Tx, device_no: int, limit: int) -> int:
+        """Delete up to ``limit`` proposals about a device that is erased; return how many."""
+        return store.remove_of_device(tx, device_no, limit)
+
     async def list_agents(self, operator_id: str) -> list[AgentStanding]:
         """Return the agents with what became of their proposals to an operator."""
         return await self._database.read(_list_agents, operator_id)

@@ -14,6 +14,7 @@ from tellus.agents.model import (
     ProposalFilter,
     ProposalStatus,
     TrackRecord,
+    WornPart,
 )
 from tellus.storage.database import Row, Tx
 
@@ -166,6 +167,30 @@ def list_faults(tx: Tx, device_nos: Iterable[int], from_ms: int) -> list[FaultFa
     return [FaultFact(*row) for row in rows if row[0] in wanted]
 
 
+def replace_wear(tx: Tx, device_nos: Sequence[int], parts: Sequence[WornPart], now_ms: int) -> None:
+    """Store which parts of these devices are nearly worn, in place of what was known."""
+    for device_no in device_nos:
+        tx.execute("DELETE FROM agent_wear WHERE device_no = $1", device_no)
+    if parts:
+        tx.insert_many(
+            "INSERT INTO agent_wear"
+            " (device_no, connector_id, component, days_left, body, looked_ms)",
+            [(*part, now_ms) for part in parts],
+        )
+
+
+def list_wear(tx: Tx, operator_id: str) -> list[WornPart]:
+    """Return the parts of an operator's devices that are nearly worn."""
+    rows = tx.rows(
+        "SELECT w.device_no, w.connector_id, w.component, w.days_left, w.body FROM agent_wear AS w"
+        " JOIN devices AS d ON d.device_no = w.device_no"
+        " WHERE d.operator_id = $1 AND d.deleted_ms IS NULL"
+        " ORDER BY w.device_no, w.connector_id, w.component",
+        operator_id,
+    )
+    return [WornPart(*row) for row in rows]
+
+
 def note_turn(tx: Tx, agent: AgentName, now_ms: int, looked_at: int, found: int) -> None:
     """Note that an agent has looked at so many devices, and how much it found."""
     tx.insert_many(
@@ -182,9 +207,15 @@ def list_turns(tx: Tx) -> dict[AgentName, int]:
     return {AgentName(agent): turned_ms for agent, turned_ms in rows}
 
 
-def delete_of_device(tx: Tx, device_no: int) -> int:
-    """Delete all proposals about a device."""
-    return tx.execute("DELETE FROM agent_proposals WHERE device_no = $1", device_no)
+def remove_of_device(tx: Tx, device_no: int, limit: int) -> int:
+    """Delete up to ``limit`` proposals about a device, and what is known of its wear."""
+    removed = tx.execute("DELETE FROM agent_wear WHERE device_no = $1", device_no)
+    return removed + tx.execute(
+        "DELETE FROM agent_proposals WHERE proposal_id IN (SELECT proposal_id"
+        " FROM agent_proposals WHERE device_no = $1 ORDER BY proposal_no LIMIT $2)",
+        device_no,
+        limit,
+    )
 
 
 def _to_record(found: dict[tuple[str, int], int]) -> TrackRecord:

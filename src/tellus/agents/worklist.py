@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
 from typing import Final
 
 from tellus.agents import store
@@ -11,11 +10,9 @@ from tellus.agents.model import AgentName, Concern, ProposalFilter, ProposalStat
 from tellus.agents.rules_dispatch import plan_work
 from tellus.alerts.model import Alert, AlertStatus, Condition
 from tellus.alerts.service import AlertService
-from tellus.fleet.directory import Device, Directory
-from tellus.health.service import HealthService
+from tellus.fleet.directory import Directory
 from tellus.storage.database import Database, Tx
 
-_AT_ONCE: Final = 50
 _MOST_PROPOSALS: Final = 10_000
 FIRMWARE_KEY: Final = "firmware:"
 """How the key of an alert begins that blames a version; version, model and code follow."""
@@ -31,22 +28,18 @@ class WorkList:
         database: Database,
         directory: Directory,
         alerts: AlertService,
-        health: HealthService,
     ) -> None:
         self._database = database
         self._directory = directory
         self._alerts = alerts
-        self._health = health
 
-    async def plan(self, operator_id: str, now_ms: int) -> list[SiteWork]:
+    async def plan(self, operator_id: str) -> list[SiteWork]:
         """Return the work of an operator by site, in order of rank."""
         devices = self._directory.of_operator(operator_id)
         concerns: Concerns = defaultdict(list)
         await self._database.read(self._add_alerts, concerns, operator_id)
         await self._database.read(_add_proposals, concerns, operator_id)
-        for start in range(0, len(devices), _AT_ONCE):
-            some = devices[start : start + _AT_ONCE]
-            await self._database.read(self._add_wear, concerns, some, now_ms)
+        await self._database.read(_add_wear, concerns, operator_id)
         units = [to_unit(device) for device in devices]
         return await asyncio.to_thread(plan_work, units, concerns)
 
@@ -59,14 +52,12 @@ class WorkList:
                 key = f"{FIRMWARE_KEY}{device.firmware_version}:{device.model}:{alert.code}"
                 concerns[device.device_no].append(_of_alert(alert, is_blamed=key in blamed))
 
-    def _add_wear(self, tx: Tx, concerns: Concerns, devices: Sequence[Device], now_ms: int) -> None:
-        for device in devices:
-            for wear in self._health.forecast_wear(tx, device.device_no, now_ms):
-                concerns[device.device_no].append(
-                    Concern(
-                        "wear", wear.component, wear.text, device.device_id, days_left=wear.days
-                    )
-                )
+
+def _add_wear(tx: Tx, concerns: Concerns, operator_id: str) -> None:
+    for part in store.list_wear(tx, operator_id):
+        ref = f"{part.device_no}:{part.connector_id}:{part.component}"
+        concern = Concern("wear", part.component, part.text, ref, days_left=part.days_left)
+        concerns[part.device_no].append(concern)
 
 
 def _of_alert(alert: Alert, *, is_blamed: bool) -> Concern:

@@ -34,3 +34,14 @@ CREATE TABLE agent_turns (
     looked_at BIGINT NOT NULL,
     found BIGINT NOT NULL
 ){{clustered}};
+
+-- owner: agents
+CREATE TABLE agent_wear (
+    device_no BIGINT NOT NULL,
+    connector_id BIGINT NOT NULL,
+    component TEXT NOT NULL,
+    days_left DOUBLE PRECISION NOT NULL,
+    body TEXT NOT NULL,
+    looked_ms BIGINT NOT NULL,
+    PRIMARY KEY (device_no, connector_id, component)
+){{clustered}};
