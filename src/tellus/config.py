@@ -22,6 +22,7 @@ from pydantic_settings import (
 )
 
 from tellus.config_features import (
+    AgentSettings,
     AlertSettings,
     CommandSettings,
     DiagnosticsSettings,
@@ -213,6 +214,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     runbooks: RunbookSettings = RunbookSettings()
     diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    agents: AgentSettings = AgentSettings()
     legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()

@@ -215,6 +215,12 @@ class DiagnosticsSettings(Section):
     )
 
 
+class AgentSettings(Section):
+    """The agents that propose what to look at."""
+
+    every_s: int = Field(default=3_600, ge=1, description="How often each agent looks (s).")
+
+
 class LegacySettings(Section):
     """Interop with other operators' platforms: what they start, and pushes to them."""
 

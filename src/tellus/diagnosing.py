@@ -2,6 +2,16 @@
 
 from typing import Any, Final, NamedTuple
 
+from tellus.agents.board import AgentBoard
+from tellus.agents.hunters import (
+    AnomalyHunter,
+    Hunter,
+    MaintenanceDispatcher,
+    RepeatFaultHunter,
+)
+from tellus.agents.model import AgentName
+from tellus.agents.service import AgentService
+from tellus.agents.worklist import WorkList
 from tellus.alerts.feed import AlertFeed
 from tellus.alerts.model_webhooks import OwedDelivery, Target
 from tellus.alerts.operator_api_webhooks import show_event
@@ -51,6 +61,7 @@ _TIDY_EVERY_S: Final = 60.0
 _CONFIGURATION_EVERY_S: Final = 5.0
 _KEEP_EVERY_S: Final = 0.1
 _LOOKOUT_EVERY_S: Final = 3.0
+_AGENTS_EVERY_S: Final = 30.0
 
 
 class Beneath(NamedTuple):
@@ -87,6 +98,7 @@ class Diagnosing:
         self._build_webhooks()
         self._build_detection()
         self._build_runbooks()
+        self._build_agents()
 
     def _build_reports(self) -> None:
         """Build files, and the diagnostic reports that are some of them."""
@@ -197,6 +209,26 @@ class Diagnosing:
             self.configuration.in_tx.append(intake.on_configurations)
             beneath.telemetry.kind.told.append(self.detection.lookout.on_samples)
 
+    def _build_agents(self) -> None:
+        database, directory = self._ground.database, self._ground.directory
+        work = WorkList(database, directory, self.alerts)
+        hunters: dict[AgentName, Hunter] = {
+            AgentName.ANOMALY_HUNTER: AnomalyHunter(database, self.health),
+            AgentName.REPEAT_FAULT_HUNTER: RepeatFaultHunter(
+                database, {fault.code: fault.title for fault in self.faults}
+            ),
+            AgentName.MAINTENANCE_DISPATCHER: MaintenanceDispatcher(
+                database, self.health_queries, work
+            ),
+        }
+        every_ms = self._ground.settings.agents.every_s * SECOND_MS
+        self.agents = AgentService(
+            database, directory, hunters, self._ground.clock, every_ms=every_ms
+        )
+        self.agent_board = AgentBoard(self.agents, work, directory)
+        erasures = self._beneath.erasures
+        erasures.add(erasures.part("agent_proposals", self.agents.erase_some))
+
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
@@ -213,6 +245,8 @@ class Diagnosing:
             self.vehicles,
             self.configuration,
             self.runbooks,
+            self.agents,
+            self.agent_board,
         )
 
     def begin(self, rounds: Rounds) -> None:
@@ -232,6 +266,9 @@ class Diagnosing:
         rounds.run_every(turn_s, self.runbooks.mover.turn, once=True)
         rounds.run_every(_KEEP_EVERY_S, self.deliveries.keep, once=True)
         rounds.run_every(_TIDY_EVERY_S, self.deliveries.prune, once=True)
+
+        every_s = min(_AGENTS_EVERY_S, self._ground.settings.agents.every_s)
+        rounds.run_every(every_s, self.agents.turn, once=True)
 
     async def start(self) -> None:
         """Take up what an earlier run was sending."""

@@ -8,7 +8,7 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.health import rules_view, store, store_due
 from tellus.health.model import FoldedRow, Place
-from tellus.health.model_view import ConnectorHealth
+from tellus.health.model_view import ConnectorHealth, Wear
 from tellus.health.rules import hour_of
 from tellus.health.rules_wear import LOOK_BACK_MS, RATED_CONTACTOR
 from tellus.health.service import read_hour_rows, read_minutes_of_hours, read_newest_rows
@@ -61,6 +61,13 @@ class HealthQueries:
         if connector_id not in device.connectors:
             raise NotFound
         return await self._database.read(_read_page, (device.device_no, connector_id), asked)
+
+    def read_wear(self, tx: Tx, device: Device, now_ms: int) -> dict[int, dict[str, Wear]]:
+        """Return the wear of each connector's parts, by connector and part."""
+        model = self._catalogue.find(device.model)
+        rated = None if model is None else RATED_CONTACTOR[model.current]
+        views = _view(tx, device.device_no, rated, now_ms)
+        return {one.connector_id: one.wear for one in views}
 
     def _find(self, device_id: str, operator_id: str) -> Device:
         device = self._directory.owned(device_id, operator_id)

@@ -10,6 +10,7 @@ from tellus.surfaces.admin_peers import PEER_ADMIN_ROUTES
 from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
+from tellus.surfaces.operator_agents import OPERATOR_AGENT_ROUTES
 from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
 from tellus.surfaces.operator_configuration import OPERATOR_CONFIGURATION_ROUTES
 from tellus.surfaces.operator_detection import OPERATOR_DETECTION_ROUTES
@@ -36,6 +37,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_ALERT_ROUTES,
     *OPERATOR_CONFIGURATION_ROUTES,
     *OPERATOR_VEHICLE_ROUTES,
+    *OPERATOR_AGENT_ROUTES,
+    *OPERATOR_ALERT_ROUTES,
     *OPERATOR_HEALTH_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
