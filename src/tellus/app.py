@@ -8,6 +8,7 @@ from tellus.audit.service import AuditService
 from tellus.building import (
     FactSources,
     Ground,
+    build_consents,
     build_energy,
     build_firmware,
     build_identity,
@@ -57,6 +58,7 @@ from tellus.sessions.service import RecordService
 from tellus.storage.instance import note_instance_value
 from tellus.storage.migrate import load_migrations
 from tellus.storage.stats import StorageStats
+from tellus.surfaces.consenting import build_gate
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.state import Guard
@@ -113,6 +115,7 @@ class Platform:
         self.ground = Ground(
             settings, self.database, self.directory, self.clock, self.identity.vault
         )
+        self.consents = build_consents(self.ground, self.identity)
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         self.diagnosing = Diagnosing(self.ground, self._beneath(keys))
@@ -195,6 +198,7 @@ class Platform:
         joining = Joining(self.bus, windows, self.nodes, self.database, self.clock)
         joining.follow_principals(self.identity)
         joining.follow_vehicles(self.identity.vault)
+        joining.follow_consents(self.consents)
         joining.follow_fleet(self.loader, self.presence)
         joining.follow_commands(self.commands)
         joining.follow_streams(self.hub)
@@ -220,6 +224,7 @@ class Platform:
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
         )
         self.pipeline.origins = self.identity.cors_origins
+        self.pipeline.consents = build_gate(self.directory, self.consents)
         self.hot = HotRoutes(self.router.endpoints, self.pipeline, self.database.enqueue, clock)
         self.streams = StreamEndpoint(
             self.hub,
@@ -241,6 +246,7 @@ class Platform:
             self.sealer,
             self.nodes,
             self.identity,
+            self.consents,
             self.sites,
             self.devices,
             self.registration,
@@ -335,7 +341,7 @@ class Platform:
         rounds.run_every(_TURN_EVERY_S, self.commands.sweep, once=True)
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.watch)
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
-        for turn in (self.retention.turn, self.erasures.turn, self.sealer.seal):
+        for turn in (self.consents.turn, self.retention.turn, self.erasures.turn, self.sealer.seal):
             rounds.run_every(_TURN_EVERY_S, turn, once=True)
         self.diagnosing.begin(rounds)
         self.interop.begin(rounds)
@@ -357,6 +363,7 @@ class Platform:
         built_in = await self.sites.ensure_built_in(self.clock.now_ms(), *names)
         self.registration.use_default_place(built_in.operator_id, built_in.site_id)
         await self.loader.load()
+        await self.consents.start()
         await self.telemetry.start()
         await self.energy.service.start()
         await self.commands.start()

@@ -6,6 +6,7 @@ from tellus.audit.sealing import Sealer
 from tellus.commands.origins import find_origins
 from tellus.commands.service import CommandService
 from tellus.config import Settings
+from tellus.consent.service import ConsentService
 from tellus.energy.quality import QualityService
 from tellus.energy.queries import EnergyQueries
 from tellus.energy.retention import (
@@ -26,6 +27,7 @@ from tellus.firmware.rollouts import RolloutService
 from tellus.firmware.service import FirmwareService
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.consents import FleetPlaces, demand_consent
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.erasure import ErasureService
@@ -125,6 +127,16 @@ def build_identity(
         limit_scale=settings.limits.scale,
         device_secret_life_s=settings.registration.secret_lifetime_days * _DAY_S,
     )
+
+
+def build_consents(ground: Ground, identity: IdentityService) -> ConsentService:
+    """Build what the owners of devices have agreed to; to be called before there are devices."""
+    settings, database, directory, clock, _ = ground
+    consents = ConsentService(database, identity, clock, required=settings.consent.required)
+    consents.places = FleetPlaces(directory)
+    if consents.required:
+        demand_consent(consents, directory, identity)
+    return consents
 
 
 def build_presence(ground: Ground, events: EventKind, catalogue: Catalogue) -> PresenceWatch:

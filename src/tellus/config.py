@@ -23,6 +23,7 @@ from pydantic_settings import (
 
 from tellus.config_features import (
     CommandSettings,
+    ConsentSettings,
     EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
@@ -193,6 +194,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
+    consent: ConsentSettings = ConsentSettings()
     presence: PresenceSettings = PresenceSettings()
     commands: CommandSettings = CommandSettings()
     flexibility: FlexibilitySettings = FlexibilitySettings()

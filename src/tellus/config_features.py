@@ -11,6 +11,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ConsentSettings(Section):
+    """Whether the owners of chargers have to agree to what is done with them."""
+
+    required: bool = Field(
+        default=False,
+        description="Serve a device only for the services that its owner has agreed to. "
+        "Without it the fleet is the installation's own.",
+    )
+
+
 class PresenceSettings(Section):
     """When a device counts as online."""
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from tellus.fleet.model import ConnectorState, Reading
 from tellus.kernel.call import Principal
+from tellus.kernel.permits import OPEN, Permit
 
 
 class Connector:
@@ -55,9 +56,11 @@ class Device:
     of its last authenticated request, kept in ``principal`` by the pipeline. ``online`` and the two
     ``since`` are the last transition that was stored; whether it is online now is for
     ``fleet.presence`` to say. ``clock_offset_ms`` is how far its clock ran ahead at the heartbeat.
+    ``permit`` says what it may be used for; it rests on the device's place and firmware.
     """
 
     __slots__ = (
+        "_firmware_version",
         "active",
         "clock_offset_ms",
         "connectors",
@@ -65,7 +68,6 @@ class Device:
         "device_id",
         "device_no",
         "fault_code",
-        "firmware_version",
         "flushed",
         "heartbeat_ms",
         "heartbeat_status",
@@ -77,6 +79,7 @@ class Device:
         "online_since_ms",
         "operator_id",
         "owned_since_ms",
+        "permit",
         "principal",
         "rated_power_kw",
         "reconnects",
@@ -96,9 +99,10 @@ class Device:
         self.operator_id = operator_id
         self.site_id = site_id
         self.owned_since_ms = 0
+        self.permit = OPEN
         self.model = ""
         self.manufacturer = ""
-        self.firmware_version = ""
+        self._firmware_version = ""
         self.mac: str | None = None
         self.rated_power_kw: float | None = None
         self.v2g: bool | None = None
@@ -119,6 +123,16 @@ class Device:
         self.connectors: dict[int, Connector] = {}
 
     @property
+    def firmware_version(self) -> str:
+        """Return what it runs."""
+        return self._firmware_version
+
+    @firmware_version.setter
+    def firmware_version(self, version: str) -> None:
+        self._firmware_version = version
+        self.permit.void()
+
+    @property
     def seen_ms(self) -> int:
         """Return when the device last made an authenticated request, 0 if never."""
         return self.principal.last_seen_ms if self.principal else 0
@@ -127,7 +141,8 @@ class Device:
 class Directory:
     """All devices by number, by identifier, and by operator and site.
 
-    ``is_lenient`` tells of a model whether its deviations from the contract are admitted (rule P7).
+    ``is_lenient`` tells of a model whether its deviations from the contract are admitted (rule P7),
+    ``permit_of`` gives a device its permit, where consent is required.
     """
 
     def __init__(self, is_lenient: Callable[[str], bool] = lambda _model: False) -> None:
@@ -136,6 +151,7 @@ class Directory:
         self._by_id: dict[str, Device] = {}
         self._by_operator: dict[str, dict[int, Device]] = {}
         self._by_site: dict[str, dict[int, Device]] = {}
+        self.permit_of: Callable[[Device], Permit] | None = None
 
     def __len__(self) -> int:
         return len(self._by_no)
@@ -166,6 +182,7 @@ class Directory:
 
     def add(self, device: Device) -> None:
         """Take a device in, or put it under its new site and operator."""
+        self._admit(device)
         previous = self._by_no.get(device.device_no)
         if previous is not None:
             self._forget_place(previous)
@@ -176,7 +193,9 @@ class Directory:
 
     def attach(self, device: Device, principal: Principal) -> None:
         """Give a device its principal, as lenient as its model asks for."""
+        self._admit(device)
         device.principal = principal
+        principal.permit = device.permit
         principal.lenient = self._is_lenient(device.model)
 
     def move(self, device: Device, operator_id: str, site_id: str) -> None:
@@ -191,6 +210,12 @@ class Directory:
         self._forget_place(device)
         self._by_no.pop(device.device_no, None)
         self._by_id.pop(device.device_id, None)
+
+    def _admit(self, device: Device) -> None:
+        """Give a new device its permit; have it judged again where the device may have moved."""
+        if self.permit_of is not None and device.permit is OPEN:
+            device.permit = self.permit_of(device)
+        device.permit.void()
 
     def _forget_place(self, device: Device) -> None:
         self._by_operator.get(device.operator_id, {}).pop(device.device_no, None)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, get_type_hints
 from urllib.parse import parse_qsl
 
+from tellus.consent.model import BIT
 from tellus.kernel.batch import BatchRequest
 from tellus.kernel.call import NOTHING, Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder, convert_query
@@ -27,14 +28,15 @@ class Endpoint:
     """One route with everything a request to it needs, looked up once."""
 
     __slots__ = (
-        "_body", "_empty", "_handler", "_query", "_service", "audience", "body_bytes", "by_status",
-        "latency", "limit", "reads_body", "reads_query", "route", "scope", "seconds",
+        "_body", "_empty", "_handler", "_query", "_service", "audience", "bit", "body_bytes",
+        "by_status", "latency", "limit", "reads_body", "reads_query", "route", "scope", "seconds",
     )  # fmt: skip
 
     def __init__(self, route: Route, services: Services) -> None:
         self.route = route
         self.audience = route.audience
         self.scope = route.scope
+        self.bit = 0 if route.service is None else BIT[route.service]
         self.limit = route.limit
         self.body_bytes = route.body_bytes
         self.reads_body = route.request is not Nothing

@@ -24,6 +24,7 @@ from tellus.kernel.errors import (
     Unavailable,
 )
 from tellus.surfaces import cors
+from tellus.surfaces.consenting import ConsentGate, refuse
 from tellus.surfaces.endpoint import Endpoint
 from tellus.surfaces.envelope import (
     JSON_TYPE,
@@ -121,6 +122,7 @@ class Pipeline:
         self._request_numbers = count(1)
         self._request_prefix = f"req_{os.urandom(6).hex()}_"
         self.downloads = Downloads()
+        self.consents: ConsentGate | None = None
         self.origins: Callable[[], frozenset[str]] = frozenset
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
@@ -214,6 +216,8 @@ class Pipeline:
         read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
         call = await self._shape(endpoint, scope, (receive, read), principal, parameters)
         call.idempotency_key = read_key(endpoint.route, scope)
+        if self.consents is not None and endpoint.bit:
+            self.consents.check(endpoint, call)
         call.address = exchange.address
         call.request_id = exchange.request_id
         call.authorization = authorization
@@ -246,9 +250,11 @@ class Pipeline:
             raise PermissionDenied(f"This needs the scope '{endpoint.scope}'", scope=endpoint.scope)
         self._check_draining()
         if endpoint.audience is Audience.DEVICE:
-            principal.last_seen_ms = self._clock.now_ms()
+            principal.last_seen_ms = now_ms = self._clock.now_ms()
             if connection is not None and not connection.claim_device(principal.principal_id):
                 raise TooManyRequests(1, "This device holds too many connections")
+            if endpoint.bit and not principal.permit.allows(endpoint.bit, now_ms):
+                refuse(endpoint)
         if endpoint.limit is not LimitClass.NONE and not self._limiter.is_shared(endpoint.limit):
             self._limiter.check_principal(principal, endpoint.limit, self._clock.monotonic_s())
 

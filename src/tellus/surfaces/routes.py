@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tellus.consent.model import Service
 from tellus.kernel.call import Audience, Nothing
 from tellus.kernel.tables import Table
 
@@ -53,7 +54,9 @@ class Route:
     its kind and itself, or None where the handler has more to do. ``waits`` marks a handler that
     parks the call and wants to know when the caller leaves. ``secret`` marks an answer that no
     cache may keep. ``table`` gives the whole list for a file, as ``async (service, call) -> Table``
-    with the service of ``handler``; callers ask for it by ``Accept``.
+    with the service of ``handler``; callers ask for it by ``Accept``. ``service`` is what the owner
+    of a device must have agreed to before this may touch its data; None for what always works.
+    ``sifts`` marks a handler that leaves out the devices without that consent.
     """
 
     method: str
@@ -78,6 +81,8 @@ class Route:
     waits: bool = False
     secret: bool = False
     table: Callable[..., Awaitable[Table[Any]]] | None = None
+    service: Service | None = None
+    sifts: bool = False
 
     @property
     def is_control(self) -> bool:

@@ -4,6 +4,7 @@ from typing import Final
 
 from tellus.surfaces.admin import ADMIN_ROUTES
 from tellus.surfaces.admin_audit import OPERATOR_AUDIT_ROUTES
+from tellus.surfaces.admin_consents import CONSENT_ADMIN_ROUTES
 from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
 from tellus.surfaces.admin_outbox import OUTBOX_ADMIN_ROUTES
 from tellus.surfaces.admin_peers import PEER_ADMIN_ROUTES
@@ -23,6 +24,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
     *FLEET_ADMIN_ROUTES,
+    *CONSENT_ADMIN_ROUTES,
     *PEER_ADMIN_ROUTES,
     *OUTBOX_ADMIN_ROUTES,
 )
