@@ -24,6 +24,7 @@ from bench import (
     idle_connections,
     legacy,
     postgres,
+    readers,
     session_read,
     stalls,
     startup,
@@ -62,6 +63,7 @@ RUNNERS: dict[str, Runner] = {
     "idle_connections": lambda full, _: idle_connections.measure(
         (1_000, 5_000, 7_500) if full else (1_000, 5_000)
     ),
+    "readers": lambda full, _: readers.measure(4 if full else 2, 7 if full else 3),
     "energy_ingest": lambda full, _: (
         energy_ingest.measure(8, 7) if full else energy_ingest.measure()
     ),

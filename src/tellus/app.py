@@ -13,6 +13,7 @@ from tellus.building import (
     build_firmware,
     build_identity,
     build_presence,
+    build_readers,
     build_registration,
     build_retention,
     build_sealer,
@@ -67,6 +68,7 @@ from tellus.surfaces.http import Pipeline, Recorder
 from tellus.surfaces.hub import Hub
 from tellus.surfaces.openapi.document import build_document
 from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routing import Router
 from tellus.surfaces.site.health import Readiness, keep_probing
 from tellus.surfaces.site.looplag import LoopLag
@@ -116,6 +118,7 @@ class Platform:
             settings, self.database, self.directory, self.clock, self.identity.vault
         )
         self.consents = build_consents(self.ground, self.identity)
+        self.readers = build_readers(self.ground)
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         self.diagnosing = Diagnosing(self.ground, self._beneath(keys))
@@ -236,6 +239,8 @@ class Platform:
             proxies,
             self.pipeline.next_request_id,
         )
+        self.reads = ReadAccounting(self.readers.ledger, self.directory, clock)
+        self.pipeline.reads = self.streams.reads = self.reads
         self.drain.on_drain(self._release_polls)
         self._build_site()
 
@@ -247,6 +252,7 @@ class Platform:
             self.nodes,
             self.identity,
             self.consents,
+            self.readers.service,
             self.sites,
             self.devices,
             self.registration,
@@ -343,6 +349,7 @@ class Platform:
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
         for turn in (self.consents.turn, self.retention.turn, self.erasures.turn, self.sealer.seal):
             rounds.run_every(_TURN_EVERY_S, turn, once=True)
+        self.reads.begin(rounds.run_every)
         self.diagnosing.begin(rounds)
         self.interop.begin(rounds)
         if self.settings.commands.poll_s > 0:
@@ -374,6 +381,7 @@ class Platform:
         """End what runs by itself, store what is owed, close the store."""
         await self._rounds.end()
         try:
+            await self.readers.ledger.flush()
             await self.interop.outbox.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()

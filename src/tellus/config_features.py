@@ -129,6 +129,7 @@ class RetentionSettings(Section):
         description="VINs, after the newest record or event of the vehicle (days); 0 for ever.",
     )
     events_days: int = Field(default=0, ge=0, description="Events (days); 0 for ever.")
+    reads_days: int = Field(default=730, ge=1, description="Who read what of devices (days).")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

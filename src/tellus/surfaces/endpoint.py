@@ -12,6 +12,7 @@ from tellus.kernel.call import NOTHING, Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder, convert_query
 from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.tables import Table
+from tellus.surfaces.reads import kind_of
 from tellus.surfaces.routes import Route
 
 LATENCY_BOUNDS_S: Final = (
@@ -29,7 +30,8 @@ class Endpoint:
 
     __slots__ = (
         "_body", "_empty", "_handler", "_query", "_service", "audience", "bit", "body_bytes",
-        "by_status", "latency", "limit", "reads_body", "reads_query", "route", "scope", "seconds",
+        "by_status", "latency", "limit", "reads", "reads_body", "reads_query", "route", "scope",
+        "seconds",
     )  # fmt: skip
 
     def __init__(self, route: Route, services: Services) -> None:
@@ -38,6 +40,7 @@ class Endpoint:
         self.scope = route.scope
         self.bit = 0 if route.service is None else BIT[route.service]
         self.limit = route.limit
+        self.reads = kind_of(route)
         self.body_bytes = route.body_bytes
         self.reads_body = route.request is not Nothing
         self.reads_query = route.query is not Nothing

@@ -40,6 +40,7 @@ from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.idempotency import read_key
 from tellus.surfaces.media import Receive, check_media, read_body
 from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import Answer, LimitClass
 from tellus.surfaces.routing import Router, check_path
 from tellus.surfaces.signing import Signatures, Signed, check_signed
@@ -123,6 +124,7 @@ class Pipeline:
         self._request_prefix = f"req_{os.urandom(6).hex()}_"
         self.downloads = Downloads()
         self.consents: ConsentGate | None = None
+        self.reads: ReadAccounting | None = None
         self.origins: Callable[[], frozenset[str]] = frozenset
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
@@ -224,11 +226,25 @@ class Pipeline:
         call.enrolment = enrolment or authorization.removeprefix("Bearer ")
         kind = None if endpoint.route.table is None else choose_format(scope)
         if kind is not None:
+            await self._note_read(endpoint, call, None)
             return await self.downloads.begin(endpoint, call, kind)
-        answer = partial(_handle, endpoint, call, exchange.answer)
+        answer = partial(self._handle, endpoint, call, exchange.answer)
         if signed is not None and endpoint.route.is_control:
             return await self._signatures.answer_once(principal, signed.signature, answer)
         return await answer()
+
+    async def _handle(self, endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
+        result = await endpoint.handle(call)
+        if endpoint.reads is not None:
+            await self._note_read(endpoint, call, result)
+        return encode_success(result, answer)
+
+    async def _note_read(self, endpoint: Endpoint, call: Call[Any, Any], result: Any) -> None:
+        """Count what was read of devices; the first of a day is on disk before the answer."""
+        if self.reads is None or endpoint.reads is None:
+            return
+        if self.reads.count(endpoint.reads, call, result):
+            await self.reads.flush()
 
     def _find(self, method: str, path: str, address: str) -> tuple[Endpoint, dict[str, Any]]:
         try:
@@ -351,10 +367,6 @@ async def _body_of(
 ) -> bytes:
     """Return the body; where a signature was checked it has been read."""
     return signed.body if signed is not None else await read_body(receive, scope, limit_bytes)
-
-
-async def _handle(endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
-    return encode_success(await endpoint.handle(call), answer)
 
 
 async def _until_left(receive: Receive) -> None:

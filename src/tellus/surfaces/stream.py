@@ -28,6 +28,7 @@ from tellus.surfaces.guard.streamsocket import STREAM_KEY
 from tellus.surfaces.http import Authenticator, check_network, read_authorization
 from tellus.surfaces.hub import CLOSE_TOO_MANY, Hub, Subscriber
 from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import LimitClass
 
 STREAM_PATH = "/v1/operator/stream"
@@ -74,6 +75,7 @@ class StreamEndpoint:
         self._proxies = proxies
         self._next_request_id = next_request_id
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
+        self.reads: ReadAccounting | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket from handshake to end."""
@@ -92,9 +94,19 @@ class StreamEndpoint:
             return
         self._hub.add(subscriber)
         try:
+            await self._note_opened(subscriber)
             await self._serve(subscriber, receive, send)
         finally:
             self._hub.remove(subscriber)
+            if self.reads is not None:
+                self.reads.close_stream(subscriber, self._clock.now_ms())
+
+    async def _note_opened(self, subscriber: Subscriber) -> None:
+        """Have it on disk that the client reads these devices, before it gets a frame."""
+        if self.reads is not None:
+            principal, device_nos = subscriber.principal, subscriber.device_nos
+            now_ms = self._clock.now_ms()
+            await self.reads.open_stream(subscriber, principal, device_nos, now_ms)
 
     async def _serve(self, subscriber: Subscriber, receive: Receive, send: Send) -> None:
         reader = asyncio.create_task(_read_until_left(receive))

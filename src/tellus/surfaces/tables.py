@@ -13,6 +13,7 @@ from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
+from tellus.surfaces.operator_readers import READER_ROUTES
 from tellus.surfaces.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -20,6 +21,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_PEER_ROUTES,
     *OPERATOR_AUDIT_ROUTES,
     *OPERATOR_DIAGNOSTICS_ROUTES,
+    *READER_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
