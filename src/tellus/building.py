@@ -5,6 +5,7 @@ from typing import NamedTuple
 from tellus.audit.sealing import Sealer
 from tellus.commands.origins import find_origins
 from tellus.commands.service import CommandService
+from tellus.commands.withdrawal import cancel_commands
 from tellus.config import Settings
 from tellus.consent.service import ConsentService
 from tellus.energy.quality import QualityService
@@ -27,7 +28,7 @@ from tellus.firmware.rollouts import RolloutService
 from tellus.firmware.service import FirmwareService
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
-from tellus.fleet.consents import FleetPlaces, demand_consent
+from tellus.fleet.consents import FleetConsents
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.erasure import ErasureService
@@ -133,9 +134,10 @@ def build_consents(ground: Ground, identity: IdentityService) -> ConsentService:
     """Build what the owners of devices have agreed to; to be called before there are devices."""
     settings, database, directory, clock, _ = ground
     consents = ConsentService(database, identity, clock, required=settings.consent.required)
-    consents.places = FleetPlaces(directory)
+    consents.places = places = FleetConsents(consents, directory, clock)
+    consents.in_tx.append(cancel_commands)
     if consents.required:
-        demand_consent(consents, directory, identity)
+        places.demand(identity)
     return consents
 
 
@@ -172,7 +174,7 @@ def build_registration(
 
 
 def build_firmware(
-    ground: Ground, queries: FleetQueries, commands: CommandService
+    ground: Ground, queries: FleetQueries, commands: CommandService, consents: ConsentService
 ) -> FirmwareParts:
     """Build firmware."""
     settings, database, directory, clock, _ = ground
@@ -181,8 +183,11 @@ def build_firmware(
         installing_ms=settings.firmware.return_timeout_s * SECOND_MS,
         life_ms=settings.commands.firmware_expires_s * SECOND_MS,
     )
+    releases = ReleaseCatalogue(database, directory)
+    if consents.required:
+        releases.on_builds = consents.use_builds
     return FirmwareParts(
-        ReleaseCatalogue(database, directory),
+        releases,
         FirmwareService(database, directory, commands, patience),
         RolloutService(database, directory, queries),
         RolloutEngine(database, queries, commands, clock, patience),
@@ -213,7 +218,7 @@ def build_energy(ground: Ground, sources: FactSources) -> EnergyParts:
     spans = SessionSpans(database, sources.records, sessions)
     return EnergyParts(
         service,
-        EnergyQueries(service, sources.catalogue, explore),
+        EnergyQueries(service, sources.catalogue, explore, directory),
         sessions,
         QualityService(sessions),
         MeterValueService(database, sources.telemetry, directory, spans),
