@@ -178,7 +178,7 @@ class Platform:
             database, directory, self.presence, self.catalogue, self.commands, clock, bounds
         )
         self.commands.aggregates = ControlAggregates(self.flexibility)
-        self._moving = build_firmware(self.ground, self.queries, self.commands)
+        self._moving = build_firmware(self.ground, self.queries, self.commands, self.consents)
         self.releases, self.firmware, self.rollouts, *_ = self._moving
 
     def _beneath(self, keys: KeyRing) -> Beneath:
@@ -201,7 +201,7 @@ class Platform:
         joining = Joining(self.bus, windows, self.nodes, self.database, self.clock)
         joining.follow_principals(self.identity)
         joining.follow_vehicles(self.identity.vault)
-        joining.follow_consents(self.consents)
+        joining.follow_consents(self.consents, self.releases)
         joining.follow_fleet(self.loader, self.presence)
         joining.follow_commands(self.commands)
         joining.follow_streams(self.hub)
@@ -227,7 +227,7 @@ class Platform:
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
         )
         self.pipeline.origins = self.identity.cors_origins
-        self.pipeline.consents = build_gate(self.directory, self.consents)
+        self.pipeline.consents = build_gate(self.directory, self.consents, clock)
         self.hot = HotRoutes(self.router.endpoints, self.pipeline, self.database.enqueue, clock)
         self.streams = StreamEndpoint(
             self.hub,
@@ -371,6 +371,7 @@ class Platform:
         self.registration.use_default_place(built_in.operator_id, built_in.site_id)
         await self.loader.load()
         await self.consents.start()
+        await self.releases.start()
         await self.telemetry.start()
         await self.energy.service.start()
         await self.commands.start()

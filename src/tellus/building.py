@@ -7,6 +7,7 @@ from tellus.coexistence.ledger import ReadLedger
 from tellus.coexistence.readers import ReaderService
 from tellus.commands.origins import find_origins
 from tellus.commands.service import CommandService
+from tellus.commands.withdrawal import cancel_commands
 from tellus.config import Settings
 from tellus.consent.service import ConsentService
 from tellus.energy.quality import QualityService
@@ -29,7 +30,7 @@ from tellus.firmware.rollouts import RolloutService
 from tellus.firmware.service import FirmwareService
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
-from tellus.fleet.consents import FleetPlaces, demand_consent
+from tellus.fleet.consents import FleetConsents
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.erasure import ErasureService
@@ -142,9 +143,10 @@ def build_consents(ground: Ground, identity: IdentityService) -> ConsentService:
     """Build what the owners of devices have agreed to; to be called before there are devices."""
     settings, database, directory, clock, _ = ground
     consents = ConsentService(database, identity, clock, required=settings.consent.required)
-    consents.places = FleetPlaces(directory)
+    consents.places = places = FleetConsents(consents, directory, clock)
+    consents.in_tx.append(cancel_commands)
     if consents.required:
-        demand_consent(consents, directory, identity)
+        places.demand(identity)
     return consents
 
 
@@ -188,7 +190,7 @@ def build_registration(
 
 
 def build_firmware(
-    ground: Ground, queries: FleetQueries, commands: CommandService
+    ground: Ground, queries: FleetQueries, commands: CommandService, consents: ConsentService
 ) -> FirmwareParts:
     """Build firmware."""
     settings, database, directory, clock, _ = ground
@@ -197,8 +199,11 @@ def build_firmware(
         installing_ms=settings.firmware.return_timeout_s * SECOND_MS,
         life_ms=settings.commands.firmware_expires_s * SECOND_MS,
     )
+    releases = ReleaseCatalogue(database, directory)
+    if consents.required:
+        releases.on_builds = consents.use_builds
     return FirmwareParts(
-        ReleaseCatalogue(database, directory),
+        releases,
         FirmwareService(database, directory, commands, patience),
         RolloutService(database, directory, queries),
         RolloutEngine(database, queries, commands, clock, patience),
@@ -229,7 +234,7 @@ def build_energy(ground: Ground, sources: FactSources) -> EnergyParts:
     spans = SessionSpans(database, sources.records, sessions)
     return EnergyParts(
         service,
-        EnergyQueries(service, sources.catalogue, explore),
+        EnergyQueries(service, sources.catalogue, explore, directory),
         sessions,
         QualityService(sessions),
         MeterValueService(database, sources.telemetry, directory, spans),

@@ -1,18 +1,28 @@
 """Consents in memory, by what they cover; changed on the event loop alone, after the commit."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tellus.consent.model import BIT, Consent, Place, Scope, Service, State
-from tellus.consent.rules import effective, state_of
+from tellus.consent.rules import (
+    FIRMWARE_ALONE,
+    can_have_second_platform,
+    effective,
+    state_of,
+)
 from tellus.kernel.permits import Judged
 
 Key = tuple[Scope, str]
+Builds = Mapping[tuple[str, str], str]
 
 
 class ConsentIndex:
-    """All consents that are not over, or whose end nothing has followed yet."""
+    """All consents that are not over, or whose end nothing has followed yet.
 
-    def __init__(self) -> None:
+    ``builds`` are the dated builds of versions, by model and version, as far as they are known.
+    """
+
+    def __init__(self, builds: Builds | None = None) -> None:
+        self.builds: Builds = {} if builds is None else builds
         self._held: dict[str, Consent] = {}
         self._by_scope: dict[Key, dict[str, Consent]] = {}
 
@@ -46,7 +56,15 @@ class ConsentIndex:
 
     def judge(self, place: Place, now_ms: int) -> Judged:
         """Return the services of a device, and until when they hold."""
-        return effective(self._covering(place), place.operator_id, place.firmware_version, now_ms)
+        services, until_ms = effective(self._covering(place), place.operator_id, now_ms)
+        if services and self.is_too_old(place):
+            services &= FIRMWARE_ALONE
+        return services, until_ms
+
+    def is_too_old(self, place: Place) -> bool:
+        """Tell whether a device's firmware has no room for a second platform."""
+        version = place.firmware_version
+        return not can_have_second_platform(self.builds.get((place.model, version), version))
 
     def covers_operator(self, operator_id: str, service: Service, now_ms: int) -> bool:
         """Tell whether a service is agreed to for all that an operator has."""

@@ -52,11 +52,12 @@ class State(enum.StrEnum):
 
 
 class Place(NamedTuple):
-    """Which consents can cover a device: its own, its site's, its operator's."""
+    """Which consents can cover a device (its own, its site's, its operator's), and what it runs."""
 
     device_id: str
     site_id: str
     operator_id: str
+    model: str
     firmware_version: str
 
 

@@ -25,26 +25,21 @@ def state_of(consent: Consent, now_ms: int) -> State:
     return State.ACTIVE
 
 
-def can_have_second_platform(firmware_version: str) -> bool:
-    """Tell whether a charger can speak to a second platform.
+def can_have_second_platform(build: str) -> bool:
+    """Tell whether a charger that runs ``build`` can speak to a second platform.
 
-    The gate is a dated build. Nothing orders semantic versions against dated ones, so a charger
-    with a semantic version, or none that can be read, counts as older.
+    The gate is a dated build, and nothing orders semantic versions against dated ones: a charger
+    with a semantic version of which no build is known counts as older.
     """
-    return is_at_least(firmware_version, SECOND_BACKEND_FIRMWARE)
+    return is_at_least(build, SECOND_BACKEND_FIRMWARE)
 
 
-def needs_upgrade_first(services: int, firmware_version: str) -> bool:
-    """Tell whether a consent for a device has to wait for its firmware.
-
-    One for ``firmware`` alone does not: the upgrade is what leads the device past the gate.
-    """
-    return services & ~FIRMWARE_ALONE != 0 and not can_have_second_platform(firmware_version)
+def is_for_upgrades_alone(services: int) -> bool:
+    """Tell whether a consent may be granted to old firmware: it leads the device past the gate."""
+    return services & ~FIRMWARE_ALONE == 0
 
 
-def effective(
-    covering: Iterable[Consent], operator_id: str, firmware_version: str, now_ms: int
-) -> Judged:
+def effective(covering: Iterable[Consent], operator_id: str, now_ms: int) -> Judged:
     """Return the services that are on, as bits, and until when nothing changes by itself (ms).
 
     ``covering`` are the consents that name the device, its site or its operator; those granted when
@@ -60,6 +55,4 @@ def effective(
         elif state is State.ACTIVE:
             services |= consent.services
             until_ms = min(until_ms, math.inf if consent.to_ms is None else consent.to_ms)
-    if services and not can_have_second_platform(firmware_version):
-        services &= FIRMWARE_ALONE
     return services, until_ms

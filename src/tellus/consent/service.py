@@ -8,7 +8,7 @@ import msgspec
 from tellus.audit.model import Actor
 from tellus.audit.service import record
 from tellus.consent import rules, store
-from tellus.consent.index import ConsentIndex
+from tellus.consent.index import Builds, ConsentIndex
 from tellus.consent.model import (
     Consent,
     ConsentFilter,
@@ -109,9 +109,15 @@ class ConsentService:
         """Tell whether a service is agreed to for all that an operator has, present and to come."""
         return not self.required or self._index.covers_operator(operator_id, service, now_ms)
 
-    def needs_firmware(self, firmware_version: str) -> bool:
+    def is_too_old(self, place: Place) -> bool:
         """Tell whether a device has to be upgraded before consent for it can be granted."""
-        return self.required and not rules.can_have_second_platform(firmware_version)
+        return self._index.is_too_old(place)
+
+    def use_builds(self, builds: Builds) -> None:
+        """Take over which dated builds versions are, by model and version."""
+        if builds != self._index.builds:
+            self._index.builds = builds
+            self.places.void_all()
 
     def state_of(self, consent: Consent) -> State:
         """Return where a consent stands now."""
@@ -184,15 +190,19 @@ class ConsentService:
         operator_id = self.places.find(tx, wanted.scope, wanted.scope_id)
         if operator_id is None:
             raise NotFound
-        if self.required and wanted.scope is Scope.DEVICE:
-            for covered in self.places.covered(tx, wanted.scope, wanted.scope_id):
-                firmware_version = covered.place.firmware_version
-                if rules.needs_upgrade_first(wanted.services, firmware_version):
-                    raise FirmwareTooOld(wanted.scope_id, firmware_version)
+        if self.required and not rules.is_for_upgrades_alone(wanted.services):
+            self._check_firmware(tx, wanted)
         consent = msgspec.structs.replace(wanted, operator_id=operator_id, created_by=by.name)
         store.append_consent(tx, consent)
         self._audit(tx, consent, "consent.granted", by, consent.created_ms)
         return consent
+
+    def _check_firmware(self, tx: Tx, wanted: Consent) -> None:
+        """Refuse a device that has to be upgraded first; one in a site or operator waits."""
+        if wanted.scope is Scope.DEVICE:
+            for covered in self.places.covered(tx, wanted.scope, wanted.scope_id):
+                if self._index.is_too_old(covered.place):
+                    raise FirmwareTooOld(wanted.scope_id, covered.place.firmware_version)
 
     def _revoke(self, tx: Tx, consent_id: str, reason: str | None, by: Actor) -> Ended:
         tx.lock("consents")
@@ -238,7 +248,7 @@ class ConsentService:
         """Return what devices may be used for, as the transaction sees it."""
         devices = list(covered)
         names = {name for one in devices for name in one.place[:3]}
-        index = ConsentIndex()
+        index = ConsentIndex(self._index.builds)
         for consent in store.list_covering(tx, sorted(names)):
             index.put(consent)
         return {one.device_no: index.judge(one.place, now_ms)[0] for one in devices}

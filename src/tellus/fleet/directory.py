@@ -5,10 +5,12 @@ costs a dictionary look-up; queries and the stream never touch the store for cur
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
+from tellus.consent.model import BIT, Service
 from tellus.fleet.model import ConnectorState, Reading
 from tellus.kernel.call import Principal
-from tellus.kernel.permits import OPEN, Permit
+from tellus.kernel.permits import EVERYTHING, OPEN, Permit
 
 
 class Connector:
@@ -132,17 +134,37 @@ class Device:
         self._firmware_version = version
         self.permit.void()
 
+    def allows(self, service: Service, now_ms: int) -> bool:
+        """Tell whether its owner has agreed to a service at ``now_ms``."""
+        return self.permit.allows(BIT[service], now_ms)
+
     @property
     def seen_ms(self) -> int:
         """Return when the device last made an authenticated request, 0 if never."""
         return self.principal.last_seen_ms if self.principal else 0
 
 
+class Consents(Protocol):
+    """What the fleet asks of consent, where it is required."""
+
+    def permit_of(self, device: Device) -> Permit:
+        """Return the permit of a device."""
+        ...
+
+    def needed_firmware(self, device: Device) -> str | None:
+        """Return the version that a device needs before it can be agreed to; None for none."""
+        ...
+
+    def withheld(self, operator_id: str, service: Service) -> tuple[int, ...]:
+        """Return the numbers of an operator's devices without consent for a service now."""
+        ...
+
+
 class Directory:
     """All devices by number, by identifier, and by operator and site.
 
     ``is_lenient`` tells of a model whether its deviations from the contract are admitted (rule P7),
-    ``permit_of`` gives a device its permit, where consent is required.
+    ``consents`` gives devices their permits, where consent is required.
     """
 
     def __init__(self, is_lenient: Callable[[str], bool] = lambda _model: False) -> None:
@@ -151,7 +173,7 @@ class Directory:
         self._by_id: dict[str, Device] = {}
         self._by_operator: dict[str, dict[int, Device]] = {}
         self._by_site: dict[str, dict[int, Device]] = {}
-        self.permit_of: Callable[[Device], Permit] | None = None
+        self.consents: Consents | None = None
 
     def __len__(self) -> int:
         return len(self._by_no)
@@ -171,6 +193,19 @@ class Directory:
         """Return the device if it is the operator's, else None: foreign and absent look alike."""
         device = self._by_id.get(device_id)
         return device if device is not None and device.operator_id == operator_id else None
+
+    def services_of(self, device_no: int, now_ms: int) -> int:
+        """Return what a device may be used for, as bits; of one that is not known, everything."""
+        device = self._by_no.get(device_no)
+        return EVERYTHING if device is None else device.permit.at(now_ms)
+
+    def withheld(self, operator_id: str, service: Service) -> tuple[int, ...]:
+        """Return the numbers of an operator's devices without consent for a service now."""
+        return () if self.consents is None else self.consents.withheld(operator_id, service)
+
+    def needed_firmware(self, device: Device) -> str | None:
+        """Return the version that a device needs before it can be agreed to; None for none."""
+        return None if self.consents is None else self.consents.needed_firmware(device)
 
     def of_operator(self, operator_id: str) -> list[Device]:
         """Return the operator's devices in order of registration."""
@@ -213,8 +248,8 @@ class Directory:
 
     def _admit(self, device: Device) -> None:
         """Give a new device its permit; have it judged again where the device may have moved."""
-        if self.permit_of is not None and device.permit is OPEN:
-            device.permit = self.permit_of(device)
+        if self.consents is not None and device.permit is OPEN:
+            device.permit = self.consents.permit_of(device)
         device.permit.void()
 
     def _forget_place(self, device: Device) -> None:

@@ -10,7 +10,9 @@ _OWNERS: Final = {
     Scope.SITE: "SELECT operator_id FROM sites WHERE site_id = $1",
     Scope.OPERATOR: "SELECT operator_id FROM operators WHERE operator_id = $1",
 }
-_COVERED: Final = "SELECT device_no, device_id, site_id, operator_id, firmware_version FROM devices"
+_COVERED: Final = (
+    "SELECT device_no, device_id, site_id, operator_id, model, firmware_version FROM devices"
+)
 _COLUMN: Final = {
     Scope.DEVICE: "device_id",
     Scope.SITE: "site_id",
@@ -25,7 +27,7 @@ def find_owner(tx: Tx, scope: Scope, scope_id: str) -> str | None:
 
 
 def list_covered(tx: Tx, scope: Scope, scope_id: str) -> list[Row]:
-    """Return number, identifier, site, operator and firmware of the living devices of a scope."""
+    """Return the living devices of a scope: number, identifier, site, operator, model, firmware."""
     return tx.rows(
         f"{_COVERED} WHERE {_COLUMN[scope]} = $1 AND deleted_ms IS NULL ORDER BY device_no",
         scope_id,

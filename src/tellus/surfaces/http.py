@@ -218,8 +218,8 @@ class Pipeline:
         read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
         call = await self._shape(endpoint, scope, (receive, read), principal, parameters)
         call.idempotency_key = read_key(endpoint.route, scope)
-        if self.consents is not None and endpoint.bit:
-            self.consents.check(endpoint, call)
+        check = partial(self._check_consent, endpoint, call)
+        check()
         call.address = exchange.address
         call.request_id = exchange.request_id
         call.authorization = authorization
@@ -227,7 +227,7 @@ class Pipeline:
         kind = None if endpoint.route.table is None else choose_format(scope)
         if kind is not None:
             await self._note_read(endpoint, call, None)
-            return await self.downloads.begin(endpoint, call, kind)
+            return await self.downloads.begin(endpoint, call, kind, check)
         answer = partial(self._handle, endpoint, call, exchange.answer)
         if signed is not None and endpoint.route.is_control:
             return await self._signatures.answer_once(principal, signed.signature, answer)
@@ -245,6 +245,10 @@ class Pipeline:
             return
         if self.reads.count(endpoint.reads, call, result):
             await self.reads.flush()
+
+    def _check_consent(self, endpoint: Endpoint, call: Call[Any, Any]) -> None:
+        if self.consents is not None and endpoint.bit:
+            self.consents.check(endpoint, call)
 
     def _find(self, method: str, path: str, address: str) -> tuple[Endpoint, dict[str, Any]]:
         try:

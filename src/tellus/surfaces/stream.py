@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tellus.consent.model import NotConsented, Service
 from tellus.fleet.directory import Directory
 from tellus.kernel.call import Audience, Call, Nothing, Principal
 from tellus.kernel.clock import Clock
@@ -26,7 +27,7 @@ from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.streamsocket import STREAM_KEY
 from tellus.surfaces.http import Authenticator, check_network, read_authorization
-from tellus.surfaces.hub import CLOSE_TOO_MANY, Hub, Subscriber
+from tellus.surfaces.hub import CLOSE_TOO_MANY, Hub, Subscriber, may_look_at_any
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import LimitClass
@@ -151,6 +152,8 @@ class StreamEndpoint:
         else:
             self._limiter.check_principal(principal, LimitClass.QUERIES, now_s)
         device_nos = self._read_devices(scope, principal)
+        if not may_look_at_any(self._directory, device_nos, self._clock.now_ms()):
+            raise NotConsented(Service.DIAGNOSTICS)
         if self._drain.draining:
             message = "The server is stopping"
             raise Unavailable(message, 2)

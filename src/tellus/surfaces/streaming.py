@@ -39,6 +39,7 @@ class Download:
         call: Call[Any, Any],
         until_left: Callable[[], Awaitable[Any]],
         ended: Callable[[], None],
+        check: Callable[[], object],
     ) -> None:
         self._table = table
         self._kind = kind
@@ -46,6 +47,7 @@ class Download:
         self._now_ms = call.now_ms
         self._until_left = until_left
         self._ended = ended
+        self._check = check
         self._encoder: Encoder | None = None
         self._ready = b""
         self._more = True
@@ -59,7 +61,8 @@ class Download:
         """Send the file; return when it is complete, or the caller has left.
 
         Raises:
-            ApiError: a page could not be read, or the client was revoked; the body has no end then.
+            ApiError: a page could not be read, the client was revoked, or ``check`` refuses; the
+                body has no end then.
         """
         left = asyncio.ensure_future(self._until_left())
         try:
@@ -69,6 +72,7 @@ class Download:
                     await self._send_ready(send, left)
                     if self._principal.revoked:
                         raise Unauthenticated
+                    self._check()
                     if not left.done():
                         self._ready = await self._next()
                 if not left.done():
@@ -127,8 +131,16 @@ class Downloads:
         """Return how many files are under way."""
         return self._open.total()
 
-    async def begin(self, endpoint: Endpoint, call: Call[Any, Any], kind: FileFormat) -> Download:
+    async def begin(
+        self,
+        endpoint: Endpoint,
+        call: Call[Any, Any],
+        kind: FileFormat,
+        check: Callable[[], object] = lambda: None,
+    ) -> Download:
         """Return the file that answers ``call``, its first page read.
+
+        ``check`` is called before each further page; what it raises ends the file.
 
         Raises:
             TooManyRequests: the client takes as many files already as it may.
@@ -143,7 +155,7 @@ class Downloads:
         self._open[client] += 1
         try:
             table = await endpoint.tabulate(call)
-            download = Download(table, kind, call, until_left, partial(self._end, client))
+            download = Download(table, kind, call, until_left, partial(self._end, client), check)
             await download.open()
         except BaseException:
             self._end(client)
