@@ -13,13 +13,13 @@ from tellus.building import (
     build_firmware,
     build_identity,
     build_presence,
-    build_readers,
     build_registration,
     build_retention,
     build_sealer,
 )
 from tellus.bus.memory import MemoryBus
 from tellus.bus.port import DEVICE_CHANGED
+from tellus.coexisting import Coexisting
 from tellus.commands.expiry import read_lives_ms
 from tellus.commands.handover import Handover
 from tellus.commands.schedules import ScheduleService
@@ -68,7 +68,6 @@ from tellus.surfaces.http import Pipeline, Recorder
 from tellus.surfaces.hub import Hub
 from tellus.surfaces.openapi.document import build_document
 from tellus.surfaces.ratelimit import Limiter
-from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routing import Router
 from tellus.surfaces.site.health import Readiness, keep_probing
 from tellus.surfaces.site.looplag import LoopLag
@@ -118,13 +117,13 @@ class Platform:
             settings, self.database, self.directory, self.clock, self.identity.vault
         )
         self.consents = build_consents(self.ground, self.identity)
-        self.readers = build_readers(self.ground)
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         self.diagnosing = Diagnosing(self.ground, self._beneath(keys))
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
+        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents)
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
@@ -239,8 +238,7 @@ class Platform:
             proxies,
             self.pipeline.next_request_id,
         )
-        self.reads = ReadAccounting(self.readers.ledger, self.directory, clock)
-        self.pipeline.reads = self.streams.reads = self.reads
+        self.coexisting.count_reads(self.pipeline, self.streams)
         self.drain.on_drain(self._release_polls)
         self._build_site()
 
@@ -252,7 +250,7 @@ class Platform:
             self.nodes,
             self.identity,
             self.consents,
-            self.readers.service,
+            *self.coexisting.services,
             self.sites,
             self.devices,
             self.registration,
@@ -349,7 +347,7 @@ class Platform:
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
         for turn in (self.consents.turn, self.retention.turn, self.erasures.turn, self.sealer.seal):
             rounds.run_every(_TURN_EVERY_S, turn, once=True)
-        self.reads.begin(rounds.run_every)
+        self.coexisting.begin(rounds)
         self.diagnosing.begin(rounds)
         self.interop.begin(rounds)
         if self.settings.commands.poll_s > 0:
@@ -382,7 +380,7 @@ class Platform:
         """End what runs by itself, store what is owed, close the store."""
         await self._rounds.end()
         try:
-            await self.readers.ledger.flush()
+            await self.coexisting.stop()
             await self.interop.outbox.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()

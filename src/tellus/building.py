@@ -3,8 +3,6 @@
 from typing import NamedTuple
 
 from tellus.audit.sealing import Sealer
-from tellus.coexistence.ledger import ReadLedger
-from tellus.coexistence.readers import ReaderService
 from tellus.commands.origins import find_origins
 from tellus.commands.service import CommandService
 from tellus.commands.withdrawal import cancel_commands
@@ -91,13 +89,6 @@ class EnergyParts(NamedTuple):
     meter_values: MeterValueService
 
 
-class ReaderParts(NamedTuple):
-    """Who read what: what counts it, and what lists it."""
-
-    ledger: ReadLedger
-    service: ReaderService
-
-
 class RetentionParts(NamedTuple):
     """What removes things: by their age, and because somebody asked for it."""
 
@@ -148,13 +139,6 @@ def build_consents(ground: Ground, identity: IdentityService) -> ConsentService:
     if consents.required:
         places.demand(identity)
     return consents
-
-
-def build_readers(ground: Ground) -> ReaderParts:
-    """Build the count of who reads what."""
-    kept_days = ground.settings.retention.reads_days
-    ledger = ReadLedger(ground.database, ground.clock, kept_days=kept_days)
-    return ReaderParts(ledger, ReaderService(ground.database, ground.directory))
 
 
 def build_presence(ground: Ground, events: EventKind, catalogue: Catalogue) -> PresenceWatch:

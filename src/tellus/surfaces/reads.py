@@ -50,6 +50,7 @@ READS_NOTHING: Final = frozenset(
         "listFaults",
         "getFault",
         "listDeviceReaders",
+        "getDeviceChannels",
     }
 )
 """What operators may ask for that is no data of devices, or is counted elsewhere: the stream."""

@@ -11,9 +11,9 @@ from tellus.surfaces.admin_peers import PEER_ADMIN_ROUTES
 from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
+from tellus.surfaces.operator_coexistence import COEXISTENCE_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
-from tellus.surfaces.operator_readers import READER_ROUTES
 from tellus.surfaces.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -21,7 +21,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_PEER_ROUTES,
     *OPERATOR_AUDIT_ROUTES,
     *OPERATOR_DIAGNOSTICS_ROUTES,
-    *READER_ROUTES,
+    *COEXISTENCE_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
