@@ -17,6 +17,7 @@ from bench import (
     backfill,
     cadence,
     command_delivery,
+    consent,
     energy,
     energy_ingest,
     frame_age,
@@ -67,6 +68,7 @@ RUNNERS: dict[str, Runner] = {
     "energy_ingest": lambda full, _: (
         energy_ingest.measure(8, 7) if full else energy_ingest.measure()
     ),
+    "consent": lambda full, _: consent.measure(15, 10_000, 5_000) if full else consent.measure(),
     "backfill": lambda full, _: backfill.measure(200, 24) if full else backfill.measure(),
     "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),
     "legacy": lambda full, _: legacy.measure(seconds=30 if full else 8),

@@ -169,6 +169,13 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 """Every command that a charger may be given."""
 
 
+_ADMITTING: Final[Mapping[str, int]] = MappingProxyType(
+    {name: BIT[kind.service] for name, kind in KINDS.items()}
+    # Whoever may begin a discharge may end it.
+    | {STOP: BIT[Service.FLEXIBILITY] | BIT[Service.V2G_DISPATCH]}
+)
+
+
 class Command(msgspec.Struct, frozen=True, kw_only=True):
     """A command as stored; times in ms since 1970 UTC.
 
@@ -215,13 +222,18 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_admitted_by(self, services: int) -> bool:
         """Tell whether its service is among ``services``; the platform's own always is."""
-        return services & BIT[self.service] != 0 or self.operator_id == PLATFORM
+        return services & admitting(self.command) != 0 or self.operator_id == PLATFORM
 
     @property
     def lease_ms(self) -> int:
         """Return how long a delivery may stay unanswered before the next one."""
         kind = KINDS.get(self.command)
         return kind.lease_ms if kind is not None else LEASE_MS
+
+
+def admitting(name: str) -> int:
+    """Return the services, as bits, of which one is enough for a command."""
+    return _ADMITTING.get(name, BIT[Service.DIAGNOSTICS])
 
 
 class RequestKey(NamedTuple):

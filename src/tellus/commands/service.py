@@ -18,7 +18,6 @@ from tellus.commands.model import (
     DEVICE_LEVEL,
     DISCHARGE,
     KINDS,
-    PLATFORM,
     Command,
     CommandFilter,
     Effect,
@@ -28,6 +27,7 @@ from tellus.commands.model import (
     NotBidirectional,
     Report,
     Terms,
+    admitting,
 )
 from tellus.commands.pending import Pending
 from tellus.commands.waiting import SLOT_S, Left, Parked, Poll, watch
@@ -112,9 +112,8 @@ class CommandService:
         device = self._directory.owned(device_id, operator_id)
         if device is None or connector_id not in {DEVICE_LEVEL, *device.connectors}:
             raise NotFound
-        service = KINDS[name].service
-        if operator_id != PLATFORM and not device.allows(service, now_ms):
-            raise NotConsented(service)
+        if not device.permit.allows(admitting(name), now_ms):
+            raise NotConsented(KINDS[name].service)
         if name == DISCHARGE and not self._catalogue.is_v2g(device):
             raise NotBidirectional(device.model)
         command = Command(

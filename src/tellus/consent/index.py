@@ -11,6 +11,8 @@ from tellus.consent.rules import (
 )
 from tellus.kernel.permits import Judged
 
+_VERSIONS_KNOWN = 10_000
+
 Key = tuple[Scope, str]
 Builds = Mapping[tuple[str, str], str]
 
@@ -22,9 +24,20 @@ class ConsentIndex:
     """
 
     def __init__(self, builds: Builds | None = None) -> None:
-        self.builds: Builds = {} if builds is None else builds
+        self._builds: Builds = {} if builds is None else builds
+        self._too_old: dict[tuple[str, str], bool] = {}
         self._held: dict[str, Consent] = {}
         self._by_scope: dict[Key, dict[str, Consent]] = {}
+
+    @property
+    def builds(self) -> Builds:
+        """Return the dated builds of versions."""
+        return self._builds
+
+    @builds.setter
+    def builds(self, builds: Builds) -> None:
+        self._builds = builds
+        self._too_old = {}
 
     def __len__(self) -> int:
         return len(self._held)
@@ -57,14 +70,20 @@ class ConsentIndex:
     def judge(self, place: Place, now_ms: int) -> Judged:
         """Return the services of a device, and until when they hold."""
         services, until_ms = effective(self._covering(place), place.operator_id, now_ms)
-        if services and self.is_too_old(place):
+        if services and self.is_too_old(place.model, place.firmware_version):
             services &= FIRMWARE_ALONE
         return services, until_ms
 
-    def is_too_old(self, place: Place) -> bool:
-        """Tell whether a device's firmware has no room for a second platform."""
-        version = place.firmware_version
-        return not can_have_second_platform(self.builds.get((place.model, version), version))
+    def is_too_old(self, model: str, version: str) -> bool:
+        """Tell whether a model's firmware has no room for a second platform."""
+        key = (model, version)
+        found = self._too_old.get(key)
+        if found is None:
+            found = not can_have_second_platform(self._builds.get(key, version))
+            if len(self._too_old) >= _VERSIONS_KNOWN:
+                self._too_old = {}
+            self._too_old[key] = found
+        return found
 
     def covers_operator(self, operator_id: str, service: Service, now_ms: int) -> bool:
         """Tell whether a service is agreed to for all that an operator has."""

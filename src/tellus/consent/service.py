@@ -109,9 +109,9 @@ class ConsentService:
         """Tell whether a service is agreed to for all that an operator has, present and to come."""
         return not self.required or self._index.covers_operator(operator_id, service, now_ms)
 
-    def is_too_old(self, place: Place) -> bool:
+    def is_too_old(self, model: str, version: str) -> bool:
         """Tell whether a device has to be upgraded before consent for it can be granted."""
-        return self._index.is_too_old(place)
+        return self._index.is_too_old(model, version)
 
     def use_builds(self, builds: Builds) -> None:
         """Take over which dated builds versions are, by model and version."""
@@ -201,8 +201,9 @@ class ConsentService:
         """Refuse a device that has to be upgraded first; one in a site or operator waits."""
         if wanted.scope is Scope.DEVICE:
             for covered in self.places.covered(tx, wanted.scope, wanted.scope_id):
-                if self._index.is_too_old(covered.place):
-                    raise FirmwareTooOld(wanted.scope_id, covered.place.firmware_version)
+                place = covered.place
+                if self._index.is_too_old(place.model, place.firmware_version):
+                    raise FirmwareTooOld(wanted.scope_id, place.firmware_version)
 
     def _revoke(self, tx: Tx, consent_id: str, reason: str | None, by: Actor) -> Ended:
         tx.lock("consents")

@@ -46,7 +46,7 @@ class FleetConsents:
 
     def needed_firmware(self, device: Device) -> str | None:
         """Return the version that a device needs before it can be agreed to; None for none."""
-        is_too_old = self._consents.is_too_old(self._place_of(device))
+        is_too_old = self._consents.is_too_old(device.model, device.firmware_version)
         return SECOND_BACKEND_FIRMWARE if is_too_old else None
 
     def withheld(self, operator_id: str, service: Service) -> tuple[int, ...]:

@@ -289,11 +289,17 @@ def device_item(view: DeviceView) -> DeviceItem:
 
 
 def _consent_item(services: int) -> DeviceConsentItem | UnsetType:
-    if services == EVERYTHING:
-        return UNSET
+    return UNSET if services == EVERYTHING else _CONSENTS[services]
+
+
+def _make_consent_item(services: int) -> DeviceConsentItem:
     agreed = services_in(services)
     state: ConsentState = "full" if len(agreed) == len(Service) else "partial" if agreed else "none"
     return DeviceConsentItem(state=state, services=agreed)
+
+
+_CONSENTS: Final = tuple(map(_make_consent_item, range(2 ** len(Service))))
+"""What can be agreed to, by the bits of its services."""
 
 
 def connector_item(connector: Connector) -> ConnectorItem:
