@@ -17,7 +17,11 @@ from bench import (
     backfill,
     cadence,
     command_delivery,
+<<<<<<< HEAD
     detectors,
+=======
+    consent,
+>>>>>>> 5e00a566e3e5094c6b051cb915ad63850403c2d8
     energy,
     energy_ingest,
     frame_age,
@@ -25,6 +29,7 @@ from bench import (
     idle_connections,
     legacy,
     postgres,
+    readers,
     session_read,
     stalls,
     startup,
@@ -63,10 +68,15 @@ RUNNERS: dict[str, Runner] = {
     "idle_connections": lambda full, _: idle_connections.measure(
         (1_000, 5_000, 7_500) if full else (1_000, 5_000)
     ),
+    "readers": lambda full, _: readers.measure(4 if full else 2, 7 if full else 3),
     "energy_ingest": lambda full, _: (
         energy_ingest.measure(8, 7) if full else energy_ingest.measure()
     ),
+<<<<<<< HEAD
     "detectors": lambda full, _: detectors.measure(8, 7) if full else detectors.measure(),
+=======
+    "consent": lambda full, _: consent.measure(15, 10_000, 5_000) if full else consent.measure(),
+>>>>>>> 5e00a566e3e5094c6b051cb915ad63850403c2d8
     "backfill": lambda full, _: backfill.measure(200, 24) if full else backfill.measure(),
     "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),
     "legacy": lambda full, _: legacy.measure(seconds=30 if full else 8),

@@ -6,8 +6,11 @@ from typing import Any
 import tellus
 from tellus.audit.service import AuditService
 from tellus.building import (
+    ControlledFleet,
     FactSources,
     Ground,
+    build_consents,
+    build_control,
     build_energy,
     build_firmware,
     build_identity,
@@ -18,15 +21,11 @@ from tellus.building import (
 )
 from tellus.bus.memory import MemoryBus
 from tellus.bus.port import ALERT_CHANGED, DEVICE_CHANGED
-from tellus.commands.expiry import read_lives_ms
-from tellus.commands.handover import Handover
-from tellus.commands.schedules import ScheduleService
-from tellus.commands.service import CommandService
+from tellus.coexisting import Coexisting
 from tellus.config import Settings
 from tellus.diagnosing import Beneath, Diagnosing
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
-from tellus.fleet.connectivity import Connectivity
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.events import EventKind, EventService
@@ -35,8 +34,6 @@ from tellus.fleet.loading import FleetLoader
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import FleetService
 from tellus.fleet.sites import SiteAdministration
-from tellus.flexibility.operator_api import ControlAggregates
-from tellus.flexibility.service import ControlBounds, FlexibilityService
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import DeviceTokenIssued, SecretOverdue
 from tellus.interop import Fleet, Interop
@@ -59,6 +56,7 @@ from tellus.sessions.service import RecordService
 from tellus.storage.instance import note_instance_value
 from tellus.storage.migrate import load_migrations
 from tellus.storage.stats import StorageStats
+from tellus.surfaces.consenting import build_gate
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.state import Guard
@@ -116,12 +114,14 @@ class Platform:
         self.ground = Ground(
             settings, self.database, self.directory, self.clock, self.identity.vault
         )
+        self.consents = build_consents(self.ground, self.identity)
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         self.diagnosing = Diagnosing(self.ground, self._beneath(keys))
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
+        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents)
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
@@ -157,28 +157,10 @@ class Platform:
         self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
         self.records = RecordService(database, directory, self.identity.vault)
         self._build_energy()
-        lives_ms = read_lives_ms(self.settings.commands.model_dump())
-        self.commands = CommandService(
-            database,
-            directory,
-            self.fleet,
-            self.presence,
-            self.catalogue,
-            self.bus,
-            clock,
-            lives_ms,
-        )
-        self.connectivity = Connectivity(database)
-        self.commands.on_more.append(self.connectivity.hear)
-        handover = Handover(self.commands, self.bus, lives_ms)
-        self.devices.react(in_tx=handover.clear, after_commit=handover.tell)
-        self.schedules = ScheduleService(database, directory, self.catalogue, self.commands)
-        bounds = ControlBounds(**self.settings.flexibility.model_dump())
-        self.flexibility = FlexibilityService(
-            database, directory, self.presence, self.catalogue, self.commands, clock, bounds
-        )
-        self.commands.aggregates = ControlAggregates(self.flexibility)
-        self._moving = build_firmware(self.ground, self.queries, self.commands)
+        fleet = ControlledFleet(self.fleet, self.presence, self.catalogue, self.devices)
+        control = build_control(self.ground, fleet, self.bus)
+        self.commands, self.schedules, self.flexibility, self.connectivity = control
+        self._moving = build_firmware(self.ground, self.queries, self.commands, self.consents)
         self.releases, self.firmware, self.rollouts, *_ = self._moving
 
     def _beneath(self, keys: KeyRing) -> Beneath:
@@ -202,6 +184,7 @@ class Platform:
         joining = Joining(self.bus, windows, self.nodes, self.database, self.clock)
         joining.follow_principals(self.identity)
         joining.follow_vehicles(self.identity.vault)
+        joining.follow_consents(self.consents, self.releases)
         joining.follow_fleet(self.loader, self.presence)
         joining.follow_commands(self.commands)
         joining.follow_streams(self.hub)
@@ -231,6 +214,7 @@ class Platform:
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
         )
         self.pipeline.origins = self.identity.cors_origins
+        self.pipeline.consents = build_gate(self.directory, self.consents, clock)
         self.hot = HotRoutes(self.router.endpoints, self.pipeline, self.database.enqueue, clock)
         self.streams = StreamEndpoint(
             self.hub,
@@ -242,6 +226,7 @@ class Platform:
             proxies,
             self.pipeline.next_request_id,
         )
+        self.coexisting.count_reads(self.pipeline, self.streams)
         self.drain.on_drain(self._release_polls)
         self._build_site()
 
@@ -252,6 +237,8 @@ class Platform:
             self.sealer,
             self.nodes,
             self.identity,
+            self.consents,
+            *self.coexisting.services,
             self.sites,
             self.devices,
             self.lifecycles,
@@ -347,8 +334,9 @@ class Platform:
         rounds.run_every(_TURN_EVERY_S, self.commands.sweep, once=True)
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.watch)
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
-        for turn in (self.retention.turn, self.erasures.turn, self.sealer.seal):
+        for turn in (self.consents.turn, self.retention.turn, self.erasures.turn, self.sealer.seal):
             rounds.run_every(_TURN_EVERY_S, turn, once=True)
+        self.coexisting.begin(rounds)
         self.diagnosing.begin(rounds)
         self.interop.begin(rounds)
         if self.settings.commands.poll_s > 0:
@@ -369,6 +357,8 @@ class Platform:
         built_in = await self.sites.ensure_built_in(self.clock.now_ms(), *names)
         self.registration.use_default_place(built_in.operator_id, built_in.site_id)
         await self.loader.load()
+        await self.consents.start()
+        await self.releases.start()
         await self.telemetry.start()
         await self.energy.service.start()
         await self.commands.start()
@@ -380,6 +370,7 @@ class Platform:
         """End what runs by itself, store what is owed, close the store."""
         await self._rounds.end()
         try:
+            await self.coexisting.stop()
             await self.interop.outbox.stop()
             await self.diagnosing.stop()
             await self.presence.flush(self.clock.now_ms())

@@ -3,9 +3,15 @@
 from typing import NamedTuple
 
 from tellus.audit.sealing import Sealer
+from tellus.bus.port import Bus
+from tellus.commands.expiry import read_lives_ms
+from tellus.commands.handover import Handover
 from tellus.commands.origins import find_origins
+from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
+from tellus.commands.withdrawal import cancel_commands
 from tellus.config import Settings
+from tellus.consent.service import ConsentService
 from tellus.energy.quality import QualityService
 from tellus.energy.queries import EnergyQueries
 from tellus.energy.retention import (
@@ -26,6 +32,8 @@ from tellus.firmware.rollouts import RolloutService
 from tellus.firmware.service import FirmwareService
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.connectivity import Connectivity
+from tellus.fleet.consents import FleetConsents
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.erasure import ErasureService
@@ -35,6 +43,9 @@ from tellus.fleet.queries import FleetQueries
 from tellus.fleet.registration import RegistrationService, RegistrationSettings
 from tellus.fleet.retention import EventTier
 from tellus.fleet.rules import Mode
+from tellus.fleet.service import FleetService
+from tellus.flexibility.operator_api import ControlAggregates
+from tellus.flexibility.service import ControlBounds, FlexibilityService
 from tellus.health.retention import HealthHoursTier, HealthMinutesTier, health_parts
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import SecretFirstUsed
@@ -94,6 +105,24 @@ class RetentionParts(NamedTuple):
     erasures: ErasureService
 
 
+class ControlledFleet(NamedTuple):
+    """What is told what to do."""
+
+    service: FleetService
+    presence: PresenceWatch
+    catalogue: Catalogue
+    devices: DeviceAdministration
+
+
+class ControlParts(NamedTuple):
+    """What tells chargers what to do, and what their heartbeats say besides."""
+
+    commands: CommandService
+    schedules: ScheduleService
+    flexibility: FlexibilityService
+    connectivity: Connectivity
+
+
 class FirmwareParts(NamedTuple):
     """Firmware: what there is to install, upgrades, and rollouts with what moves them on."""
 
@@ -128,6 +157,17 @@ def build_identity(
     )
 
 
+def build_consents(ground: Ground, identity: IdentityService) -> ConsentService:
+    """Build what the owners of devices have agreed to; to be called before there are devices."""
+    settings, database, directory, clock, _ = ground
+    consents = ConsentService(database, identity, clock, required=settings.consent.required)
+    consents.places = places = FleetConsents(consents, directory, clock)
+    consents.in_tx.append(cancel_commands)
+    if consents.required:
+        places.demand(identity)
+    return consents
+
+
 def build_presence(ground: Ground, events: EventKind, catalogue: Catalogue) -> PresenceWatch:
     """Build what watches over who is online."""
     settings, database, directory, clock, _ = ground
@@ -160,8 +200,29 @@ def build_registration(
     return registration
 
 
+def build_control(ground: Ground, fleet: ControlledFleet, bus: Bus) -> ControlParts:
+    """Build what tells chargers what to do, and clears up behind devices that change hands."""
+    settings, database, directory, clock, _ = ground
+    catalogue, presence = fleet.catalogue, fleet.presence
+    lives_ms = read_lives_ms(settings.commands.model_dump())
+    commands = CommandService(
+        database, directory, fleet.service, presence, catalogue, bus, clock, lives_ms
+    )
+    connectivity = Connectivity(database)
+    commands.on_more.append(connectivity.hear)
+    handover = Handover(commands, bus, lives_ms)
+    fleet.devices.react(in_tx=handover.clear, after_commit=handover.tell)
+    bounds = ControlBounds(**settings.flexibility.model_dump())
+    flexibility = FlexibilityService(
+        database, directory, presence, catalogue, commands, clock, bounds
+    )
+    commands.aggregates = ControlAggregates(flexibility)
+    schedules = ScheduleService(database, directory, catalogue, commands)
+    return ControlParts(commands, schedules, flexibility, connectivity)
+
+
 def build_firmware(
-    ground: Ground, queries: FleetQueries, commands: CommandService
+    ground: Ground, queries: FleetQueries, commands: CommandService, consents: ConsentService
 ) -> FirmwareParts:
     """Build firmware."""
     settings, database, directory, clock, _ = ground
@@ -170,8 +231,11 @@ def build_firmware(
         installing_ms=settings.firmware.return_timeout_s * SECOND_MS,
         life_ms=settings.commands.firmware_expires_s * SECOND_MS,
     )
+    releases = ReleaseCatalogue(database, directory)
+    if consents.required:
+        releases.on_builds = consents.use_builds
     return FirmwareParts(
-        ReleaseCatalogue(database, directory),
+        releases,
         FirmwareService(database, directory, commands, patience),
         RolloutService(database, directory, queries),
         RolloutEngine(database, queries, commands, clock, patience),
@@ -202,7 +266,7 @@ def build_energy(ground: Ground, sources: FactSources) -> EnergyParts:
     spans = SessionSpans(database, sources.records, sessions)
     return EnergyParts(
         service,
-        EnergyQueries(service, sources.catalogue, explore),
+        EnergyQueries(service, sources.catalogue, explore, directory),
         sessions,
         QualityService(sessions),
         MeterValueService(database, sources.telemetry, directory, spans),

@@ -25,6 +25,7 @@ from tellus.config_features import (
     AgentSettings,
     AlertSettings,
     CommandSettings,
+    ConsentSettings,
     DiagnosticsSettings,
     EnergySettings,
     FirmwareSettings,
@@ -204,6 +205,7 @@ class Settings(BaseSettings):
     limits: LimitSettings = LimitSettings()
     database: DatabaseSettings = DatabaseSettings()
     storage: StorageSettings = StorageSettings()
+    consent: ConsentSettings = ConsentSettings()
     presence: PresenceSettings = PresenceSettings()
     commands: CommandSettings = CommandSettings()
     flexibility: FlexibilitySettings = FlexibilitySettings()

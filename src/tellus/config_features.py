@@ -11,6 +11,16 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class ConsentSettings(Section):
+    """Whether the owners of chargers have to agree to what is done with them."""
+
+    required: bool = Field(
+        default=False,
+        description="Serve a device only for the services that its owner has agreed to. "
+        "Without it the fleet is the installation's own.",
+    )
+
+
 class PresenceSettings(Section):
     """When a device counts as online."""
 
@@ -151,6 +161,7 @@ class RetentionSettings(Section):
     files_days: int = Field(
         default=30, ge=1, description="Uploaded files, such as diagnostic reports (days)."
     )
+    reads_days: int = Field(default=730, ge=1, description="Who read what of devices (days).")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:

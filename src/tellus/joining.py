@@ -24,6 +24,8 @@ from tellus.bus.port import (
 )
 from tellus.bus.postgres import PostgresBus
 from tellus.commands.service import CommandService
+from tellus.consent.service import ConsentService
+from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.loading import FleetLoader
 from tellus.fleet.presence import PresenceWatch
 from tellus.flexibility.service import FlexibilityService
@@ -136,6 +138,13 @@ class Joining:
 
         self._follower.watch(("subjects",), forget, own=True)
         self._follower.on_reload(forget_all)
+
+    def follow_consents(self, consents: ConsentService, releases: ReleaseCatalogue) -> None:
+        """Let consents follow, and what is known of firmware."""
+        self._follower.watch(("consents",), consents.refresh, own=True)
+        self._follower.watch(("firmware_releases",), releases.refresh)
+        self._follower.on_reload(consents.refresh_all)
+        self._follower.on_reload(releases.start)
 
     def follow_fleet(self, loader: FleetLoader, presence: PresenceWatch) -> None:
         """Let devices, their readings and their presence follow."""

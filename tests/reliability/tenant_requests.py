@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_consents import REVOCATION, consent_body
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
 from tests.reliability.tenant_runbooks import make_room, run_body
@@ -104,6 +105,8 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "operator_id": fill("operator_id"),
         "vin": "WVWZZZ1JZXW000001",
     },
+    "grantConsent": consent_body,
+    "revokeConsent": lambda _: REVOCATION,
     "openReclaim": lambda _: {"window_s": 60},
 }
 """A valid body for each operation that takes one; `fill` gives the id of what it names."""

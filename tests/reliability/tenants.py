@@ -11,6 +11,7 @@ from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
+from tests.reliability.tenant_consents import add_consent
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
 from tests.reliability.tenant_runbooks import begin_run
@@ -147,6 +148,7 @@ class World:
             "run_id": self._begin_run,
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
+            "consent_id": lambda place: add_consent(self.admin, place.device.device_id),
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
                 self.admin, place.operator_id, place.site_id, place.device.device_id
@@ -183,7 +185,7 @@ class World:
 
 
 _ADMINISTERED = frozenset(
-    {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id"}
+    {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id", "consent_id"}
 )
 KINDS = _ADMINISTERED | {
     "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",

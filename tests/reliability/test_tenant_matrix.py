@@ -114,9 +114,9 @@ CommandService.read_command = read
     "reports taken from any charger": """
 from tellus.commands import desk
 kept = desk._report
-def report(device_no, said, tx):
+def report(device_no, said, services, tx):
     command = desk.store.find_command(tx, said.command_id)
-    return kept(command.device_no if command else device_no, said, tx)
+    return kept(command.device_no if command else device_no, said, services, tx)
 desk._report = report
 """,
     "a site found whoever asks": """

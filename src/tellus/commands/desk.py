@@ -26,7 +26,9 @@ from tellus.commands.model import (
     Terms,
 )
 from tellus.commands.pending import Pending
+from tellus.consent.model import NotConsented
 from tellus.kernel.errors import ApiError, Conflict, NotFound, TooManyRequests
+from tellus.kernel.permits import EVERYTHING
 from tellus.kernel.units import DAY_MS, SECOND_MS
 from tellus.storage.database import Tx
 
@@ -190,13 +192,16 @@ def settle(device_no: int, now_ms: int) -> Operation:
     return Operation((queue_of(device_no),), partial(_settle, device_no, now_ms))
 
 
-def report(device_no: int, said: Report) -> Operation:
+def report(device_no: int, said: Report, services: int = EVERYTHING) -> Operation:
     """Take what a charger says of a command; answers with the effect.
+
+    ``services`` are those that the device may be used for.
 
     Raises, when run:
         NotFound: the command is unknown or another device's.
+        NotConsented: it is of another service.
     """
-    return Operation((queue_of(device_no),), partial(_report, device_no, said))
+    return Operation((queue_of(device_no),), partial(_report, device_no, said, services))
 
 
 def queue_of(device_no: int) -> str:
@@ -291,10 +296,12 @@ def _settle(device_no: int, now_ms: int, tx: Tx) -> Change:
     return Change(touched, device_no, rules.moments_of(current))
 
 
-def _report(device_no: int, said: Report, tx: Tx) -> Change:
+def _report(device_no: int, said: Report, services: int, tx: Tx) -> Change:
     command = store.find_command(tx, said.command_id)
     if command is None or command.device_no != device_no:
         raise NotFound
+    if not command.is_admitted_by(services):
+        raise NotConsented(command.service)
     known = store.list_reports(tx, said.command_id)
     if any((past.status, past.time_ms) == (said.status, said.time_ms) for past in known):
         return Change(Effect.REPEAT, device_no, find_moments(tx, device_no))

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from tellus.commands import rules, store
 from tellus.commands.desk import Desk, GroupOperation, Handed, queue_of
 from tellus.commands.model import DEVICE_LEVEL, Command, Moments, Phase, Signal
+from tellus.kernel.permits import EVERYTHING
 from tellus.storage.database import Database, Tx
 
 _TOGETHER: Final = 256
@@ -22,13 +23,14 @@ class Asking(NamedTuple):
     """Who asks: a device, for a connector (then one command at most) or, with None, for all.
 
     What was issued by another operator than ``operator_id``, whose device it is by now, is given
-    up; None where nobody knows whose it is.
+    up; None where nobody knows whose it is. So is what is not of its ``services``.
     """
 
     device_no: int
     connector_id: int | None
     now_ms: int
     operator_id: str | None
+    services: int = EVERYTHING
 
 
 class Counter:
@@ -98,9 +100,13 @@ def _serve_one(
 
 def _keep_or_give_up(command: Command, asking: Asking) -> Command:
     settled = rules.settle(command, asking.now_ms)
-    if settled.phase is not Phase.QUEUED or rules.is_heeded(settled, asking.operator_id):
+    if settled.phase is not Phase.QUEUED:
         return settled
-    return rules.lapse(settled, Signal.CANCELLED, asking.now_ms)
+    if not rules.is_heeded(settled, asking.operator_id):
+        return rules.lapse(settled, Signal.CANCELLED, asking.now_ms)
+    if not settled.is_admitted_by(asking.services):
+        return rules.withdraw(settled, asking.now_ms)
+    return settled
 
 
 def _look_at(group: "asyncio.Task[list[list[Command]]]") -> None:

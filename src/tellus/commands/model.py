@@ -2,13 +2,16 @@
 
 import enum
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from tellus.audit.model import Actor
+from tellus.consent.model import BIT, Service
 from tellus.fleet.model_metadata import Link
+from tellus.kernel.errors import Conflict
 from tellus.kernel.units import DAY_MS, HOUR_MS, SECOND_MS
 
 DEVICE_LEVEL: Final = 0
@@ -95,6 +98,7 @@ class Kind(NamedTuple):
 
     ``supersedes`` names the commands of the same connector that lose their meaning with this one,
     ``lease_ms`` is the least time from one delivery to the next, ``risk`` that of a diagnostic one.
+    ``service`` is what the owner of the charger must have agreed to.
     """
 
     delivery: Delivery
@@ -102,6 +106,7 @@ class Kind(NamedTuple):
     supersedes: frozenset[str] = frozenset()
     lease_ms: int = LEASE_MS
     risk: Risk | None = None
+    service: Service = Service.DIAGNOSTICS
 
 
 FIRMWARE_SUCCESS: Final = "success"
@@ -128,18 +133,23 @@ APPLY_CONFIG_PROFILE: Final = "apply_config_profile"
 
 _SHORT_MS: Final = 120 * SECOND_MS
 _LOW: Final = Kind(Delivery.EDGE, _SHORT_MS, risk=Risk.LOW)
+_steer: Final = partial(Kind, service=Service.FLEXIBILITY)
 _MEDIUM: Final = Kind(Delivery.EDGE, _SHORT_MS, risk=Risk.MEDIUM)
 
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
-        START: Kind(Delivery.EDGE, _SHORT_MS),
-        STOP: Kind(Delivery.LEVEL, HOUR_MS, frozenset({START, STOP, DISCHARGE})),
-        DISCHARGE: Kind(Delivery.EDGE, _SHORT_MS),
-        SET_POWER_LIMIT: Kind(Delivery.LEVEL, 900 * SECOND_MS, frozenset({SET_POWER_LIMIT})),
-        SET_SCHEDULE: Kind(Delivery.LEVEL, 7 * DAY_MS, frozenset({SET_SCHEDULE})),
+        START: _steer(Delivery.EDGE, _SHORT_MS),
+        STOP: _steer(Delivery.LEVEL, HOUR_MS, frozenset({START, STOP, DISCHARGE})),
+        DISCHARGE: Kind(Delivery.EDGE, _SHORT_MS, service=Service.V2G_DISPATCH),
+        SET_POWER_LIMIT: _steer(Delivery.LEVEL, 900 * SECOND_MS, frozenset({SET_POWER_LIMIT})),
+        SET_SCHEDULE: _steer(Delivery.LEVEL, 7 * DAY_MS, frozenset({SET_SCHEDULE})),
         # A charger may be at work for long before it answers; each contact after that counts.
         FIRMWARE_UPGRADE: Kind(
-            Delivery.EDGE, 7 * DAY_MS, frozenset({FIRMWARE_UPGRADE}), lease_ms=HOUR_MS
+            Delivery.EDGE,
+            7 * DAY_MS,
+            frozenset({FIRMWARE_UPGRADE}),
+            lease_ms=HOUR_MS,
+            service=Service.FIRMWARE,
         ),
         APPLY_CONFIG_PROFILE: Kind(Delivery.LEVEL, 7 * DAY_MS, frozenset({APPLY_CONFIG_PROFILE})),
         "reboot": _LOW,
@@ -158,6 +168,13 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     }
 )
 """Every command that a charger may be given."""
+
+
+_ADMITTING: Final[Mapping[str, int]] = MappingProxyType(
+    {name: BIT[kind.service] for name, kind in KINDS.items()}
+    # Whoever may begin a discharge may end it.
+    | {STOP: BIT[Service.FLEXIBILITY] | BIT[Service.V2G_DISPATCH]}
+)
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True):
@@ -199,10 +216,25 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         return kind.delivery if kind is not None else Delivery.EDGE
 
     @property
+    def service(self) -> Service:
+        """Return what the owner of the charger must have agreed to."""
+        kind = KINDS.get(self.command)
+        return kind.service if kind is not None else Service.DIAGNOSTICS
+
+    def is_admitted_by(self, services: int) -> bool:
+        """Tell whether its service is among ``services``; the platform's own always is."""
+        return services & admitting(self.command) != 0 or self.operator_id == PLATFORM
+
+    @property
     def lease_ms(self) -> int:
         """Return how long a delivery may stay unanswered before the next one."""
         kind = KINDS.get(self.command)
         return kind.lease_ms if kind is not None else LEASE_MS
+
+
+def admitting(name: str) -> int:
+    """Return the services, as bits, of which one is enough for a command."""
+    return _ADMITTING.get(name, BIT[Service.DIAGNOSTICS])
 
 
 class RequestKey(NamedTuple):
@@ -247,6 +279,13 @@ class Aggregate(NamedTuple):
     command: str
     params: dict[str, Any]
     result: dict[str, Any]
+
+
+class NotBidirectional(Conflict):
+    """4001: the device's hardware cannot discharge a vehicle."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__("This device cannot discharge", reason="not_v2g_capable", model=model)
 
 
 class Report(NamedTuple):

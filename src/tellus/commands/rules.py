@@ -83,6 +83,7 @@ class _Obstacle(NamedTuple):
     commands: frozenset[str]
 
 
+_OURS: Final = frozenset({"reason", "no_consent", "late"})
 _IN_SESSION: Final = frozenset({"charging", "discharging"})
 _DISCHARGING: Final = frozenset({"discharging"})
 _OBSTACLES: Final[Mapping[str, _Obstacle]] = MappingProxyType(
@@ -144,6 +145,26 @@ def lapse(command: Command, signal: Signal, moment_ms: int) -> Command:
         updated_ms=moment_ms,
         lease_until_ms=None,
     )
+
+
+def withdraw(command: Command, moment_ms: int) -> Command:
+    """Return a queued command cancelled because its service is agreed to no longer."""
+    lapsed = lapse(command, Signal.CANCELLED, moment_ms)
+    result = {"reason": Signal.CANCELLED.value, "no_consent": command.service.value}
+    return replace(lapsed, result=result)
+
+
+def show(command: Command, services: int, now_ms: int) -> Command:
+    """Return a command as it stands now, for its operator to see.
+
+    What its charger said of it is left out where its owner has not agreed to its service.
+    """
+    settled = settle(command, now_ms)
+    if settled.is_admitted_by(services):
+        return settled
+    result = settled.result or {}
+    kept = {name: value for name, value in result.items() if name in _OURS}
+    return replace(settled, result=kept or None)
 
 
 def due_of(command: Command) -> int | None:

@@ -13,7 +13,15 @@ from msgspec.structs import replace
 
 from tellus.audit.model import Actor
 from tellus.commands import rules, store, store_schedules
-from tellus.commands.model import SET_SCHEDULE, Command, Issued, RequestKey, Status, Terms
+from tellus.commands.model import (
+    SET_SCHEDULE,
+    Command,
+    Issued,
+    NotBidirectional,
+    RequestKey,
+    Status,
+    Terms,
+)
 from tellus.commands.model_schedules import SCHEDULES_MOST, Plan, Schedule, Window
 from tellus.commands.rules_schedules import (
     check_plan,
@@ -22,7 +30,7 @@ from tellus.commands.rules_schedules import (
     params_of,
     plan_next,
 )
-from tellus.commands.service import CommandService, NotBidirectional
+from tellus.commands.service import CommandService
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.sites import check_timezone

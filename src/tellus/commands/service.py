@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -25,30 +26,26 @@ from tellus.commands.model import (
     HeartbeatMore,
     Issued,
     Moments,
+    NotBidirectional,
     Report,
     Terms,
+    admitting,
 )
 from tellus.commands.pending import Pending
 from tellus.commands.waiting import SLOT_S, Left, Parked, Poll, watch
+from tellus.consent.model import NotConsented
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.service import FleetService
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import ApiError, Conflict, NotFound, TooManyRequests
+from tellus.kernel.errors import ApiError, NotFound, TooManyRequests
 from tellus.kernel.ids import new_id
 from tellus.storage.database import Database, Tx
 
 _SWEPT_AT_ONCE: Final = 200
 CONNECTOR_BITS: Final = 8
 _PLAIN: Final = Terms()
-
-
-class NotBidirectional(Conflict):
-    """4001: the device's hardware cannot discharge a vehicle."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__("This device cannot discharge", reason="not_v2g_capable", model=model)
 
 
 class CommandService:
@@ -112,6 +109,7 @@ class CommandService:
 
         Raises:
             NotFound: the device or connector is absent or another operator's.
+            NotConsented: the device's owner has not agreed to what the command is for.
             NotBidirectional: a discharge, and the hardware cannot.
             KeyReused, TransactionReused: the key or transaction stands for another command.
             SessionInTheWay: the command does not go together with a session of the device.
@@ -121,6 +119,8 @@ class CommandService:
         device = self._directory.owned(device_id, operator_id)
         if device is None or connector_id not in {DEVICE_LEVEL, *device.connectors}:
             raise NotFound
+        if not device.permit.allows(admitting(name), now_ms):
+            raise NotConsented(KINDS[name].service)
         if name == DISCHARGE and not self._catalogue.is_v2g(device):
             raise NotBidirectional(device.model)
         command = Command(
@@ -153,7 +153,9 @@ class CommandService:
         command, reports = await self._database.read(_load, command_id)
         if command is None or command.operator_id != operator_id:
             raise NotFound
-        return rules.settle(command, now_ms), reports
+        services = self._directory.services_of(command.device_no, now_ms)
+        shown = rules.show(command, services, now_ms)
+        return shown, reports if command.is_admitted_by(services) else []
 
     async def list_commands(
         self, wanted: CommandFilter, offset: int, size: int, now_ms: int
@@ -164,7 +166,9 @@ class CommandService:
         with contextlib.suppress(ApiError):
             await self.sweep()
         total, commands = await self._database.read(_load_page, wanted, size, offset)
-        return total, [rules.settle(command, now_ms) for command in commands]
+        services_of = self._directory.services_of
+        now = partial(rules.show, now_ms=now_ms)
+        return total, [now(one, services_of(one.device_no, now_ms)) for one in commands]
 
     async def find_device_no(self, device_id: str, operator_id: str) -> int:
         """Return the number of a device that is the operator's, or was when it got commands.
@@ -239,8 +243,10 @@ class CommandService:
 
         Raises:
             NotFound: the command is unknown or another device's.
+            NotConsented: the device's owner has not agreed, or no longer does.
         """
-        effect: Effect = await self._do(desk.report(device_no, said))
+        services = self._directory.services_of(device_no, said.received_ms)
+        effect: Effect = await self._do(desk.report(device_no, said, services))
         return effect
 
     async def heartbeat(
@@ -376,7 +382,9 @@ class CommandService:
     async def _ask(self, device_no: int, connector_id: int | None, now_ms: int) -> list[Command]:
         device = self._directory.by_no(device_no)
         operator_id = None if device is None else device.operator_id
-        return await self._counter.ask(Asking(device_no, connector_id, now_ms, operator_id))
+        services = self._directory.services_of(device_no, now_ms)
+        asking = Asking(device_no, connector_id, now_ms, operator_id, services)
+        return await self._counter.ask(asking)
 
     def _known(self, device_no: int) -> Device:
         device = self._directory.by_no(device_no)

@@ -84,7 +84,7 @@ class FirmwareHealth:
 
     async def advise(self, operator_id: str, rates: Iterable[FirmwareRate]) -> list[Advice]:
         """Return what to do about each rate that is concentrated, in their order."""
-        standings = await self._releases.list_standings(operator_id)
+        standings = await self._releases.list_standings(operator_id, self._clock.now_ms())
         latest = {
             one.model: one.latest.firmware_version for one in standings if one.latest is not None
         }

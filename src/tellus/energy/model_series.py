@@ -29,7 +29,8 @@ class Grouping(enum.StrEnum):
 class Wanted(NamedTuple):
     """What is asked for: an operator's energy in ``[from_ms, to_ms)``, as of ``now_ms``.
 
-    ``site_ids`` None means all sites, ``zone`` None means UTC.
+    ``site_ids`` None means all sites, ``zone`` None means UTC. The sums of ``withheld`` sites are
+    not to be shown: an owner of a device there has not agreed.
     """
 
     operator_id: str
@@ -40,6 +41,7 @@ class Wanted(NamedTuple):
     group_by: Grouping | None = None
     site_ids: frozenset[str] | None = None
     zone: ZoneInfo | None = None
+    withheld: frozenset[str] = frozenset()
 
     @property
     def until_ms(self) -> int:

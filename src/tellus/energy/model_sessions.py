@@ -8,7 +8,8 @@ from tellus.energy.model import Basis
 class SessionFilter(NamedTuple):
     """Which sessions of an operator to list; None admits all. Times: start in ``[from, to)``, ms.
 
-    ``is_active`` wants those that may go on, or those that have ended.
+    ``is_active`` wants those that may go on, or those that have ended. ``withheld`` are devices to
+    leave out.
     """
 
     operator_id: str
@@ -18,6 +19,7 @@ class SessionFilter(NamedTuple):
     is_active: bool | None = None
     from_ms: int | None = None
     to_ms: int | None = None
+    withheld: tuple[int, ...] = ()
 
 
 class SessionView(NamedTuple):
@@ -60,13 +62,17 @@ class Origin(NamedTuple):
 
 
 class DoubtFilter(NamedTuple):
-    """Which doubts of an operator to list, ``[from_ms, to_ms)``; None admits all."""
+    """Which doubts of an operator to list, ``[from_ms, to_ms)``; None admits all.
+
+    ``withheld`` are devices to leave out.
+    """
 
     operator_id: str
     from_ms: int
     to_ms: int
     device_id: str | None = None
     site_id: str | None = None
+    withheld: tuple[int, ...] = ()
 
 
 class DoubtView(NamedTuple):

@@ -85,7 +85,7 @@ async def list_sessions(
 
 async def get_session(sessions: SessionService, call: Call[Nothing, Nothing]) -> SessionItem:
     """Return one session."""
-    found = await sessions.get(call.path["session_id"], call.principal.operator_id)
+    found = await sessions.get_agreed(call.path["session_id"], call.principal.operator_id)
     return _to_item(found)
 
 

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from tellus.consent.model import Service
 from tellus.energy import store_quality
 from tellus.energy.model_sessions import DoubtCount, DoubtFilter, DoubtView
 from tellus.energy.sessions import SessionService
@@ -36,6 +37,8 @@ class QualityService:
             await self._sessions.find_device_no(wanted.device_id, wanted.operator_id)
         if wanted.site_id is not None:
             await self._sessions.require_site(wanted.site_id, wanted.operator_id)
+        withheld = self._sessions.list_withheld(wanted.operator_id, Service.DIAGNOSTICS)
+        wanted = wanted._replace(withheld=withheld)
         return await self._sessions.read_settled(wanted.operator_id, _load, wanted, limit, offset)
 
 

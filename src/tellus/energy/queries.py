@@ -8,6 +8,7 @@ runs on a reader thread, because a year by the hour is too much for the event lo
 from collections.abc import Callable, Mapping
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
+from tellus.consent.model import NotConsented, Service
 from tellus.energy import store_series
 from tellus.energy.clipping import FactClipper
 from tellus.energy.cutting import find_clipped
@@ -18,6 +19,7 @@ from tellus.energy.model_sums import Overlay
 from tellus.energy.reading import SeriesReader
 from tellus.energy.rules_buckets import cut_buckets, find_first_ms, find_last_ms
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.directory import Directory
 from tellus.kernel.errors import InvalidParameter, NotFound
 from tellus.kernel.units import MINUTE_MS, to_text
 from tellus.storage.database import Tx
@@ -48,7 +50,10 @@ class Unsummed(Protocol):
 class EnergyQueries:
     """Use cases of aggregated energy."""
 
-    def __init__(self, unsummed: Unsummed, catalogue: Catalogue, explore: Explore) -> None:
+    def __init__(
+        self, unsummed: Unsummed, catalogue: Catalogue, explore: Explore, directory: Directory
+    ) -> None:
+        self._directory = directory
         self._unsummed = unsummed
         self._catalogue = catalogue
         self._explore = explore
@@ -59,15 +64,24 @@ class EnergyQueries:
         Raises:
             InvalidParameter: the range is empty, too early or too late, or the points too many.
             NotFound: one of the sites is absent or another operator's.
+            NotConsented: an owner of a device at one of the sites, or at each of all, has not
+                agreed.
             Unavailable: what came late is not summed up yet.
         """
         _check_range(wanted)
+        wanted = wanted._replace(withheld=self._list_withheld(wanted.operator_id))
         read, operator_id = self._unsummed.read_settled, wanted.operator_id
         logs: dict[Connector, ReadSpan] = {}
         if wanted.from_ms % MINUTE_MS or wanted.until_ms % MINUTE_MS:
             clipped = await read(operator_id, self._find_clipped, wanted)
             logs = {connector: self._explore(connector) for connector in sorted(clipped)}
         return await read(operator_id, self._load, wanted, logs, render)
+
+    def _list_withheld(self, operator_id: str) -> frozenset[str]:
+        """Return the sites with a device whose owner has not agreed: sums cannot leave it out."""
+        numbers = self._directory.withheld(operator_id, Service.ENERGY_REPORTING)
+        devices = map(self._directory.by_no, numbers)
+        return frozenset(device.site_id for device in devices if device is not None)
 
     def _find_clipped(self, tx: Tx, wanted: Wanted) -> set[Connector]:
         return find_clipped(tx, wanted, self._unsummed.overlay(tx, wanted.operator_id))
@@ -115,7 +129,12 @@ def _choose_sites(tx: Tx, wanted: Wanted) -> tuple[list[str], bool]:
     """Return the sites that are wanted, in order, and whether they are all of the operator's."""
     sites = store_series.list_operator_sites(tx, wanted.operator_id)
     if wanted.site_ids is None:
-        return sites, True
+        shown = [site_id for site_id in sites if site_id not in wanted.withheld]
+        if sites and not shown:
+            raise NotConsented(Service.ENERGY_REPORTING)
+        return shown, len(shown) == len(sites)
     if not wanted.site_ids.issubset(sites):
         raise NotFound(field="site_ids")
+    if not wanted.site_ids.isdisjoint(wanted.withheld):
+        raise NotConsented(Service.ENERGY_REPORTING)
     return sorted(wanted.site_ids), len(wanted.site_ids) == len(sites)

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Concatenate, NamedTuple, ParamSpec, Protocol, TypeVar
 
+from tellus.consent.model import NotConsented, Service
 from tellus.energy import store_listing
 from tellus.energy.model_sessions import Origin, SessionFilter, SessionView
 from tellus.fleet.directory import Directory
@@ -72,12 +73,14 @@ class SessionService:
 
     async def list_page(self, wanted: SessionFilter, *, limit: int, offset: int) -> SessionList:
         """Return a page of the operator's sessions, newest first; past the end it is empty."""
+        wanted = self._sift(wanted)
         return await self.read_settled(wanted.operator_id, self._load_page, wanted, limit, offset)
 
     async def list_after(
         self, wanted: SessionFilter, *, limit: int, position: Position
     ) -> SessionList:
         """Return the operator's sessions that come after ``position``, newest first."""
+        wanted = self._sift(wanted)
         return await self.read_settled(
             wanted.operator_id, self._load_after, wanted, limit, position
         )
@@ -92,6 +95,30 @@ class SessionService:
         if found is None:
             raise NotFound
         return found
+
+    async def get_agreed(self, session_id: str, operator_id: str) -> Started:
+        """Return one session whose device's owner has agreed to that.
+
+        Raises:
+            NotFound: it is another operator's or does not exist.
+            NotConsented: the owner has not.
+        """
+        found = await self.get(session_id, operator_id)
+        self.check(found.session.device_no, operator_id, Service.ENERGY_REPORTING)
+        return found
+
+    def check(self, device_no: int, operator_id: str, service: Service) -> None:
+        """Check that the owner of a device has agreed to a service.
+
+        Raises:
+            NotConsented: the owner has not.
+        """
+        if device_no in self._directory.withheld(operator_id, service):
+            raise NotConsented(service)
+
+    def list_withheld(self, operator_id: str, service: Service) -> tuple[int, ...]:
+        """Return the numbers of an operator's devices whose owners have not agreed."""
+        return self._directory.withheld(operator_id, service)
 
     async def read_settled(
         self,
@@ -124,6 +151,10 @@ class SessionService:
             NotFound: it is another's or does not exist.
         """
         await self._records.require_site(site_id, operator_id)
+
+    def _sift(self, wanted: SessionFilter) -> SessionFilter:
+        withheld = self.list_withheld(wanted.operator_id, Service.ENERGY_REPORTING)
+        return wanted._replace(withheld=withheld)
 
     def _load_page(self, tx: Tx, wanted: SessionFilter, limit: int, offset: int) -> SessionList:
         tail = self._unstored.list_tail_sessions(tx, wanted.operator_id)
@@ -174,6 +205,7 @@ def _matches(session: SessionView, wanted: SessionFilter) -> bool:
     is_active = session.end_ms is None
     return (
         wanted.device_no in (None, session.device_no)
+        and session.device_no not in wanted.withheld
         and wanted.connector_id in (None, session.connector_id)
         and wanted.site_id in (None, session.site_id)
         and wanted.is_active in (None, is_active)

@@ -1,5 +1,6 @@
 """When and where sessions were, for telemetry, which is below and does not know them."""
 
+from tellus.consent.model import Service
 from tellus.energy import store_folded
 from tellus.energy.model import NKWH_PER_KWH
 from tellus.energy.model_rows import QUARTER, StoredSession
@@ -28,6 +29,7 @@ class SessionSpans:
             session = (await self._sessions.get(session_id, operator_id)).session
         except NotFound:
             return None
+        self._sessions.check(session.device_no, operator_id, Service.DIAGNOSTICS)
         hours: tuple[HourEnergy, ...] = ()
         if session.resolution == QUARTER:
             hours = await self._database.read(_load_hours, session.number)

@@ -1,5 +1,6 @@
 """The SQL that lists sessions; what writes them is in ``store``."""
 
+from tellus.consent.model_withheld import without
 from tellus.energy.model import Basis
 from tellus.energy.model_sessions import SessionFilter, SessionView
 from tellus.storage.database import Row, Tx
@@ -86,6 +87,8 @@ def _where(wanted: SessionFilter) -> tuple[str, list[object]]:
         if value is not None:
             values.append(value)
             conditions.append(f"{condition}{len(values)}")
+    if wanted.withheld:
+        conditions.append(without("device_no", wanted.withheld))
     if wanted.is_active is not None:
         conditions.append("end_ms IS NULL" if wanted.is_active else "end_ms IS NOT NULL")
     return " AND ".join(conditions), values

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tellus.consent.model_withheld import without
 from tellus.energy.model_sessions import DoubtCount, DoubtFilter, DoubtView
 from tellus.storage.database import Tx
 
@@ -56,4 +57,6 @@ def _both(wanted: DoubtFilter) -> tuple[str, list[Any]]:
         if value is not None:
             values.append(value)
             narrowed += f" AND d.{column} = ${len(values)}"
+    if wanted.withheld:
+        narrowed += f" AND {without('d.device_no', wanted.withheld)}"
     return f"{_SAMPLES}{narrowed} UNION ALL {_RECORDS}{narrowed}", values

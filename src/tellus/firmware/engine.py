@@ -16,6 +16,7 @@ from tellus.audit.model import PLATFORM
 from tellus.commands import upgrades
 from tellus.commands.model import DEVICE_LEVEL, FIRMWARE_UPGRADE, Command, Terms
 from tellus.commands.service import CommandService
+from tellus.consent.model import Service
 from tellus.firmware import (
     rules_cohort,
     rules_members,
@@ -225,6 +226,7 @@ def _sight_of(
     since_ms = view.since_ms or view.device.seen_ms
     return sight._replace(
         online=view.online,
+        agreed=view.device.allows(Service.FIRMWARE, now_ms),
         idle=not states & _IN_SESSION,
         offline_ms=0 if view.online else now_ms - since_ms,
         runs_new=forward is not None and version in forward.names,

@@ -39,7 +39,7 @@ class MemberState(enum.StrEnum):
 
 
 class Reason(enum.StrEnum):
-    """Why a device was skipped or failed; the first six skip it before it is sent anything."""
+    """Why a device was skipped or failed; the first seven skip it before it is sent anything."""
 
     ALREADY_CURRENT = "already_current"
     NEWER = "newer"
@@ -47,6 +47,7 @@ class Reason(enum.StrEnum):
     NO_RELEASE = "no_release"
     IN_ANOTHER_ROLLOUT = "in_another_rollout"
     BEYOND_WAVES = "beyond_waves"
+    NO_CONSENT = "no_consent"
     GONE = "gone"
     CANCELLED = "cancelled"
     RELEASE_WITHDRAWN = "release_withdrawn"
@@ -187,15 +188,16 @@ class Member(msgspec.Struct, frozen=True, kw_only=True):
 class Sight(NamedTuple):
     """What is known of a device at one moment.
 
-    ``owned``: it is still the operator's. ``idle``: no session runs. ``offline_ms``: how long it
-    has been away, 0 for not at all. ``runs_new``: it reports the rollout's version, ``runs_old``
-    the one that it would go back to. ``phase``, ``why``, ``message``, ``moved_ms`` and
-    ``undelivered`` are of the command sent last. ``faults`` are what it reported since it was
-    upgraded and not before.
+    ``owned``: it is still the operator's. ``agreed``: its owner has agreed to upgrades. ``idle``:
+    no session runs. ``offline_ms``: how long it has been away, 0 for not at all. ``runs_new``: it
+    reports the rollout's version, ``runs_old`` the one that it would go back to. ``phase``,
+    ``why``, ``message``, ``moved_ms`` and ``undelivered`` are of the command sent last. ``faults``
+    are what it reported since it was upgraded and not before.
     The refusals say why the catalogue has nothing to send it, forward or back.
     """
 
     owned: bool = True
+    agreed: bool = True
     online: bool = True
     idle: bool = True
     offline_ms: int = 0

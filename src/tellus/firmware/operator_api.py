@@ -139,7 +139,7 @@ async def list_model_standings(
     catalogue: ReleaseCatalogue, call: Call[Nothing, Nothing]
 ) -> ModelStandingsResponse:
     """Return how the operator's devices stand to the latest stable release of their model."""
-    standings = await catalogue.list_standings(call.principal.operator_id)
+    standings = await catalogue.list_standings(call.principal.operator_id, call.now_ms)
     return ModelStandingsResponse([_standing_item(standing) for standing in standings])
 
 

@@ -1,11 +1,13 @@
 """Use cases of the release catalogue: add, change, withdraw, list, and who is behind."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from tellus.audit.model import Actor
 from tellus.audit.service import record
+from tellus.consent.model import Service
 from tellus.firmware import rules, store
 from tellus.firmware.model import Channel, ModelStanding, Release, ReleaseFilter
 from tellus.fleet.directory import Directory
@@ -32,6 +34,18 @@ class ReleaseCatalogue:
     def __init__(self, database: Database, directory: Directory) -> None:
         self._database = database
         self._directory = directory
+        self.on_builds: Callable[[Mapping[tuple[str, str], str]], None] | None = None
+        """Told which dated builds versions are, by model and version, when that has changed."""
+
+    async def start(self) -> None:
+        """Tell which dated builds there are."""
+        await self.refresh()
+
+    async def refresh(self, release_ids: Sequence[str] = ()) -> None:
+        """Tell again which dated builds there are; which releases changed does not matter."""
+        del release_ids
+        if self.on_builds is not None:
+            self.on_builds(rules.builds_of(await self._database.read(store.list_releases)))
 
     async def add_release(self, release: Release, by: Actor) -> Release:
         """Store a new release.
@@ -41,7 +55,9 @@ class ReleaseCatalogue:
             ReleaseExists: one of its models has the version already.
         """
         _check(release)
-        return await self._database.write(_add, release, by)
+        added = await self._database.write(_add, release, by)
+        await self.refresh()
+        return added
 
     async def change_release(
         self,
@@ -88,11 +104,13 @@ class ReleaseCatalogue:
         ]
         return len(found), found[offset : offset + size]
 
-    async def list_standings(self, operator_id: str) -> list[ModelStanding]:
+    async def list_standings(self, operator_id: str, now_ms: int) -> list[ModelStanding]:
         """Return how an operator's devices stand to the latest stable release, by model."""
         releases = await self._database.read(store.list_releases)
         running: dict[str, list[str]] = {}
         for device in self._directory.of_operator(operator_id):
+            if not device.allows(Service.FIRMWARE, now_ms):
+                continue
             running.setdefault(device.model, []).append(device.firmware_version)
         return [
             rules.standing_of(model, versions, releases)

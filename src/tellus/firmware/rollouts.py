@@ -9,6 +9,7 @@ from tellus.audit.model import Actor
 from tellus.audit.service import record
 from tellus.commands import repeats
 from tellus.commands.model import RequestKey
+from tellus.consent.model import Service
 from tellus.firmware import rules_cohort, rules_members, store, store_rollouts
 from tellus.firmware.model import Release
 from tellus.firmware.model_rollouts import (
@@ -85,7 +86,13 @@ class RolloutService:
                 raise NotFound
         devices = self._directory.of_operator(operator_id)
         return [
-            Candidate(one.device_no, one.device_id, one.model, one.firmware_version)
+            Candidate(
+                one.device_no,
+                one.device_id,
+                one.model,
+                one.firmware_version,
+                one.allows(Service.FIRMWARE, wanted.created_ms),
+            )
             for one in devices
             if _fits(cohort.models, one.model)
             and _fits(cohort.site_ids, one.site_id)

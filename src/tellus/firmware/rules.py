@@ -24,6 +24,16 @@ _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _INSTALLING: Final = "upgrading"
 
 
+def builds_of(releases: Iterable[Release]) -> dict[tuple[str, str], str]:
+    """Return the dated builds of versions, by model and version, as far as they are known."""
+    return {
+        (model, release.firmware_version): release.platform_build
+        for release in releases
+        if release.platform_build is not None
+        for model in release.models
+    }
+
+
 def is_safe_url(url: str) -> bool:
     """Tell whether chargers may be sent to ``url``: HTTPS, or plain HTTP to this very machine."""
     try:

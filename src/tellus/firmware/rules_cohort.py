@@ -17,12 +17,13 @@ _WHOLE_PCT: Final = 100.0
 
 
 class Candidate(NamedTuple):
-    """A device that fits a cohort, and what it reports to run."""
+    """A device that fits a cohort, what it reports to run, and whether its owner agrees."""
 
     device_no: int
     device_id: str
     model: str
     version: str
+    agreed: bool = True
 
 
 def place_of(rollout_id: str, device_id: str) -> bytes:
@@ -124,6 +125,8 @@ def find_objection(
     allow_downgrade: bool,
 ) -> Reason | None:
     """Say why a device is not to be sent a version; None where nothing speaks against it."""
+    if not device.agreed:
+        return Reason.NO_CONSENT
     known = [release for release in releases if device.model in release.models]
     release = find_release(known, device.model, firmware_version)
     if release is None:

@@ -119,6 +119,8 @@ def _follow_waiting(
 ) -> tuple[MemberState, Reason | None]:
     if not sight.owned:
         return MemberState.SKIPPED, Reason.GONE
+    if not sight.agreed:
+        return MemberState.SKIPPED, Reason.NO_CONSENT
     if sight.runs_new:
         return MemberState.SKIPPED, Reason.ALREADY_CURRENT
     since_ms = member.due_ms

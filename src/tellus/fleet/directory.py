@@ -5,10 +5,13 @@ costs a dictionary look-up; queries and the stream never touch the store for cur
 """
 
 from collections.abc import Callable, Iterator
+from typing import Protocol
 
+from tellus.consent.model import BIT, Service
 from tellus.fleet.model import ConnectorState, Reading
 from tellus.fleet.model_health import ComponentHealth
 from tellus.kernel.call import Principal
+from tellus.kernel.permits import EVERYTHING, OPEN, Permit
 
 
 class Connector:
@@ -66,9 +69,11 @@ class Device:
     of its last authenticated request, kept in ``principal`` by the pipeline. ``online`` and the two
     ``since`` are the last transition that was stored; whether it is online now is for
     ``fleet.presence`` to say. ``clock_offset_ms`` is how far its clock ran ahead at the heartbeat.
+    ``permit`` says what it may be used for; it rests on the device's place and firmware.
     """
 
     __slots__ = (
+        "_firmware_version",
         "active",
         "clock_offset_ms",
         "connectors",
@@ -76,7 +81,6 @@ class Device:
         "device_id",
         "device_no",
         "fault_code",
-        "firmware_version",
         "flushed",
         "heartbeat_ms",
         "heartbeat_status",
@@ -88,6 +92,7 @@ class Device:
         "online_since_ms",
         "operator_id",
         "owned_since_ms",
+        "permit",
         "principal",
         "rated_power_kw",
         "reconnects",
@@ -107,9 +112,10 @@ class Device:
         self.operator_id = operator_id
         self.site_id = site_id
         self.owned_since_ms = 0
+        self.permit = OPEN
         self.model = ""
         self.manufacturer = ""
-        self.firmware_version = ""
+        self._firmware_version = ""
         self.mac: str | None = None
         self.rated_power_kw: float | None = None
         self.v2g: bool | None = None
@@ -130,15 +136,46 @@ class Device:
         self.connectors: dict[int, Connector] = {}
 
     @property
+    def firmware_version(self) -> str:
+        """Return what it runs."""
+        return self._firmware_version
+
+    @firmware_version.setter
+    def firmware_version(self, version: str) -> None:
+        self._firmware_version = version
+        self.permit.void()
+
+    def allows(self, service: Service, now_ms: int) -> bool:
+        """Tell whether its owner has agreed to a service at ``now_ms``."""
+        return self.permit.allows(BIT[service], now_ms)
+
+    @property
     def seen_ms(self) -> int:
         """Return when the device last made an authenticated request, 0 if never."""
         return self.principal.last_seen_ms if self.principal else 0
 
 
+class Consents(Protocol):
+    """What the fleet asks of consent, where it is required."""
+
+    def permit_of(self, device: Device) -> Permit:
+        """Return the permit of a device."""
+        ...
+
+    def needed_firmware(self, device: Device) -> str | None:
+        """Return the version that a device needs before it can be agreed to; None for none."""
+        ...
+
+    def withheld(self, operator_id: str, service: Service) -> tuple[int, ...]:
+        """Return the numbers of an operator's devices without consent for a service now."""
+        ...
+
+
 class Directory:
     """All devices by number, by identifier, and by operator and site.
 
-    ``is_lenient`` tells of a model whether its deviations from the contract are admitted (rule P7).
+    ``is_lenient`` tells of a model whether its deviations from the contract are admitted (rule P7),
+    ``consents`` gives devices their permits, where consent is required.
     """
 
     def __init__(self, is_lenient: Callable[[str], bool] = lambda _model: False) -> None:
@@ -147,6 +184,7 @@ class Directory:
         self._by_id: dict[str, Device] = {}
         self._by_operator: dict[str, dict[int, Device]] = {}
         self._by_site: dict[str, dict[int, Device]] = {}
+        self.consents: Consents | None = None
 
     def __len__(self) -> int:
         return len(self._by_no)
@@ -167,6 +205,19 @@ class Directory:
         device = self._by_id.get(device_id)
         return device if device is not None and device.operator_id == operator_id else None
 
+    def services_of(self, device_no: int, now_ms: int) -> int:
+        """Return what a device may be used for, as bits; of one that is not known, everything."""
+        device = self._by_no.get(device_no)
+        return EVERYTHING if device is None else device.permit.at(now_ms)
+
+    def withheld(self, operator_id: str, service: Service) -> tuple[int, ...]:
+        """Return the numbers of an operator's devices without consent for a service now."""
+        return () if self.consents is None else self.consents.withheld(operator_id, service)
+
+    def needed_firmware(self, device: Device) -> str | None:
+        """Return the version that a device needs before it can be agreed to; None for none."""
+        return None if self.consents is None else self.consents.needed_firmware(device)
+
     def of_operator(self, operator_id: str) -> list[Device]:
         """Return the operator's devices in order of registration."""
         return list(self._by_operator.get(operator_id, {}).values())
@@ -177,6 +228,7 @@ class Directory:
 
     def add(self, device: Device) -> None:
         """Take a device in, or put it under its new site and operator."""
+        self._admit(device)
         previous = self._by_no.get(device.device_no)
         if previous is not None:
             self._forget_place(previous)
@@ -187,7 +239,9 @@ class Directory:
 
     def attach(self, device: Device, principal: Principal) -> None:
         """Give a device its principal, as lenient as its model asks for."""
+        self._admit(device)
         device.principal = principal
+        principal.permit = device.permit
         principal.lenient = self._is_lenient(device.model)
 
     def move(self, device: Device, operator_id: str, site_id: str) -> None:
@@ -202,6 +256,12 @@ class Directory:
         self._forget_place(device)
         self._by_no.pop(device.device_no, None)
         self._by_id.pop(device.device_id, None)
+
+    def _admit(self, device: Device) -> None:
+        """Give a new device its permit; have it judged again where the device may have moved."""
+        if self.consents is not None and device.permit is OPEN:
+            device.permit = self.consents.permit_of(device)
+        device.permit.void()
 
     def _forget_place(self, device: Device) -> None:
         self._by_operator.get(device.operator_id, {}).pop(device.device_no, None)

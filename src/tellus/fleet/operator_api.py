@@ -8,6 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 from msgspec.structs import replace
 
+from tellus.consent.model import Service, services_in
 from tellus.fleet.directory import Connector
 from tellus.fleet.model import FAULT_KEYS, EventFilter, EventType, Presence, StoredEvent
 from tellus.fleet.model_health_form import ComponentHealthForm, write_form
@@ -23,6 +24,7 @@ from tellus.fleet.queries import DeviceFilter, DeviceView, FleetQueries, SiteSum
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.paging import Page, PageQuery
+from tellus.kernel.permits import EVERYTHING
 from tellus.kernel.spans import read_span
 from tellus.kernel.units import SECOND_MS, to_text
 
@@ -151,10 +153,22 @@ class EventItem(msgspec.Struct, frozen=True, kw_only=True):
     data: msgspec.Raw
 
 
+ConsentState = Literal["none", "partial", "full"]
+
+
+class DeviceConsentItem(msgspec.Struct, frozen=True, kw_only=True):
+    """What the owner of a device has agreed to; ``state`` is ``none``, ``partial`` or ``full``."""
+
+    state: ConsentState
+    services: list[Service]
+
+
 class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
     """A device. Rated power in kW; ``clock_offset`` is how far its clock ran ahead, in seconds.
 
-    ``health`` is ``fault`` while its heartbeats report one, with the code in ``fault_code``.
+    ``health`` is ``fault`` while its heartbeats report one, with the code in ``fault_code``. Where
+    consent is required ``consent`` says what there is of it, and ``needs_firmware`` what the device
+    has to run before there can be more; without ``diagnostics`` no connector is shown, and no code.
     """
 
     device_id: str
@@ -181,6 +195,8 @@ class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
     product: ProductItem | UnsetType = UNSET
     connectivity: ConnectivityItem | UnsetType = UNSET
     lifecycle: LifecycleItem | UnsetType = UNSET
+    consent: DeviceConsentItem | UnsetType = UNSET
+    needs_firmware: str | UnsetType = UNSET
 
 
 async def list_sites(fleet: FleetQueries, call: Call[Nothing, SitesQuery]) -> Page[SiteItem]:
@@ -216,7 +232,7 @@ async def get_device(fleet: FleetQueries, call: Call[Nothing, DeviceQuery]) -> D
     includes = _read_includes(call.query.include, _INCLUDES)
     view = fleet.get_device(call.path["device_id"], call.principal.operator_id, call.now_ms)
     (item,) = await _device_items(fleet, [view], includes, call.now_ms)
-    if "events" in includes:
+    if "events" in includes and view.is_diagnosed:
         events = await fleet.newest_events(view.device, call.principal.vin_mode)
         item = replace(item, events=[event_item(event) for event in events])
     return item
@@ -277,6 +293,8 @@ def device_item(view: DeviceView) -> DeviceItem:
     device = view.device
     offset_ms = device.clock_offset_ms
     since = _text(view.since_ms)
+    shown = sorted(device.connectors) if view.is_diagnosed else ()
+    code = device.fault_code if view.fault_key and view.is_diagnosed else None
     return DeviceItem(
         device_id=device.device_id,
         sn=device.sn,
@@ -284,12 +302,12 @@ def device_item(view: DeviceView) -> DeviceItem:
         manufacturer=device.manufacturer,
         firmware_version=device.firmware_version,
         status=Presence.ONLINE if view.online else Presence.OFFLINE,
-        connectors=[connector_item(device.connectors[n]) for n in sorted(device.connectors)],
+        connectors=[connector_item(device.connectors[number]) for number in shown],
         last_heartbeat=_text(view.last_heartbeat_ms),
         site_id=device.site_id,
         health="fault" if view.faulty else "ok",
-        fault_code=(device.fault_code or UNSET) if view.fault_key else UNSET,
-        fault_key=view.fault_key or UNSET,
+        fault_code=code or UNSET,
+        fault_key=(view.fault_key or UNSET) if code else UNSET,
         online_since=since if view.online else UNSET,
         offline_since=UNSET if view.online else since,
         last_seen=_text(device.seen_ms or None),
@@ -298,7 +316,23 @@ def device_item(view: DeviceView) -> DeviceItem:
         v2g=view.v2g,
         mac=device.mac or UNSET,
         created_at=to_text(device.created_ms),
+        consent=_consent_item(view.services),
+        needs_firmware=view.needed_firmware or UNSET,
     )
+
+
+def _consent_item(services: int) -> DeviceConsentItem | UnsetType:
+    return UNSET if services == EVERYTHING else _CONSENTS[services]
+
+
+def _make_consent_item(services: int) -> DeviceConsentItem:
+    agreed = services_in(services)
+    state: ConsentState = "full" if len(agreed) == len(Service) else "partial" if agreed else "none"
+    return DeviceConsentItem(state=state, services=agreed)
+
+
+_CONSENTS: Final = tuple(map(_make_consent_item, range(2 ** len(Service))))
+"""What can be agreed to, by the bits of its services."""
 
 
 def connector_item(connector: Connector) -> ConnectorItem:

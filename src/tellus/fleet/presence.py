@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
+from tellus.consent.model import Service
 from tellus.fleet import rules, store_state
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
@@ -214,7 +215,9 @@ class PresenceWatch:
         lost = [
             self._heartbeat_lost(transition, now_ms)
             for transition in turned
-            if not transition.online and not transition.announced
+            if not transition.online
+            and not transition.announced
+            and transition.device.allows(Service.DIAGNOSTICS, now_ms)
         ]
         try:
             fresh = await self._database.write(self._save, turned, [*lost, *events])
@@ -312,7 +315,10 @@ class PresenceWatch:
     def _raise(
         self, device_no: int, event_type: EventType, data: dict[str, Any], now_ms: int
     ) -> None:
-        """Queue an event of the platform; the next sweep stores it."""
+        """Queue an event of the platform, if there may be any; the next sweep stores it."""
+        device = self._directory.by_no(device_no)
+        if device is not None and not device.allows(Service.DIAGNOSTICS, now_ms):
+            return
         event = make_event((device_no, 0), event_type, now_ms, data, now_ms, Origin.PLATFORM)
         self._pending.append(event)
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from tellus.consent.model import BIT, Service
 from tellus.fleet import rules, rules_metadata, store, store_events, store_metadata
 from tellus.fleet.catalogue import Catalogue, ChargerModel
 from tellus.fleet.directory import Device, Directory
@@ -43,7 +44,11 @@ class SiteSummary(NamedTuple):
 
 
 class DeviceView(NamedTuple):
-    """A device with what follows from its state at one moment; ``model`` None if it is unknown."""
+    """A device with what follows from its state at one moment; ``services`` are bits.
+
+    ``model`` is None if it is unknown. ``needed_firmware`` is what it has to be upgraded to before
+    its owner can agree to more.
+    """
 
     device: Device
     online: bool
@@ -53,7 +58,14 @@ class DeviceView(NamedTuple):
     rated_power_kw: float | None
     v2g: bool
     last_heartbeat_ms: int | None
-    model: ChargerModel | None = None
+    model: ChargerModel | None
+    services: int
+    needed_firmware: str | None
+
+    @property
+    def is_diagnosed(self) -> bool:
+        """Tell whether its owner has agreed that its live state is shown."""
+        return self.services & BIT[Service.DIAGNOSTICS] != 0
 
 
 class DeviceFilter(NamedTuple):
@@ -113,11 +125,13 @@ class FleetQueries:
         for start in range(0, len(devices), _SLICE):
             await asyncio.sleep(0)  # also before the first: a page has up to 100 small sites
             for device in devices[start : start + _SLICE]:
+                ratings_kw.append(self._catalogue.rated_power_kw(device))
+                if not device.allows(Service.DIAGNOSTICS, now_ms):
+                    continue
                 for connector in device.connectors.values():
                     counts[connector.state] += 1
                 if not self._presence.is_online(device, now_ms):
                     offline += len(device.connectors)
-                ratings_kw.append(self._catalogue.rated_power_kw(device))
         known_kw = [rating_kw for rating_kw in ratings_kw if rating_kw is not None]
         capacity_kw = site.power_capacity_kw
         if capacity_kw is None and known_kw:
@@ -254,6 +268,8 @@ class FleetQueries:
             self._catalogue.is_v2g(device),
             device.heartbeat_ms,
             self._catalogue.find(device.model),
+            device.permit.at(now_ms),
+            self._directory.needed_firmware(device),
         )
 
 

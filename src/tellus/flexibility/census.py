@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
+from tellus.consent.model import Service
 from tellus.fleet.directory import Device, Directory
 from tellus.flexibility import store_targets
 from tellus.flexibility.live import Live
@@ -26,7 +27,7 @@ class Census:
 
     async def take(self, live: Live, now_ms: int) -> None:
         """Let a control follow its chargers: new ones and new connectors join, others leave."""
-        reached = self._targeting.list_reached(live.control)
+        reached = self._targeting.list_reached(live.control, now_ms)
         await self._note_gone(live, {device.device_no for device in reached}, now_ms)
         if live.is_cancelled or live.control.created_ms + live.control.duration_ms <= now_ms:
             return
@@ -60,14 +61,24 @@ class Census:
             live.count(targets)
         live.note_due(now_ms)
 
+    def _why_gone(self, live: Live, device_no: int, now_ms: int) -> Gone:
+        device = self._directory.by_no(device_no)
+        if device is None:
+            return Gone.DELETED
+        is_own = device.operator_id == live.control.operator_id
+        return (
+            Gone.NO_CONSENT
+            if is_own and not device.allows(Service.FLEXIBILITY, now_ms)
+            else Gone.MOVED
+        )
+
     async def _note_gone(self, live: Live, reached: set[int], now_ms: int) -> None:
         gone: list[tuple[int, Gone]] = []
         for position, device_no in enumerate(tuple(live.known)):
             if position % (10 * SLICE) == 0:
                 await asyncio.sleep(0)
             if device_no not in reached:
-                is_there = self._directory.by_no(device_no) is not None
-                gone.append((device_no, Gone.MOVED if is_there else Gone.DELETED))
+                gone.append((device_no, self._why_gone(live, device_no, now_ms)))
         for start in range(0, len(gone), _WRITTEN_AT_ONCE):
             part = gone[start : start + _WRITTEN_AT_ONCE]
             control_no = live.control.control_no

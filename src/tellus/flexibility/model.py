@@ -40,10 +40,11 @@ class Stage(enum.StrEnum):
 
 
 class Gone(enum.StrEnum):
-    """Why a charger is no target any more: moved out of the control's reach, or deleted."""
+    """Why a charger is no target any more: out of the control's reach, deleted, no consent."""
 
     MOVED = "moved"
     DELETED = "deleted"
+    NO_CONSENT = "no_consent"
 
 
 class Reason(enum.StrEnum):

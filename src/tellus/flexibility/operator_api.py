@@ -119,7 +119,7 @@ class ControlTargetItem(msgspec.Struct, frozen=True, kw_only=True):
     message: str | UnsetType = UNSET
     power_limit_kw: float | UnsetType = UNSET
     joined: bool | UnsetType = UNSET
-    left: Literal["moved", "deleted"] | UnsetType = UNSET
+    left: Literal["moved", "deleted", "no_consent"] | UnsetType = UNSET
     connectors: list[ConnectorTargetItem]
 
 

@@ -66,6 +66,9 @@ def stagger(position: int, chargers: int, stagger_ms: int) -> int:
     return position * stagger_ms // chargers
 
 
+_BEYOND_REACH: Final = frozenset({Gone.DELETED, Gone.NO_CONSENT})
+
+
 def is_lifting(held: Held) -> bool:
     """Tell whether a target's limit is to be taken back before its time."""
     return held.cancelled_ms is not None or held.target.gone is not None
@@ -105,7 +108,7 @@ def next_step(held: Held, now_ms: int, *, online: bool) -> Step:
     # From its end on the charger holds nothing, and of what it never heard nothing is to be lifted.
     if target.until_ms <= now_ms or (is_lifting(held) and not is_told):
         return Step.FINISH
-    if target.gone is Gone.DELETED or target.limit_kw is None:
+    if target.gone in _BEYOND_REACH or target.limit_kw is None:
         return Step.FINISH
     if target.stage is Stage.DUE:
         return Step.TELL

@@ -118,7 +118,7 @@ class FlexibilityService:
             first = await self._database.write(repeats.recall, key, now_ms)
             if first is not None:
                 return str(first)
-        devices = await self._targeting.find_chargers(wanted, operator_id)
+        devices = await self._targeting.find_chargers(wanted, operator_id, now_ms)
         control = _new_control(wanted, by.name, operator_id, len(devices), now_ms)
         targets = await self._targeting.plan(control, devices)
         return await self._whole(self._store(control, targets, by, key))

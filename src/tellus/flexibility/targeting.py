@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from tellus.consent.model import Service
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.flexibility import rules, store
@@ -34,8 +35,10 @@ class Targeting:
         self._catalogue = catalogue
         self._max_chargers = max_chargers
 
-    async def find_chargers(self, wanted: Wanted, operator_id: str) -> list[Device]:
+    async def find_chargers(self, wanted: Wanted, operator_id: str, now_ms: int) -> list[Device]:
         """Return the chargers that a new control is to reach, in order.
+
+        Those whose owners have not agreed to it are left out.
 
         Raises:
             NotFound: a site is absent or another operator's, or the operator is not the caller's.
@@ -47,25 +50,28 @@ class Targeting:
                 raise NotFound
         elif wanted.target_type == "operator" and set(wanted.target_ids) != {operator_id}:
             raise NotFound
-        devices = self._reach(wanted.target_type, wanted.target_ids, operator_id)
+        devices = self._reach(wanted.target_type, wanted.target_ids, operator_id, now_ms)
         if len(devices) > self._max_chargers:
             field = "target_ids" if wanted.target_type == "site" else "target_type"
             raise TooManyChargers(field, len(devices), self._max_chargers)
         return devices
 
-    def list_reached(self, control: Control) -> list[Device]:
+    def list_reached(self, control: Control, now_ms: int) -> list[Device]:
         """Return the chargers that a control reaches now."""
-        return self._reach(control.target_type, control.target_ids, control.operator_id)
+        return self._reach(control.target_type, control.target_ids, control.operator_id, now_ms)
 
-    def _reach(self, target_type: str, target_ids: Sequence[str], operator_id: str) -> list[Device]:
-        if target_type != "site":
-            return self._directory.of_operator(operator_id)
-        return [
-            device
-            for site_id in dict.fromkeys(target_ids)
-            for device in self._directory.of_site(site_id)
-            if device.operator_id == operator_id
-        ]
+    def _reach(
+        self, target_type: str, target_ids: Sequence[str], operator_id: str, now_ms: int
+    ) -> list[Device]:
+        devices = self._directory.of_operator(operator_id)
+        if target_type == "site":
+            devices = [
+                device
+                for site_id in dict.fromkeys(target_ids)
+                for device in self._directory.of_site(site_id)
+                if device.operator_id == operator_id
+            ]
+        return [device for device in devices if device.allows(Service.FLEXIBILITY, now_ms)]
 
     def share_out(self, device: Device, limit_pct: int) -> list[Share]:
         """Return what each known connector of a charger may take under ``limit_pct``."""

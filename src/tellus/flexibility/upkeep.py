@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from tellus.commands.model import PLATFORM, SET_POWER_LIMIT, Command, Terms
 from tellus.commands.service import CommandService
+from tellus.consent.model import NotConsented
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.presence import PresenceWatch
 from tellus.flexibility import rules, store, store_targets
@@ -238,6 +239,9 @@ class Upkeep:
             await self._issue(device, about, held, now_ms)
         except _Outdated:
             return None
+        except NotConsented:
+            # Nothing more may be said to it; the census will take it out.
+            return target, Stage.DONE, None
         except (NotFound, TooManyRequests) as error:
             # The fleet changes under our hands, or 50 commands wait there already: not for long.
             log.info("flexibility.not_told", device=device.device_id, error=error.message)

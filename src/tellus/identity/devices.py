@@ -1,6 +1,6 @@
 """Use cases around a device's credentials: secrets overlap, so that none is ever locked out."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
@@ -11,6 +11,7 @@ from tellus.identity.state import IdentityState
 from tellus.kernel.call import Principal
 from tellus.kernel.errors import Unauthenticated
 from tellus.kernel.ids import new_id, new_secret
+from tellus.kernel.permits import Permit
 from tellus.kernel.units import SECOND_MS
 from tellus.storage.database import Tx
 
@@ -88,6 +89,17 @@ class DeviceUseCases:
             )
             store.upsert_device(tx, record)
         return record
+
+    def end_device_tokens(self, tx: Tx, device_nos: Sequence[int]) -> None:
+        """Let no token that devices have be good any more; their secrets get them new ones.
+
+        Memory follows with ``refresh_devices``.
+        """
+        store.raise_device_generations(tx, device_nos)
+
+    def demand_consent(self, device: Permit) -> None:
+        """Give devices this permit until the fleet has taken them in."""
+        self._state.directory.first_permit = device
 
     def remember_device(self, record: DeviceRecord) -> Principal:
         """Let memory follow a commit, and return the device's principal.

@@ -10,6 +10,7 @@ from tellus.identity.model import Client, DeviceRecord, ServiceAccount
 from tellus.identity.rules import parse_networks
 from tellus.kernel.call import Audience, Principal
 from tellus.kernel.limits import apply_limits
+from tellus.kernel.permits import OPEN, Permit
 
 
 class Standing:
@@ -79,7 +80,8 @@ class AccountEntry:
 class Directory:
     """All principals by id. What is older than what is already known is ignored.
 
-    ``next_revision`` gives a number greater than all before.
+    ``next_revision`` gives a number greater than all before. ``first_permit`` is that of devices
+    which the fleet has not taken in yet.
     """
 
     def __init__(self, scale: float, next_revision: Callable[[], int]) -> None:
@@ -90,6 +92,7 @@ class Directory:
         self._devices: dict[str, DeviceEntry] = {}
         self._device_ids: dict[int, str] = {}
         self._cors_origins: frozenset[str] | None = None
+        self.first_permit: Permit = OPEN
 
     def client(self, client_id: str) -> ClientEntry | None:
         """Return a client, revoked or not, or None."""
@@ -161,6 +164,7 @@ class Directory:
             principal = Principal(
                 Audience.DEVICE, record.device_id, record.operator_id, device_no=record.device_no
             )
+            principal.permit = self.first_permit
             entry = self._devices[record.device_id] = DeviceEntry(principal, record)
             self._device_ids[record.device_no] = record.device_id
         elif not entry.standing.admits(record.revision, reread=reread):

@@ -84,6 +84,8 @@ class IdentityService:
         self.issue_device_secret = devices.issue_device_secret
         self.move_device = devices.move_device
         self.revoke_device = devices.revoke_device
+        self.end_device_tokens = devices.end_device_tokens
+        self.demand_consent = devices.demand_consent
         self.remember_device = devices.remember_device
         self.find_device = devices.find_device
         self.note_token = devices.note_token

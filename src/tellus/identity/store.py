@@ -197,6 +197,7 @@ def _setting_values(settings: ClientSettings) -> tuple[str, ...]:
 
 # ----------------------------------------------------------- service accounts
 
+_AT_ONCE = 200
 _ACCOUNT = "service_account_id, name, scopes, verifier, generation, revoked_ms, created_ms"
 
 
@@ -266,6 +267,18 @@ def upsert_device(tx: Tx, record: DeviceRecord) -> None:
         record.revoked_ms,
         record.created_ms,
     )
+
+
+def raise_device_generations(tx: Tx, device_nos: Sequence[int]) -> None:
+    """Let the tokens that devices have count no more."""
+    for start in range(0, len(device_nos), _AT_ONCE):
+        part = device_nos[start : start + _AT_ONCE]
+        marks = ", ".join(f"${number}" for number in range(1, len(part) + 1))
+        tx.execute(
+            "UPDATE device_principals SET generation = generation + 1"
+            f" WHERE device_no IN ({marks})",
+            *part,
+        )
 
 
 def get_device(tx: Tx, device_no: int, revision: int = 0) -> DeviceRecord:

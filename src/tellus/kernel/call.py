@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from tellus.kernel.files import Upload
+from tellus.kernel.permits import OPEN, Permit
 
 Body = TypeVar("Body")
 Query = TypeVar("Query")
@@ -27,7 +28,8 @@ class Principal:
     One living object per principal: revoking or changing it bites at its next use. ``windows``
     holds its rate-limit windows by class name and is touched by the pipeline alone. A ``lenient``
     device may deviate from the contract in the ways rule P7 lists; ``deviations`` counts how often
-    it did. ``signing`` is the policy of a client: ``off``, ``optional`` or ``required``.
+    it did. ``signing`` is the policy of a client: ``off``, ``optional`` or ``required``. What a
+    device may be used for, ``permit`` says.
     """
 
     __slots__ = (
@@ -41,6 +43,7 @@ class Principal:
         "lenient",
         "limits",
         "operator_id",
+        "permit",
         "principal_id",
         "revoked",
         "scopes",
@@ -65,6 +68,7 @@ class Principal:
         self.generation = generation
         self.device_no = device_no
         self.revoked = False
+        self.permit: Permit = OPEN
         self.vin_mode = "full"
         self.signing = "off"
         self.lenient = False

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Final, NamedTuple
 
+from tellus.consent.model import Service, bits_of
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.presence import PresenceWatch
@@ -14,6 +15,7 @@ from tellus.legacy.wire import LegacyChargePointItem, LegacyConnectorItem
 from tellus.storage.database import Tx
 
 _SLICE: Final = 200
+_STEERED: Final = bits_of((Service.FLEXIBILITY, Service.V2G_DISPATCH))
 
 
 class Shown(NamedTuple):
@@ -85,6 +87,9 @@ class Showcase:
         return list(found.values())
 
     def _show(self, device: Device, scope: Scope, now_ms: int) -> Shown | None:
+        """Return a device as it is shown: one whose owner has not agreed to be steered is not."""
+        if not device.permit.allows(_STEERED, now_ms):
+            return None
         model = self._catalogue.find(device.model)
         described = rules.describe(
             None if model is None else model.current,

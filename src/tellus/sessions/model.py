@@ -91,7 +91,10 @@ class RecordsStored(NamedTuple):
 
 
 class RecordFilter(NamedTuple):
-    """Which records of an operator to list; None admits all. Times: start in ``[from, to)``, ms."""
+    """Which records of an operator to list; None admits all. Times: start in ``[from, to)``, ms.
+
+    ``withheld`` are devices to leave out.
+    """
 
     operator_id: str
     device_no: int | None = None
@@ -99,6 +102,7 @@ class RecordFilter(NamedTuple):
     site_id: str | None = None
     from_ms: int | None = None
     to_ms: int | None = None
+    withheld: tuple[int, ...] = ()
 
 
 class Position(NamedTuple):

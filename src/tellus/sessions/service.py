@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tellus.consent.model import Service
 from tellus.fleet.directory import Device, Directory
 from tellus.identity.vault import Vault
 from tellus.kernel.errors import Conflict, NotFound
@@ -89,18 +90,21 @@ class RecordService:
         self, wanted: RecordFilter, vin_mode: str, *, limit: int, offset: int
     ) -> RecordList:
         """Return a page of the operator's records, newest first; past the end it is empty."""
+        wanted = self._sift(wanted)
         return await self._database.read(self._load_page, wanted, vin_mode, limit, offset)
 
     async def list_after(
         self, wanted: RecordFilter, vin_mode: str, *, limit: int, position: Position
     ) -> RecordList:
         """Return the operator's records that come after ``position``, newest first."""
+        wanted = self._sift(wanted)
         return await self._database.read(self._load_after, wanted, vin_mode, limit, position)
 
     async def read_part(
         self, wanted: RecordFilter, vin_mode: str, *, limit: int, position: Position | None
     ) -> RecordList:
         """Return the first records, or those after ``position``, uncounted (``total`` is 0)."""
+        wanted = self._sift(wanted)
         return await self._database.read(self._load_part, wanted, vin_mode, limit, position)
 
     async def find_span(
@@ -134,6 +138,11 @@ class RecordService:
         """
         if not await self._database.read(store.is_site_of, site_id, operator_id):
             raise NotFound
+
+    def _sift(self, wanted: RecordFilter) -> RecordFilter:
+        """Leave out the devices whose owners have not agreed."""
+        withheld = self._directory.withheld(wanted.operator_id, Service.ENERGY_REPORTING)
+        return wanted._replace(withheld=withheld)
 
     def _load_page(
         self, tx: Tx, wanted: RecordFilter, vin_mode: str, limit: int, offset: int

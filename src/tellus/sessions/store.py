@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tellus.consent.model_withheld import without
 from tellus.sessions.model import Content, Position, RecordFilter, Source
 from tellus.storage.database import Row, Tx
 
@@ -202,6 +203,8 @@ def _where(wanted: RecordFilter) -> tuple[str, list[object]]:
         if value is not None:
             values.append(value)
             conditions.append(f"{condition}{len(values)}")
+    if wanted.withheld:
+        conditions.append(without("device_no", wanted.withheld))
     return " AND ".join(conditions), values
 
 

@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from tellus.commands import device_api as commands
+from tellus.consent.model import Service
 from tellus.fleet import device_api as fleet
 from tellus.identity import device_api as identity
 from tellus.identity.credentials import AccessTokenResponse
@@ -74,6 +75,7 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
         "POST", "/v1/device/telemetry", "uploadTelemetry", telemetry.upload_telemetry,
         request=telemetry.TelemetryUpload, lenient=telemetry.decode_leniently,
         hot=telemetry.prepare_telemetry,
+        service=Service.DIAGNOSTICS,
         summary="Upload one telemetry sample", tag=_REPORTING,
         description="Every 5 seconds in a session, every 60 seconds when idle. An identical repeat"
         " changes nothing. The answer means that the sample is on disk.",
@@ -81,18 +83,21 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
     _batch(
         "POST", "/v1/device/telemetry/batch", "uploadTelemetryBatch",
         telemetry.upload_telemetry_batch,
+        service=Service.DIAGNOSTICS,
         summary="Upload up to 500 telemetry samples",
         description="For a charger that was offline. Each item has its own outcome, in order.",
     ),
     _other(
         "POST", "/v1/device/events", "reportEvent", fleet.report_event,
         request=fleet.EventReport,
+        service=Service.DIAGNOSTICS,
         summary="Report an event", tag=_REPORTING,
         description="Plugging, start and stop of a session, faults, alarms, authentication."
         " `connector_id` 0 or none means the whole charger.",
     ),
     _batch(
         "POST", "/v1/device/events/batch", "reportEventBatch", fleet.report_event_batch,
+        service=Service.DIAGNOSTICS,
         summary="Report up to 500 events",
         description="For a charger that was offline. Each item has its own outcome, in order.",
     ),
@@ -100,6 +105,7 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
         "POST", "/v1/device/charging-records", "uploadChargingRecord",
         sessions.upload_charging_record,
         request=sessions.ChargingRecordUpload, lenient=sessions.decode_leniently,
+        service=Service.ENERGY_REPORTING,
         summary="Upload a charging record", tag=_REPORTING,
         description="One record per session, under the charger's own `record_id`. A repeat changes"
         " nothing; other content under a known identifier is a conflict: the first stands.",
@@ -107,6 +113,7 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
     _batch(
         "POST", "/v1/device/charging-records/batch", "uploadChargingRecordBatch",
         sessions.upload_charging_record_batch,
+        service=Service.ENERGY_REPORTING,
         summary="Upload up to 500 charging records",
         description="For a charger that was offline. Each item has its own outcome, in order.",
     ),
@@ -128,6 +135,7 @@ DEVICE_ROUTES: Final[tuple[Route, ...]] = (
     _other(
         "POST", "/v1/device/firmware/status", "reportFirmwareStatus",
         commands.report_firmware_status, request=commands.FirmwareUpgradeStatusRequest,
+        service=Service.FIRMWARE,
         summary="Report the progress of a firmware upgrade", tag=_FIRMWARE,
         description="From download to success or failure.",
     ),

@@ -6,11 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, get_type_hints
 from urllib.parse import parse_qsl
 
+from tellus.consent.model import BIT
 from tellus.kernel.batch import BatchRequest
 from tellus.kernel.call import NOTHING, Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder, convert_query
 from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.tables import Table
+from tellus.surfaces.reads import kind_of
 from tellus.surfaces.routes import Answer, Route
 
 LATENCY_BOUNDS_S: Final = (
@@ -27,16 +29,18 @@ class Endpoint:
     """One route with everything a request to it needs, looked up once."""
 
     __slots__ = (
-        "_body", "_empty", "_handler", "_query", "_service", "audience", "body_bytes", "by_status",
-        "hears_leaving", "latency", "limit", "reads_body", "reads_query", "route", "scope",
-        "seconds",
+        "_body", "_empty", "_handler", "_query", "_service", "audience", "bit", "body_bytes",
+        "by_status", "hears_leaving", "latency", "limit", "reads", "reads_body", "reads_query",
+        "route", "scope", "seconds",
     )  # fmt: skip
 
     def __init__(self, route: Route, services: Services) -> None:
         self.route = route
         self.audience = route.audience
         self.scope = route.scope
+        self.bit = 0 if route.service is None else BIT[route.service]
         self.limit = route.limit
+        self.reads = kind_of(route)
         self.body_bytes = route.body_bytes
         self.reads_body = route.request is not Nothing
         files = route.table is not None or route.answer is Answer.FILE

@@ -24,6 +24,13 @@ from tellus.kernel.errors import (
     Unavailable,
 )
 from tellus.surfaces import cors
+from tellus.surfaces.consenting import ConsentGate, refuse
+from tellus.surfaces.credentials import (
+    bearer_of,
+    check_network,
+    read_authorization,
+    split_enrolment,
+)
 from tellus.surfaces.endpoint import Endpoint
 from tellus.surfaces.envelope import (
     JSON_TYPE,
@@ -39,6 +46,7 @@ from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.idempotency import read_key
 from tellus.surfaces.media import Receive, check_media, read_body
 from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import Answer, LimitClass
 from tellus.surfaces.routing import Router, check_path
 from tellus.surfaces.signing import Signatures, Signed, check_signed
@@ -46,8 +54,6 @@ from tellus.surfaces.streaming import Download, Downloads
 from tellus.surfaces.streaming_files import StoredDownload
 from tellus.surfaces.streaming_formats import choose_format
 from tellus.surfaces.uploading import CLOSE, SIGNED_BYTES, Uploads, open_upload, upload_of
-
-ENROLMENT_PREFIX = "/e/"
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Any]
@@ -125,6 +131,8 @@ class Pipeline:
         self._request_prefix = f"req_{os.urandom(6).hex()}_"
         self.downloads = Downloads()
         self.uploads = Uploads()
+        self.consents: ConsentGate | None = None
+        self.reads: ReadAccounting | None = None
         self.origins: Callable[[], frozenset[str]] = frozenset
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
@@ -199,7 +207,7 @@ class Pipeline:
         self, exchange: "Exchange", scope: Scope, receive: Receive, origin: str | None
     ) -> Body:
         """Return the body of the answer, after all checks in their order."""
-        path, enrolment = _split_enrolment(scope["path"])
+        path, enrolment = split_enrolment(scope["path"])
         endpoint, parameters = self._find(scope["method"], path, exchange.address)
         exchange.enter(endpoint)
         authorization = read_authorization(scope)
@@ -222,6 +230,7 @@ class Pipeline:
         read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
         call = await self._shape(endpoint, scope, (receive, read), principal, parameters)
         call.idempotency_key = read_key(endpoint.route, scope)
+        self._check_consent(endpoint, call)
         call.address = exchange.address
         call.request_id = exchange.request_id
         call.authorization = authorization
@@ -240,10 +249,15 @@ class Pipeline:
         scope, receive = source
         kind = None if endpoint.route.table is None else choose_format(scope)
         if kind is not None:
-            return await self.downloads.begin(endpoint, call, kind)
+            check = partial(self._check_consent, endpoint, call)
+            download = await self.downloads.begin(endpoint, call, kind, check)
+            await self._note_read(endpoint, call, None)
+            return download
         if exchange.answer is Answer.FILE:
-            return await self.downloads.begin_stored(endpoint, call)
-        answer = partial(_handle, endpoint, call, exchange.answer)
+            stored = await self.downloads.begin_stored(endpoint, call)
+            await self._note_read(endpoint, call, None)
+            return stored
+        answer = partial(self._handle, endpoint, call, exchange.answer)
         if endpoint.route.upload:
             if signed is None:
                 call.upload = open_upload(receive, scope, endpoint.body_bytes)
@@ -253,6 +267,23 @@ class Pipeline:
         if signed is not None and endpoint.route.is_control:
             return await self._signatures.answer_once(call.principal, signed.signature, answer)
         return await answer()
+
+    async def _handle(self, endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
+        result = await endpoint.handle(call)
+        if endpoint.reads is not None:
+            await self._note_read(endpoint, call, result)
+        return encode_success(result, answer)
+
+    async def _note_read(self, endpoint: Endpoint, call: Call[Any, Any], result: Any) -> None:
+        """Count what was read of devices; the first of a day is on disk before the answer."""
+        if self.reads is None or endpoint.reads is None:
+            return
+        if self.reads.count(endpoint.reads, call, result):
+            await self.reads.flush()
+
+    def _check_consent(self, endpoint: Endpoint, call: Call[Any, Any]) -> None:
+        if self.consents is not None and endpoint.bit:
+            self.consents.check(endpoint, call)
 
     def _find(self, method: str, path: str, address: str) -> tuple[Endpoint, dict[str, Any]]:
         try:
@@ -274,9 +305,11 @@ class Pipeline:
             raise PermissionDenied(f"This needs the scope '{endpoint.scope}'", scope=endpoint.scope)
         self._check_draining()
         if endpoint.audience is Audience.DEVICE:
-            principal.last_seen_ms = self._clock.now_ms()
+            principal.last_seen_ms = now_ms = self._clock.now_ms()
             if connection is not None and not connection.claim_device(principal.principal_id):
                 raise TooManyRequests(1, "This device holds too many connections")
+            if endpoint.bit and not principal.permit.allows(endpoint.bit, now_ms):
+                refuse(endpoint)
         if endpoint.limit is not LimitClass.NONE and not self._limiter.is_shared(endpoint.limit):
             self._limiter.check_principal(principal, endpoint.limit, self._clock.monotonic_s())
 
@@ -345,30 +378,6 @@ class Pipeline:
             return body
 
 
-def read_authorization(scope: Scope) -> str:
-    """Return the Authorization header, empty where there is none or more than one."""
-    found = [value for name, value in scope["headers"] if name == b"authorization"]
-    return found[0].decode("latin-1") if len(found) == 1 else ""
-
-
-def bearer_of(authorization: str) -> str:
-    """Return the token of a Bearer authorization (RFC 6750); raises Unauthenticated for others."""
-    if authorization[:7].lower() != "bearer ":
-        raise Unauthenticated
-    return authorization[7:].strip()
-
-
-def check_network(principal: Principal, address: str) -> None:
-    """Refuse a client that calls from outside its networks.
-
-    Raises:
-        PermissionDenied: the address is in none of ``principal.allowed_networks``.
-    """
-    if not cors.is_in_networks(address, principal.allowed_networks):
-        message = "This client may not call from this address"
-        raise PermissionDenied(message)
-
-
 async def _body_of(
     signed: Signed | None, receive: Receive, scope: Scope, limit_bytes: int
 ) -> bytes:
@@ -376,19 +385,7 @@ async def _body_of(
     return signed.body if signed is not None else await read_body(receive, scope, limit_bytes)
 
 
-async def _handle(endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
-    return encode_success(await endpoint.handle(call), answer)
-
-
 async def _until_left(receive: Receive) -> None:
     """Return when the caller has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _split_enrolment(path: str) -> tuple[str, str]:
-    """Return the path without ``/e/<token>`` in front, and that token."""
-    if not path.startswith(ENROLMENT_PREFIX):
-        return path, ""
-    token, slash, rest = path[len(ENROLMENT_PREFIX) :].partition("/")
-    return (slash + rest, token) if rest.startswith("v1/device/") else (path, "")

@@ -6,11 +6,12 @@ cadence, and always the newest. What a slow subscriber has not taken is replaced
 
 import asyncio
 import enum
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Final
 
 from tellus.bus.port import Keys
+from tellus.consent.model import Service
 from tellus.fleet.directory import Device, Directory
 from tellus.kernel.call import Audience, Principal
 from tellus.kernel.clock import Clock
@@ -173,7 +174,7 @@ class Hub:
             if not subscriber.peer.is_writable() and not await subscriber.peer.drain():
                 return
             device = self._directory.by_no(device_no)
-            if device is not None and _may_see(subscriber, device):
+            if device is not None and _may_see(subscriber, device, self._clock.now_ms()):
                 frame = encode_frame(device, self._clock.now_ms())
                 self._send(subscriber, device_no, frame, self._clock.monotonic_s())
             if number % _FRAMES_AT_ONCE == 0:
@@ -202,12 +203,12 @@ class Hub:
         device = self._directory.by_no(device_no)
         if device is None:
             return 0
-        now_s = self._clock.monotonic_s()
+        now_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
         frame: bytes | None = None
         sent = 0
         for subscriber in self._by_device.get(device_no, ()):
             last_s = subscriber.sent_s.get(device_no)
-            if last_s is None or not _may_see(subscriber, device):
+            if last_s is None or not _may_see(subscriber, device, now_ms):
                 continue
             early = now_s - last_s < self._cadence_s
             if early or sent >= sends or not subscriber.peer.is_writable():
@@ -215,7 +216,7 @@ class Hub:
                 self._waiting[subscriber] = None
                 continue
             if frame is None:
-                frame = encode_frame(device, self._clock.now_ms())
+                frame = encode_frame(device, now_ms)
             self._send(subscriber, device_no, frame, now_s)
             sent += 1
         return sent
@@ -273,7 +274,7 @@ class Hub:
 
     def _send_due_to(self, subscriber: Subscriber, frames: dict[int, bytes]) -> tuple[int, bool]:
         """Send up to 100 frames; return how many, and whether that was all that can go now."""
-        now_s = self._clock.monotonic_s()
+        now_s, now_ms = self._clock.monotonic_s(), self._clock.now_ms()
         sent = 0
         for device_no in tuple(subscriber.due):
             if not subscriber.peer.is_writable():
@@ -286,11 +287,11 @@ class Hub:
                 return sent, False
             del subscriber.due[device_no]
             device = self._directory.by_no(device_no)
-            if device is None or not _may_see(subscriber, device):
+            if device is None or not _may_see(subscriber, device, now_ms):
                 continue
             frame = frames.get(device_no)
             if frame is None:
-                frame = frames[device_no] = encode_frame(device, self._clock.now_ms())
+                frame = frames[device_no] = encode_frame(device, now_ms)
             self._send(subscriber, device_no, frame, now_s)
             sent += 1
         subscriber.paused_since_s = None
@@ -325,7 +326,19 @@ class Hub:
             return CLOSE_TOKEN, str(error.code)
         if "read" not in principal.scopes:
             return CLOSE_SCOPE, str(PermissionDenied.code)
+        now_ms = self._clock.now_ms()
+        if not may_look_at_any(self._directory, subscriber.device_nos, now_ms):
+            return CLOSE_SCOPE, str(PermissionDenied.code)
         return None
+
+
+def may_look_at_any(directory: Directory, device_nos: Iterable[int], now_ms: int) -> bool:
+    """Tell whether the owner of at least one of these devices agrees to be looked at.
+
+    Devices that are gone are another matter.
+    """
+    devices = map(directory.by_no, device_nos)
+    return any(device is None or device.allows(Service.DIAGNOSTICS, now_ms) for device in devices)
 
 
 def _is_later(moment: int, opened_ms: int, now_ms: int) -> bool:
@@ -335,6 +348,7 @@ def _is_later(moment: int, opened_ms: int, now_ms: int) -> bool:
     return 0 < (moment - opened_ms & _MOMENTS) <= _MOMENTS // 2
 
 
-def _may_see(subscriber: Subscriber, device: Device) -> bool:
-    """Tell whether the device is still the subscriber's: it may have moved to another operator."""
-    return device.operator_id == subscriber.principal.operator_id
+def _may_see(subscriber: Subscriber, device: Device, now_ms: int) -> bool:
+    """Tell whether the device is still the subscriber's, and its owner agrees to be looked at."""
+    is_own = device.operator_id == subscriber.principal.operator_id
+    return is_own and device.allows(Service.DIAGNOSTICS, now_ms)

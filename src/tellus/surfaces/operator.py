@@ -6,6 +6,7 @@ from typing import Final
 from tellus.commands import diagnostics_api as diagnostics
 from tellus.commands import operator_api as commands
 from tellus.commands import operator_api_schedules as schedules
+from tellus.consent.model import Service
 from tellus.fleet import operator_api as fleet
 from tellus.flexibility import operator_api as flexibility
 from tellus.identity import operator_api as identity
@@ -83,6 +84,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         "/v1/operator/devices/{device_id}/events", "listDeviceEvents", fleet.list_device_events,
         query=fleet.EventsQuery, response=Page[fleet.EventItem],
+        service=Service.DIAGNOSTICS,
         summary="List a device's events", tag=_FLEET,
         description="Newest first; faults by any spelling of their code.",
     ),
@@ -90,6 +92,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "/v1/operator/devices/{device_id}/telemetry", "listDeviceTelemetry",
         telemetry.list_device_telemetry,
         query=telemetry.TelemetryQuery, response=telemetry.SamplePage,
+        service=Service.DIAGNOSTICS,
         summary="List a connector's samples", tag=_FLEET,
         description="Stored samples in order of time, each exactly as it was sent.",
     ),
@@ -98,6 +101,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         commands.start_charging,
         request=commands.RemoteStartRequest, response=commands.CommandQueuedResponse,
         optional_body=True,
+        service=Service.FLEXIBILITY,
         summary="Start charging",
         description="Queues a start for the connector and answers at once; what becomes of it is"
         " told by `getCommand`.",
@@ -107,6 +111,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         commands.stop_charging,
         request=commands.RemoteStopRequest, response=commands.CommandQueuedResponse,
         optional_body=True,
+        service=Service.FLEXIBILITY,
         summary="Stop charging",
         description="Queues a stop. A start that was not delivered yet is superseded.",
     ),
@@ -114,6 +119,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "/v1/operator/devices/{device_id}/connectors/{connector_id}/discharge", "startDischarging",
         commands.discharge,
         request=commands.RemoteDischargeRequest, response=commands.CommandQueuedResponse,
+        service=Service.V2G_DISPATCH,
         summary="Discharge the vehicle",
         description="Queues a discharge. Hardware that cannot is 409 with `details.reason`"
         " `not_v2g_capable`.",
@@ -122,6 +128,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "/v1/operator/devices/{device_id}/commands", "issueDiagnosticCommand",
         diagnostics.issue_diagnostic_command,
         request=diagnostics.DiagnosticCommandRequest, response=commands.CommandQueuedResponse,
+        service=Service.DIAGNOSTICS,
         summary="Issue a diagnostic command",
         description="`run_self_test`, `calibrate_sensor`, `reset_power_module`, `unlock_connector`"
         " and `reset_connector` take the charger out of service for a while: they need the scope"
@@ -143,6 +150,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "/v1/operator/devices/{device_id}/connectors/{connector_id}/schedule", "setSchedule",
         schedules.set_schedule,
         request=schedules.ScheduleRequest, response=schedules.ScheduleQueuedResponse,
+        service=Service.FLEXIBILITY,
         summary="Set a schedule",
         description="Stores a plan under the operator's own `schedule_id`, in place of any of the"
         " same id, and queues it for the charger, which runs it by itself.",
@@ -150,6 +158,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         "/v1/operator/devices/{device_id}/connectors/{connector_id}/schedule", "listSchedules",
         schedules.list_schedules, response=schedules.ScheduleListResponse,
+        service=Service.FLEXIBILITY,
         summary="List a connector's schedules", tag=_CONTROL,
         description="What is planned, whether the charger has it, and the next slots as moments.",
     ),
@@ -157,6 +166,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "DELETE", "/v1/operator/devices/{device_id}/connectors/{connector_id}/schedule",
         "deleteSchedule", schedules.delete_schedule,
         query=schedules.ScheduleQuery, response=schedules.ScheduleQueuedResponse,
+        service=Service.FLEXIBILITY,
         summary="Remove a schedule", tag=_CONTROL,
         description="Forgets the plan and queues its disabling for the charger.",
     ),
@@ -165,6 +175,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         flexibility.control_flexibility,
         request=flexibility.FlexibilityRequest, response=flexibility.FlexibilityResponse,
         limit=LimitClass.BATCH_CONTROL, body_bytes=BODY_BYTES_FLEXIBILITY,
+        service=Service.FLEXIBILITY, sifts=True,
         summary="Limit or pause many chargers", tag=_FLEXIBILITY,
         description="Limits every charger of sites, of the operator, or all, for `duration`"
         " seconds. The lowest of all limits of a connector holds; each is lifted by itself when its"
@@ -201,6 +212,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "/v1/operator/charging-records", "listChargingRecords", sessions.list_charging_records,
         query=sessions.RecordQuery, response=sessions.RecordPage,
         table=records_export.tabulate_charging_records,
+        service=Service.ENERGY_REPORTING, sifts=True,
         summary="List charging records", tag=_RECORDS,
         description="Newest first, by pages or by cursor.",
     ),
@@ -212,6 +224,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "GET", "/v1/operator/stream", "subscribeTelemetry", stream.subscribe_telemetry,
         audience=Audience.OPERATOR, scope="read", limit=LimitClass.QUERIES,
         query=stream.StreamQuery, response=TelemetryFrame, answer=Answer.STREAM,
+        service=Service.DIAGNOSTICS, sifts=True,
         summary="Subscribe to live telemetry", tag=_STREAM,
         description="A WebSocket. The token goes into the `Authorization` header, or `?token=`"
         " where the client cannot set headers. First comes a frame for each device, then one per"

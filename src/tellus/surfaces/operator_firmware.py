@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final
 
+from tellus.consent.model import Service
 from tellus.firmware import operator_api as firmware
 from tellus.firmware import operator_api_rollouts as rollouts
 from tellus.kernel.call import Audience
@@ -31,12 +32,14 @@ OPERATOR_FIRMWARE_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         "/v1/operator/firmware/models", "listFirmwareStandings", firmware.list_model_standings,
         response=firmware.ModelStandingsResponse,
+        service=Service.FIRMWARE, sifts=True,
         summary="See which models are behind",
         description="The operator's devices by model, against its latest stable release.",
     ),
     _control(
         "/v1/operator/devices/{device_id}/firmware", "upgradeFirmware", firmware.upgrade_firmware,
         request=firmware.UpgradeRequest, response=firmware.UpgradeQueuedResponse,
+        service=Service.FIRMWARE,
         summary="Upgrade a device's firmware",
         description="Queues an upgrade to a release of the device's model. 409 with"
         " `details.reason`: `no_release`, `release_withdrawn`, `already_current`, `newer` or"
@@ -46,12 +49,14 @@ OPERATOR_FIRMWARE_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         "/v1/operator/devices/{device_id}/firmware", "getDeviceFirmware",
         firmware.get_device_firmware, response=firmware.DeviceFirmwareResponse,
+        service=Service.FIRMWARE,
         summary="Get a device's firmware",
         description="What it runs, how far an upgrade is, and the last fifty upgrades.",
     ),
     _control(
         "/v1/operator/firmware/rollouts", "createRollout", rollouts.create_rollout,
         request=rollouts.RolloutRequest, response=rollouts.RolloutResponse,
+        service=Service.FIRMWARE, sifts=True,
         summary="Roll a release out",
         description="Takes the devices that fit the cohort to a release, wave after wave. A wave"
         " that fails too often halts the rollout until a person resumes or rolls it back. Devices"

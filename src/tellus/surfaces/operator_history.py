@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final
 
+from tellus.consent.model import Service
 from tellus.kernel.call import Audience
 from tellus.surfaces.routes import LimitClass, Route
 from tellus.telemetry import operator_api_meter_values as meter_values
@@ -18,6 +19,7 @@ OPERATOR_HISTORY_ROUTES: Final[tuple[Route, ...]] = (
         "/v1/operator/meter-values", "listMeterValues", meter_values.list_meter_values,
         query=meter_values.MeterValueQuery, response=meter_values.MeterValuePage,
         table=meter_values.tabulate_meter_values,
+        service=Service.DIAGNOSTICS, sifts=True,
         summary="List meter values",
         description="What a device, or one session, measured, by the names of OCPP: one value each,"
         " in order of time.",
@@ -27,6 +29,7 @@ OPERATOR_HISTORY_ROUTES: Final[tuple[Route, ...]] = (
         session_telemetry.list_session_telemetry,
         query=session_telemetry.SessionTelemetryQuery,
         response=session_telemetry.SessionTelemetryPage,
+        service=Service.DIAGNOSTICS,
         summary="List a session's samples",
         description="By the identifier of its record, or its own while it runs. Samples as they"
         " were sent while they are kept, then means of minutes, then energies of hours; which one,"

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from tellus.consent.model import Service
 from tellus.kernel.call import Audience, Nothing
 from tellus.kernel.tables import Table
 
@@ -57,7 +58,9 @@ class Route:
     cache may keep. ``table`` gives the whole list for a file, as ``async (service, call) -> Table``
     with the service of ``handler``; callers ask for it by ``Accept``. ``upload`` marks a body that
     is a file: of any media type, up to ``body_bytes``, in ``Call.upload`` and never held whole. An
-    answer of ``Answer.FILE`` is one: the handler returns a ``FileAnswer``.
+    answer of ``Answer.FILE`` is one: the handler returns a ``FileAnswer``. ``service`` is what the
+    owner of a device must have agreed to before this may touch its data; None for what always
+    works. ``sifts`` marks a handler that leaves out the devices without that consent.
     """
 
     method: str
@@ -83,6 +86,8 @@ class Route:
     secret: bool = False
     table: Callable[..., Awaitable[Table[Any]]] | None = None
     upload: bool = False
+    service: Service | None = None
+    sifts: bool = False
 
     @property
     def is_control(self) -> bool:

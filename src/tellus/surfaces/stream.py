@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from tellus.consent.model import NotConsented, Service
 from tellus.fleet.directory import Directory
 from tellus.kernel.call import Audience, Call, Nothing, Principal
 from tellus.kernel.clock import Clock
@@ -20,14 +21,16 @@ from tellus.kernel.errors import (
     UpgradeRequired,
 )
 from tellus.kernel.ids import is_identifier
+from tellus.surfaces.credentials import check_network, read_authorization
 from tellus.surfaces.endpoint import parse_parameters
 from tellus.surfaces.envelope import JSON_TYPE, encode_failure, failure_headers
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.streamsocket import STREAM_KEY
-from tellus.surfaces.http import Authenticator, check_network, read_authorization
-from tellus.surfaces.hub import CLOSE_TOO_MANY, Channel, Hub, Subscriber
+from tellus.surfaces.http import Authenticator
+from tellus.surfaces.hub import CLOSE_TOO_MANY, Channel, Hub, Subscriber, may_look_at_any
 from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import LimitClass
 
 STREAM_PATH = "/v1/operator/stream"
@@ -80,6 +83,7 @@ class StreamEndpoint:
         self._proxies = proxies
         self._next_request_id = next_request_id
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
+        self.reads: ReadAccounting | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket from handshake to end."""
@@ -98,9 +102,19 @@ class StreamEndpoint:
             return
         self._hub.add(subscriber)
         try:
+            await self._note_opened(subscriber)
             await self._serve(subscriber, receive, send)
         finally:
             self._hub.remove(subscriber)
+            if self.reads is not None:
+                self.reads.close_stream(subscriber, self._clock.now_ms())
+
+    async def _note_opened(self, subscriber: Subscriber) -> None:
+        """Have it on disk that the client reads these devices, before it gets a frame."""
+        if self.reads is not None:
+            principal, device_nos = subscriber.principal, subscriber.device_nos
+            now_ms = self._clock.now_ms()
+            await self.reads.open_stream(subscriber, principal, device_nos, now_ms)
 
     async def _serve(self, subscriber: Subscriber, receive: Receive, send: Send) -> None:
         reader = asyncio.create_task(_read_until_left(receive))
@@ -146,6 +160,8 @@ class StreamEndpoint:
             self._limiter.check_principal(principal, LimitClass.QUERIES, now_s)
         channels = _read_channels(scope)
         device_nos = self._read_devices(scope, principal, channels)
+        if device_nos and not may_look_at_any(self._directory, device_nos, self._clock.now_ms()):
+            raise NotConsented(Service.DIAGNOSTICS)
         if self._drain.draining:
             message = "The server is stopping"
             raise Unavailable(message, 2)

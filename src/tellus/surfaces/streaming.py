@@ -40,6 +40,7 @@ class Download:
         call: Call[Any, Any],
         until_left: Callable[[], Awaitable[Any]],
         ended: Callable[[], None],
+        check: Callable[[], object],
     ) -> None:
         self._table = table
         self._kind = kind
@@ -47,6 +48,7 @@ class Download:
         self._now_ms = call.now_ms
         self._until_left = until_left
         self._ended = ended
+        self._check = check
         self._encoder: Encoder | None = None
         self._ready = b""
         self._more = True
@@ -60,7 +62,8 @@ class Download:
         """Send the file; return when it is complete, or the caller has left.
 
         Raises:
-            ApiError: a page could not be read, or the client was revoked; the body has no end then.
+            ApiError: a page could not be read, the client was revoked, or ``check`` refuses; the
+                body has no end then.
         """
         left = asyncio.ensure_future(self._until_left())
         try:
@@ -70,6 +73,7 @@ class Download:
                     await self._send_ready(send, left)
                     if self._principal.revoked:
                         raise Unauthenticated
+                    self._check()
                     if not left.done():
                         self._ready = await self._next()
                 if not left.done():
@@ -128,8 +132,16 @@ class Downloads:
         """Return how many files are under way."""
         return self._open.total()
 
-    async def begin(self, endpoint: Endpoint, call: Call[Any, Any], kind: FileFormat) -> Download:
+    async def begin(
+        self,
+        endpoint: Endpoint,
+        call: Call[Any, Any],
+        kind: FileFormat,
+        check: Callable[[], object] = lambda: None,
+    ) -> Download:
         """Return the list that answers ``call`` as a file, its first page read.
+
+        ``check`` is called before each further page; what it raises ends the file.
 
         Raises:
             TooManyRequests: the client takes as many files already as it may.
@@ -138,7 +150,7 @@ class Downloads:
         ended, until_left = self._count(endpoint, call)
         try:
             table = await endpoint.tabulate(call)
-            download = Download(table, kind, call, until_left, ended)
+            download = Download(table, kind, call, until_left, ended, check)
             await download.open()
         except BaseException:
             ended()

@@ -4,6 +4,7 @@ from typing import Final
 
 from tellus.surfaces.admin import ADMIN_ROUTES
 from tellus.surfaces.admin_audit import OPERATOR_AUDIT_ROUTES
+from tellus.surfaces.admin_consents import CONSENT_ADMIN_ROUTES
 from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
 from tellus.surfaces.admin_outbox import OUTBOX_ADMIN_ROUTES
 from tellus.surfaces.admin_peers import PEER_ADMIN_ROUTES
@@ -12,6 +13,7 @@ from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.operator_agents import OPERATOR_AGENT_ROUTES
 from tellus.surfaces.operator_alerts import OPERATOR_ALERT_ROUTES
+from tellus.surfaces.operator_coexistence import COEXISTENCE_ROUTES
 from tellus.surfaces.operator_configuration import OPERATOR_CONFIGURATION_ROUTES
 from tellus.surfaces.operator_detection import OPERATOR_DETECTION_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
@@ -34,16 +36,13 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_CONFIGURATION_ROUTES,
     *OPERATOR_VEHICLE_ROUTES,
     *OPERATOR_DETECTION_ROUTES,
-    *OPERATOR_ALERT_ROUTES,
-    *OPERATOR_CONFIGURATION_ROUTES,
-    *OPERATOR_VEHICLE_ROUTES,
     *OPERATOR_AGENT_ROUTES,
-    *OPERATOR_ALERT_ROUTES,
-    *OPERATOR_HEALTH_ROUTES,
+    *COEXISTENCE_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
     *FLEET_ADMIN_ROUTES,
+    *CONSENT_ADMIN_ROUTES,
     *PEER_ADMIN_ROUTES,
     *OUTBOX_ADMIN_ROUTES,
 )

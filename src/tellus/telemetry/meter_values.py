@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from typing import NamedTuple, Protocol
 
+from tellus.consent.model import NotConsented, Service
 from tellus.fleet.directory import Directory
 from tellus.kernel.errors import NotFound
 from tellus.kernel.units import HOUR_MS
@@ -129,7 +130,12 @@ class MeterValueService:
 
         Raises:
             NotFound: the device is absent or another operator's, or lacks a connector.
+            NotConsented: the device's owner has not agreed, or no longer does.
         """
+        device = self._directory.owned(span.device_id, span.operator_id)
+        withheld = self._directory.withheld(span.operator_id, Service.DIAGNOSTICS)
+        if device is not None and device.device_no in withheld:
+            raise NotConsented(Service.DIAGNOSTICS)
         from_ms = max(span.from_ms, after.time_ms)
         if from_ms >= span.to_ms:
             return [], span.to_ms

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tellus.commands.desk import NotQueued, SessionInTheWay
-from tellus.commands.service import NotBidirectional
+from tellus.commands.model import NotBidirectional
 from tellus.kernel.errors import InvalidParameter, NotFound
 from tests.unit.commands.conftest import CommandBench
 

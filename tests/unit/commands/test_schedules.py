@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from tellus.commands.model import NotBidirectional
 from tellus.commands.model_schedules import SCHEDULES_MOST
 from tellus.commands.repeats import KeyReused
 from tellus.commands.schedules import ScheduleOverlaps
-from tellus.commands.service import NotBidirectional
 from tellus.kernel.errors import (
     Conflict,
     NotFound,

@@ -7,6 +7,7 @@ import pytest
 from tellus.energy.model_series import Aggregate, Granularity, Wanted
 from tellus.energy.queries import EnergyQueries
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.directory import Directory
 from tellus.kernel.units import HOUR_MS, SECOND_MS
 from tests.unit.energy.folder_world import NOON_MS, OPERATOR, FolderWorld, run_world
 
@@ -28,7 +29,9 @@ def test_clip__record_that_is_not_folded_to_its_end__moves_nothing_outside_of_it
         energy_kwh = round((len(times_ms) - 1) * 0.00105, 6)
         await world.record(start_ms, now_ms, energy_kwh)
         world.clock.advance(5)
-        queries = EnergyQueries(world.energy, Catalogue({}), world.telemetry.index.explorer)
+        queries = EnergyQueries(
+            world.energy, Catalogue({}), world.telemetry.index.explorer, Directory()
+        )
 
         async def ask(from_ms: int, to_ms: int) -> float:
             wanted = Wanted(OPERATOR, Granularity.DAY, from_ms, to_ms, world.clock.now_ms())

@@ -16,6 +16,7 @@ from tellus.energy.queries import EnergyQueries
 from tellus.energy.retention import ShapeTier, has_fine_sessions, keep_fine, keep_unfolded
 from tellus.energy.shapes import unpack_shape
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.directory import Directory
 from tellus.fleet.model import EventType
 from tellus.kernel.call import NOTHING, Audience, Call, Principal
 from tellus.kernel.clock import ManualClock
@@ -114,7 +115,9 @@ async def _age(world: FolderWorld, days: int) -> dict[str, int]:
 
 async def _answers(world: FolderWorld) -> list[bytes]:
     """What the API answers to queries by hours, days and months, whole and grouped."""
-    queries = EnergyQueries(world.energy, Catalogue({}), world.telemetry.index.explorer)
+    queries = EnergyQueries(
+        world.energy, Catalogue({}), world.telemetry.index.explorer, Directory()
+    )
     principal = Principal(Audience.OPERATOR, "cl_1", OPERATOR)
     given = [
         ("hour", "2025-03-14T00:00:00Z", "2025-03-15T00:00:00Z", {}),

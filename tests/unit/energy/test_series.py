@@ -22,6 +22,7 @@ from tellus.energy.queries import EnergyQueries
 from tellus.energy.shapes import minutes_of, pack_shape, to_quarters
 from tellus.energy.sums import add_moved, apply_moved
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.directory import Directory
 from tellus.kernel.clock import ManualClock
 from tellus.kernel.errors import InvalidParameter, NotFound
 from tellus.kernel.units import DAY_MS, HOUR_MS, MINUTE_MS
@@ -174,7 +175,7 @@ def assert_is(labels: Iterable[str], group: Group, want: dict[str, list[float]])
 async def ask(database: Database, unsummed: Unsummed, query: Wanted) -> Aggregate:
     """Ask as of one snapshot."""
     unsummed.database = database
-    queries = EnergyQueries(unsummed, Catalogue.load(), lambda _: _read_nothing)
+    queries = EnergyQueries(unsummed, Catalogue.load(), lambda _: _read_nothing, Directory())
     return await queries.aggregate(query, lambda found: found)
 
 

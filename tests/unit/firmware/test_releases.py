@@ -121,7 +121,7 @@ def test_list_standings__devices_of_a_model__are_counted_against_the_latest(
             bench.add_device(number, version=version)
         bench.add_device(20, model="TP-AC22")
         bench.add_device(30, operator_id="op_2")
-        alone, held = await bench.releases.list_standings(OPERATOR)
+        alone, held = await bench.releases.list_standings(OPERATOR, bench.clock.now_ms())
         assert (alone.model, alone.latest, alone.devices) == ("TP-AC22", None, 1)
         assert held.latest is not None
         assert held.latest.firmware_version == "3.4.0"
@@ -138,7 +138,7 @@ def test_latest_stable__withdrawn__is_the_one_before(run_bench: Run) -> None:
     async def check(bench: FirmwareBench) -> None:
         await bench.release("3.2.0")
         await bench.withdraw(await bench.release("3.3.0"))
-        [standing] = await bench.releases.list_standings(OPERATOR)
+        [standing] = await bench.releases.list_standings(OPERATOR, bench.clock.now_ms())
         assert standing.latest is not None
         assert standing.latest.firmware_version == "3.2.0"
 

@@ -1,0 +1,178 @@
+"""Consent is switched off while a charger talks: nothing more is stored, delivered or shown."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from tests.api.consent.agreements import SERVICES, charger_of, grant, revoke
+from tests.api.tenancy import Charger, Tenant, event, heartbeat, record, sample
+from tests.contract.client import ContractClient
+from tests.contract.stream import open_stream
+from tests.databases import query
+from tests.server import Device, RunningServer
+
+TABLES = ("samples", "events", "charging_records", "command_reports", "firmware_upgrades")
+
+
+def rows_of(server: RunningServer, charger: Charger) -> dict[str, int]:
+    """How many rows each table of facts holds of a device."""
+    number = f"(SELECT device_no FROM devices WHERE device_id = '{charger.device_id}')"
+    found = {}
+    for table in TABLES:
+        where = f"device_no = {number}"
+        if table == "command_reports":
+            where = f"command_id IN (SELECT command_id FROM commands WHERE {where})"
+        found[table] = query(server.data_dir, f"SELECT count(*) FROM {table} WHERE {where}")[0][0]
+    return found
+
+
+def commands_of(server: RunningServer, charger: Charger) -> list[tuple[str, str, int]]:
+    """Name, phase and number of deliveries of a device's commands."""
+    wanted = f"device_id = '{charger.device_id}'"
+    sql = f"SELECT command, phase, deliveries FROM commands WHERE {wanted} ORDER BY command_no"
+    return [(row[0], row[1], row[2]) for row in query(server.data_dir, sql)]
+
+
+@contextmanager
+def talking(base_url: str, token: str) -> Iterator[list[int]]:
+    """A charger that goes on uploading; the block is given the statuses of its answers."""
+    statuses: list[int] = []
+    over = threading.Event()
+
+    def talk() -> None:
+        with ContractClient(base_url) as contract:
+            api = contract.device(token)
+            while not over.is_set():
+                for path, body in (
+                    ("telemetry", sample()),
+                    ("telemetry/batch", {"items": [sample(connector_id=2)]}),
+                    ("events", event()),
+                    ("charging-records", record()),
+                ):
+                    statuses.append(api.post(f"/v1/device/{path}", body).status)
+
+    threads = [threading.Thread(target=talk) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield statuses
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(10)
+
+
+def queue_commands(tenant: Tenant, charger: Charger) -> None:
+    """Queue a command of each service but firmware."""
+    device = f"/v1/operator/devices/{charger.device_id}"
+    for path, body in (
+        ("connectors/1/start", {"charge_power": 11.0}),
+        ("connectors/2/discharge", {"discharge_power": 5.0}),
+        ("commands", {"command": "reboot"}),
+    ):
+        tenant.api.post(f"{device}/{path}", body, expect=200)
+
+
+def test_switching_off__while_the_charger_talks__leaves_no_row_and_no_command(
+    tenant: Tenant, strict_server: RunningServer
+) -> None:
+    """Once the revocation is answered: 0 rows, 0 commands, tokens void; history is kept."""
+    charger = charger_of(tenant, model="TP-DC180-V2G")
+    consent = grant(tenant, device_id=charger.device_id)
+    charger.send("telemetry", sample(connector_id=2))
+    queue_commands(tenant, charger)
+    with talking(strict_server.base_url, charger.token) as statuses:
+        while statuses.count(200) < 40:
+            time.sleep(0.01)
+        revoke(tenant, consent)
+        before = rows_of(strict_server, charger)
+        fresh = strict_server.device_token(
+            Device(charger.device_id, charger.device_secret, "", charger.sn)
+        )
+        with talking(strict_server.base_url, fresh) as refused:
+            time.sleep(0.5)
+    assert set(refused) == {403}
+    assert statuses[-1] == 401
+    assert rows_of(strict_server, charger) == before
+    assert before["samples"] > 0
+    api = tenant.contract.device(fresh)
+    assert api.post("/v1/device/heartbeat", heartbeat(), expect=200).data == {"commands": []}
+    asked = {"connector_id": 1, "wait": 1}
+    assert api.get("/v1/device/commands", params=asked, expect=200).data is None
+    cancelled = [("start_charging", "lapsed", 0), ("discharge", "lapsed", 0)]
+    assert commands_of(strict_server, charger) == [*cancelled, ("reboot", "lapsed", 0)]
+    grant(tenant, device_id=charger.device_id)
+    assert len(charger.samples(connector_id=2, size=100)) > 0
+
+
+def test_switching_off__one_of_two_services__ends_that_one_alone(
+    tenant: Tenant, strict_server: RunningServer
+) -> None:
+    """The token lives on, the other service works, and its commands are delivered."""
+    charger = charger_of(tenant, model="TP-DC180-V2G")
+    steering = grant(tenant, "flexibility", "v2g_dispatch", device_id=charger.device_id)
+    grant(tenant, "diagnostics", device_id=charger.device_id)
+    queue_commands(tenant, charger)
+    revoke(tenant, steering)
+    charger.send("telemetry", sample())
+    (item,) = charger.send("heartbeat", heartbeat()).data["commands"]
+    assert item["command"] == "reboot"
+    phases = [phase for _, phase, _ in commands_of(strict_server, charger)]
+    assert phases == ["lapsed", "lapsed", "queued"]
+    listed = tenant.api.get("/v1/operator/commands", expect=200).data["items"]
+    reasons = [one.get("result", {}).get("no_consent") for one in reversed(listed)]
+    assert reasons == ["flexibility", "v2g_dispatch", None]
+
+
+def test_switching_off__device_of_an_open_stream__sends_no_frame_more(tenant: Tenant) -> None:
+    """The other device goes on; when none is left the stream is closed, and refused anew."""
+    first, second = charger_of(tenant), charger_of(tenant)
+    consents = [grant(tenant, device_id=one.device_id) for one in (first, second)]
+    ids = [first.device_id, second.device_id]
+    with open_stream(tenant.server.base_url, ids, tenant.client.token) as stream:
+        assert {stream.read()["device_id"] for _ in ids} == set(ids)
+        revoke(tenant, consents[0])
+        second.send("telemetry", sample())
+        assert stream.read()["device_id"] == second.device_id
+        revoke(tenant, consents[1])
+        assert stream.closing() == (4403, "2003")
+
+
+def test_detail__of_a_device__tells_what_is_agreed_to_and_what_it_needs(tenant: Tenant) -> None:
+    """Without diagnostics no connector and no event is shown; old firmware says what it takes."""
+    charger = charger_of(tenant)
+    seen = charger.seen()
+    assert (seen["consent"], seen["connectors"]) == ({"state": "none", "services": []}, [])
+    assert "needs_firmware" not in seen
+    grant(tenant, device_id=charger.device_id)
+    charger.send("events", event())
+    path = f"/v1/operator/devices/{charger.device_id}?include=events"
+    full: dict[str, Any] = tenant.api.get(path, expect=200).data
+    assert full["consent"] == {"state": "full", "services": list(SERVICES)}
+    assert len(full["connectors"]) == 2
+    assert len(full["events"]) == 1
+    old = charger_of(tenant, "3.1.0")
+    grant(tenant, site_id=tenant.site_id)
+    seen = old.seen()
+    assert seen["needs_firmware"] == "260420.0107"
+    assert seen["consent"] == {"state": "partial", "services": ["firmware"]}
+
+
+def test_gate__semantic_version_of_a_known_build__is_past_it(tenant: Tenant) -> None:
+    """The release catalogue says which dated build a version is; the permit follows at once."""
+    old = charger_of(tenant, "3.7.0", model="TP-AC22")
+    assert grant(tenant, device_id=old.device_id, expect=409).details["needs_firmware"]
+    release = {
+        "models": ["TP-AC22"],
+        "firmware_version": "3.7.0",
+        "platform_build": "260420.0107",
+        "url": "https://firmware.example/3.7.0.bin",
+        "sha256": "ab" * 32,
+        "size": 1_000,
+    }
+    tenant.admin.post("/v1/admin/firmware/releases", release, expect=200)
+    assert "needs_firmware" not in old.seen()
+    grant(tenant, "diagnostics", device_id=old.device_id)
+    old.send("telemetry", sample())
