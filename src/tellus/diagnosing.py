@@ -3,6 +3,7 @@
 from typing import Any, Final, NamedTuple
 
 from tellus.alerts.feed import AlertFeed
+from tellus.alerts.listing import AlertList
 from tellus.alerts.model_webhooks import OwedDelivery, Target
 from tellus.alerts.operator_api_webhooks import show_event
 from tellus.alerts.sending import STEPS, WebhookCourier, WebhookTargets
@@ -64,6 +65,7 @@ class Diagnosing:
         ground, devices = self._ground, self._beneath.devices
         kept_days = ground.settings.alerts.kept_days
         self.alerts = AlertService(ground.database, ground.clock, kept_days=kept_days)
+        self.alert_list = AlertList(self.alerts, ground.directory, self._beneath.records)
         devices.react(in_tx=self.alerts.leave_behind, after_commit=self.alerts.note_moved)
         self.alerts.told.append(lambda numbers: self._beneath.bus.publish(ALERT_CHANGED, numbers))
         self.alert_feed = AlertFeed(ground.database, ground.clock)
@@ -92,7 +94,7 @@ class Diagnosing:
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.alerts, self.webhooks)
+        return (self.faults, self.alerts, self.alert_list, self.webhooks)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""

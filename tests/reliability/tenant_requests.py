@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_alerts import HOOK
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
 from tests.reliability.tenants import now_text, record_body
@@ -66,6 +67,10 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "command": "set_power_limit",
         "params": {"power_limit_percent": 50, "duration": 60},
     },
+    "changeAlert": lambda _: {"note": "Seen"},
+    "createWebhook": lambda _: HOOK,
+    "updateWebhook": lambda _: {"name": "Spare"},
+    "rotateWebhookSecret": lambda _: {"overlap_seconds": 60},
     "issueDiagnosticCommand": lambda _: {"command": "reboot"},
     "upgradeFirmware": lambda _: {"firmware_version": NEWER, "wait_for_idle": True},
     # What runs already: nobody is sent anything, and no device is claimed for the next one.

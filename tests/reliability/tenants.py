@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
+from tests.reliability.tenant_alerts import add_alert, add_webhook
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
 from tests.server import Client, Device, RunningServer
@@ -59,6 +60,9 @@ class Place:
     session_id: str = ""
     peer_id: str = ""
     push_id: str = ""
+    alert_id: str = ""
+    webhook_id: str = ""
+    delivery_id: str = ""
 
     @property
     def resource_id(self) -> str:
@@ -82,11 +86,9 @@ class World:
         found = [client.client_id for name, client in self.clients.items() if name[0] == tenant]
         for name, place in self.places.items():
             if name[0] == tenant:
-                device = place.device
-                found += [place.operator_id, place.site_id, device.device_id, device.sn]
-                found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
-                found.append(place.session_id)
-                found += [place.peer_id, place.push_id]
+                found += [place.device.device_id, place.device.sn]
+                names = [one.name for one in fields(place) if one.name.endswith("_id")]
+                found += [value for name in names if (value := getattr(place, name))]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -144,6 +146,7 @@ class World:
             "rollout_id": self._begin_rollout,
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
+            "webhook_id": lambda place: add_webhook(self.operator_of(place))[0],
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
                 self.admin, place.operator_id, place.site_id, place.device.device_id
@@ -179,6 +182,7 @@ _ADMINISTERED = frozenset(
 KINDS = _ADMINISTERED | {
     "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
     "record_id", "session_id", "peer_id", "push_id", "resource_id",
+    "alert_id", "webhook_id", "delivery_id",
 }  # fmt: skip
 """The kinds of resources that a path, query or body may name."""
 
@@ -225,6 +229,8 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.control_id = issue_control(world, place)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
+    place.alert_id = add_alert(world.server.data_dir, place.device.device_id)
+    place.webhook_id, place.delivery_id = add_webhook(operator)
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 
