@@ -87,8 +87,7 @@ class World:
         for name, place in self.places.items():
             if name[0] == tenant:
                 found += [place.device.device_id, place.device.sn]
-                names = [one.name for one in fields(place) if one.name.endswith("_id")]
-                found += [value for name in names if (value := getattr(place, name))]
+                found += [value for name in _OWNED if (value := getattr(place, name))]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -179,11 +178,8 @@ class World:
 _ADMINISTERED = frozenset(
     {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id"}
 )
-KINDS = _ADMINISTERED | {
-    "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
-    "record_id", "session_id", "peer_id", "push_id", "resource_id",
-    "alert_id", "webhook_id", "delivery_id",
-}  # fmt: skip
+_OWNED = tuple(one.name for one in fields(Place) if one.name.endswith("_id"))
+KINDS = _ADMINISTERED | {"device_id", "resource_id", *_OWNED}
 """The kinds of resources that a path, query or body may name."""
 
 
