@@ -17,11 +17,8 @@ from bench import (
     backfill,
     cadence,
     command_delivery,
-<<<<<<< HEAD
-    detectors,
-=======
     consent,
->>>>>>> 5e00a566e3e5094c6b051cb915ad63850403c2d8
+    detectors,
     energy,
     energy_ingest,
     frame_age,
@@ -72,11 +69,8 @@ RUNNERS: dict[str, Runner] = {
     "energy_ingest": lambda full, _: (
         energy_ingest.measure(8, 7) if full else energy_ingest.measure()
     ),
-<<<<<<< HEAD
     "detectors": lambda full, _: detectors.measure(8, 7) if full else detectors.measure(),
-=======
     "consent": lambda full, _: consent.measure(15, 10_000, 5_000) if full else consent.measure(),
->>>>>>> 5e00a566e3e5094c6b051cb915ad63850403c2d8
     "backfill": lambda full, _: backfill.measure(200, 24) if full else backfill.measure(),
     "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),
     "legacy": lambda full, _: legacy.measure(seconds=30 if full else 8),

@@ -22,8 +22,15 @@ T = TypeVar("T")
 class ServedPlatform:
     """A platform in a thread of this process, so that its clock can be moved."""
 
-    def __init__(self, data_dir: Path, **sections: dict[str, Any]) -> None:
-        flags = {"data_dir": str(data_dir), "registration.mode": "open", "limits.scale": 1000.0}
+    def __init__(
+        self, data_dir: Path, keys_file: Path | None = None, **sections: dict[str, Any]
+    ) -> None:
+        flags: dict[str, Any] = {
+            "data_dir": str(data_dir),
+            "registration.mode": "open",
+            "limits.scale": 1000.0,
+        }
+        flags["keys_file"] = None if keys_file is None else str(keys_file)
         for section, values in sections.items():
             flags |= {f"{section}.{name}": value for name, value in values.items()}
         self.clock = ManualClock()

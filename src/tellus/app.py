@@ -293,6 +293,7 @@ class Platform:
                 polls=lambda: self.commands.parked,
                 controls=lambda: self.flexibility.active,
                 pushes=lambda: self.interop.outbox,
+                deliveries=lambda: self.diagnosing.deliveries,
                 streams=lambda: len(self.hub),
                 frames=lambda: self.hub.frames_sent,
                 connections=lambda: self.guard.register.open_count if self.guard else 0,

@@ -13,6 +13,7 @@ from tellus.agents.model import AgentName
 from tellus.agents.service import AgentService
 from tellus.agents.worklist import WorkList
 from tellus.alerts.feed import AlertFeed
+from tellus.alerts.listing import AlertList
 from tellus.alerts.model_webhooks import OwedDelivery, Target
 from tellus.alerts.operator_api_webhooks import show_event
 from tellus.alerts.sending import STEPS, WebhookCourier, WebhookTargets
@@ -117,6 +118,7 @@ class Diagnosing:
         ground, devices = self._ground, self._beneath.devices
         kept_days = ground.settings.alerts.kept_days
         self.alerts = AlertService(ground.database, ground.clock, kept_days=kept_days)
+        self.alert_list = AlertList(self.alerts, ground.directory, self._beneath.records)
         devices.react(in_tx=self.alerts.leave_behind, after_commit=self.alerts.note_moved)
         self.alerts.told.append(lambda numbers: self._beneath.bus.publish(ALERT_CHANGED, numbers))
         self.alert_feed = AlertFeed(ground.database, ground.clock)
@@ -239,6 +241,7 @@ class Diagnosing:
             self.files,
             self.reports,
             self.alerts,
+            self.alert_list,
             self.webhooks,
             self.detection.firmware,
             self.profiles,

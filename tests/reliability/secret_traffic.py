@@ -140,6 +140,26 @@ class SecretTraffic:
                 assert self.send("PATCH", path, json=wrong, headers=headers).status_code == 400
         return issued
 
+    def set_up_webhooks(self, canaries: Sequence[Canary]) -> list[Canary]:
+        """Make webhooks, in right ways and wrong ones; return the secrets that were issued."""
+        issued, path = [], "/v1/operator/webhooks"
+        for canary in canaries:
+            headers = self._operator()
+            for wrong in (
+                {"url": f"https://us:{canary.value}@alerts.example/v1"},
+                {"url": f"https://alerts.example/v1?token={canary.value}"},
+                {"url": "https://alerts.example/v1", "min_severity": canary.value},
+            ):
+                assert self.send("POST", path, json=wrong, headers=headers).status_code == 400
+        made = self.send(
+            "POST", path, json={"url": "https://alerts.invalid/v1"}, headers=self._operator()
+        ).json()["data"]
+        own = f"{path}/{made['webhook_id']}"
+        renewed = self.send("POST", f"{own}/rotate", headers=self._operator()).json()["data"]
+        assert self.send("POST", f"{own}/test", headers=self._operator()).status_code == 200
+        issued += [Canary("secret", made["secret"]), Canary("secret", renewed["secret"])]
+        return issued
+
     def accept(self, path: str, body: Any, status: int = 200) -> None:
         """Upload something that has to be answered with ``status``."""
         answer = self.send("POST", path, json=body, headers=self._device())

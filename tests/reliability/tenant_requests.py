@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_alerts import HOOK
 from tests.reliability.tenant_consents import REVOCATION, consent_body
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
@@ -70,6 +71,10 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     },
     "startRunbookRun": lambda fill: run_body(fill("device_id")),
     "answerRunbookStep": lambda _: {"outcome": "passed", "answered_by": "The matrix"},
+    "changeAlert": lambda _: {"note": "Seen"},
+    "createWebhook": lambda _: HOOK,
+    "updateWebhook": lambda _: {"name": "Spare"},
+    "rotateWebhookSecret": lambda _: {"overlap_seconds": 60},
     "issueDiagnosticCommand": lambda _: {"command": "reboot"},
     "upgradeFirmware": lambda _: {"firmware_version": NEWER, "wait_for_idle": True},
     # What runs already: nobody is sent anything, and no device is claimed for the next one.

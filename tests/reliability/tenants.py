@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
+from tests.reliability.tenant_alerts import add_alert, add_webhook
 from tests.reliability.tenant_consents import add_consent
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
@@ -62,6 +63,9 @@ class Place:
     peer_id: str = ""
     push_id: str = ""
     run_id: str = ""
+    alert_id: str = ""
+    webhook_id: str = ""
+    delivery_id: str = ""
 
     @property
     def resource_id(self) -> str:
@@ -85,11 +89,8 @@ class World:
         found = [client.client_id for name, client in self.clients.items() if name[0] == tenant]
         for name, place in self.places.items():
             if name[0] == tenant:
-                device = place.device
-                found += [place.operator_id, place.site_id, device.device_id, device.sn]
-                found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
-                found.append(place.session_id)
-                found += [place.peer_id, place.push_id, place.run_id]
+                found += [place.device.device_id, place.device.sn]
+                found += [value for name in _OWNED if (value := getattr(place, name))]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -149,6 +150,7 @@ class World:
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
             "consent_id": lambda place: add_consent(self.admin, place.device.device_id),
+            "webhook_id": lambda place: add_webhook(self.operator_of(place))[0],
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
                 self.admin, place.operator_id, place.site_id, place.device.device_id
@@ -187,10 +189,8 @@ class World:
 _ADMINISTERED = frozenset(
     {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id", "consent_id"}
 )
-KINDS = _ADMINISTERED | {
-    "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
-    "record_id", "session_id", "peer_id", "push_id", "resource_id", "run_id",
-}  # fmt: skip
+_OWNED = tuple(one.name for one in fields(Place) if one.name.endswith("_id"))
+KINDS = _ADMINISTERED | {"device_id", "resource_id", *_OWNED}
 """The kinds of resources that a path, query or body may name."""
 
 
@@ -237,6 +237,8 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
     place.run_id = world.resource("run_id", name, fresh=True)
+    place.alert_id = add_alert(world.server.data_dir, place.device.device_id)
+    place.webhook_id, place.delivery_id = add_webhook(operator)
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 

@@ -82,6 +82,7 @@ def _take_traffic(server: RunningServer) -> Remains:
     with SecretTraffic(server, client, device) as traffic:
         traffic.send_misplaced(CANARIES)
         canaries += traffic.configure_peers([one for one in CANARIES if one.kind != "vin"])
+        canaries += traffic.set_up_webhooks([one for one in CANARIES if one.kind != "vin"])
         traffic.send_records(VINS)
         traffic.send_raw(CANARIES)
         sent, refusals = traffic.sent, traffic.refusals

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tellus.alerts.listing import AlertList
 from tellus.alerts.model import (
     Alert,
     AlertFilter,
@@ -114,16 +115,16 @@ class AlertResponse(AlertItem, frozen=True, kw_only=True):
     notes: list[AlertNoteItem]
 
 
-async def list_alerts(alerts: AlertService, call: Call[Nothing, AlertsQuery]) -> Page[AlertItem]:
+async def list_alerts(alerts: AlertList, call: Call[Nothing, AlertsQuery]) -> Page[AlertItem]:
     """Return a page of the operator's alerts, newest first."""
     query = call.query
     total, found = await alerts.list_alerts(_to_filter(call), query.offset, query.size)
     return Page(total, query.page, query.size, [to_item(alert) for alert in found])
 
 
-async def tabulate_alerts(alerts: AlertService, call: Call[Nothing, AlertsQuery]) -> Table[Alert]:
+async def tabulate_alerts(alerts: AlertList, call: Call[Nothing, AlertsQuery]) -> Table[Alert]:
     """Return the operator's alerts as a table, a row each, newest first."""
-    return Table("alerts", _COLUMNS, alerts.read_all(_to_filter(call)), _to_rows)
+    return Table("alerts", _COLUMNS, await alerts.read_all(_to_filter(call)), _to_rows)
 
 
 async def get_alert(alerts: AlertService, call: Call[Nothing, Nothing]) -> AlertResponse:

@@ -56,7 +56,8 @@ def test_alerts__filters__narrow_the_list(world: AlertWorld) -> None:
         assert site_wide["alert_id"] in {one["alert_id"] for one in found}, name
     assert all("device_id" in one for one in world.list(device_id=world.charger.device_id))
     assert world.list(status="dismissed", code="site_network") == []
-    assert world.list(device_id="dvc_nowhere") == []
+    for foreign in ({"device_id": "dvc_nowhere"}, {"site_id": world.other.site_id}):
+        world.api.get(PATH, params=foreign, expect=404)
     page = world.api.get(PATH, params={"size": 1, "page": 2}, expect=200).data
     assert (len(page["items"]), page["page"]) == (1, 2)
 
@@ -154,6 +155,7 @@ def test_device__moved_to_another_operator__its_alerts_are_closed_and_stay(
     shown = world.api.get(f"{PATH}/{alert['alert_id']}", expect=200).data
     assert shown["status"] == "dismissed"
     assert shown["notes"][-1]["note"] == "The device went to another operator"
+    assert len(world.list(device_id=charger.device_id)) == 1
     assert world.other.api.get(PATH, expect=200).data["total"] == 0
     world.find(key="moved:1", device_no=number)
     assert world.other.api.get(PATH, expect=200).data["total"] == 0

@@ -17,9 +17,12 @@ DAY_S = 86_400
 
 
 @contextmanager
-def stream(world: AlertWorld, tenant: Tenant, query: str) -> Iterator[ClientConnection]:
+def stream(
+    world: AlertWorld, tenant: Tenant, query: str, base_url: str = ""
+) -> Iterator[ClientConnection]:
     """An open stream of a tenant."""
-    url = f"{world.base_url.replace('http', 'ws', 1)}/v1/operator/stream?{query}"
+    address = (base_url or world.base_url).replace("http", "ws", 1)
+    url = f"{address}/v1/operator/stream?{query}"
     headers = {"Authorization": f"Bearer {tenant.client.token}"}
     with connect(url, additional_headers=headers, compression=None, proxy=None) as connection:
         yield connection

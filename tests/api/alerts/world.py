@@ -120,11 +120,15 @@ class Received(NamedTuple):
 
 
 class Receiver:
-    """A server that keeps what it is sent and answers as told: ``statuses``, then 204."""
+    """A server that keeps what it is sent and answers as told: ``statuses``, then 204.
+
+    While it is ``holding`` it takes requests and answers none.
+    """
 
     def __init__(self) -> None:
         self.got: list[Received] = []
         self.statuses: list[int] = []
+        self.holding: threading.Event | None = None
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
@@ -137,9 +141,9 @@ class Receiver:
         self._server.server_close()
         self._thread.join()
 
-    def wait_for(self, count: int) -> list[Received]:
+    def wait_for(self, count: int, patience_s: float = PATIENCE_S) -> list[Received]:
         """Return what came once that is at least ``count``."""
-        wait_until(lambda: len(self.got) >= count)
+        wait_until(lambda: len(self.got) >= count, patience_s)
         return list(self.got)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
@@ -150,6 +154,9 @@ class Receiver:
                 raw = self.rfile.read(int(self.headers["content-length"]))
                 names = {name.lower(): value for name, value in self.headers.items()}
                 receiver.got.append(Received(names, raw))
+                if receiver.holding is not None:
+                    receiver.holding.wait(PATIENCE_S)
+                    return
                 status = receiver.statuses.pop(0) if receiver.statuses else 204
                 self.send_response(status)
                 self.send_header("content-length", "0")
@@ -161,9 +168,9 @@ class Receiver:
         return Handler
 
 
-def wait_until(is_so: Callable[[], bool]) -> None:
+def wait_until(is_so: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     """Wait until something is so; it takes a moment, never this long."""
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + patience_s
     while not is_so():
         assert time.monotonic() < until_s, "it did not happen"
         time.sleep(0.01)
