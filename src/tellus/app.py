@@ -178,7 +178,7 @@ class Platform:
     def _beneath(self, keys: KeyRing) -> Beneath:
         fleet = (self.catalogue, self.presence, self.event_kind, self.devices, self.queries)
         facts = (self.telemetry, self.records, self.commands, self.releases)
-        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus)
+        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus, self.erasures)
 
     def _build_energy(self) -> None:
         sources = FactSources(

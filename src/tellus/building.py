@@ -24,6 +24,7 @@ from tellus.firmware.model import Patience
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.firmware.rollouts import RolloutService
 from tellus.firmware.service import FirmwareService
+from tellus.fleet import store_network
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
@@ -33,7 +34,7 @@ from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.registration import RegistrationService, RegistrationSettings
-from tellus.fleet.retention import EventTier
+from tellus.fleet.retention import ConnectionTier, EventTier
 from tellus.fleet.rules import Mode
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import SecretFirstUsed
@@ -218,6 +219,7 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
         session_part(erasures),
         record_part(erasures),
         *sample_parts(database, telemetry.packing),
+        erasures.part("connections", store_network.remove_entries_of),
     )
     drop_pieces = drop_aged if database.is_shared else None
     retention = Retention(
@@ -229,6 +231,7 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
             MinutesTier(database, kept.minutes_days, keep_fine, has_fine_sessions, drop_pieces),
             VehicleTier(database, vault, kept.vin_days),
             EventTier(database, kept.events_days),
+            ConnectionTier(database, kept.connections_days),
         ),
     )
     return RetentionParts(retention, erasures)

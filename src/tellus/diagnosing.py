@@ -10,7 +10,9 @@ from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.erasure import ErasureService, Part
 from tellus.fleet.events import EventKind
+from tellus.fleet.network import NetworkService
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.identity.keys import KeyRing
@@ -42,6 +44,7 @@ class Beneath(NamedTuple):
     commands: CommandService
     releases: ReleaseCatalogue
     bus: Bus
+    erasures: ErasureService
 
 
 class Diagnosing:
@@ -51,7 +54,13 @@ class Diagnosing:
         self._ground = ground
         self._beneath = beneath
         self.faults = FaultDictionary.load()
+        self._build_network()
         self._build_reports()
+
+    def _build_network(self) -> None:
+        """Build the view of how devices are connected."""
+        database, directory = self._ground.database, self._ground.directory
+        self.network = NetworkService(database, directory, self._beneath.presence)
 
     def _build_reports(self) -> None:
         """Build files, and the diagnostic reports that are some of them."""
@@ -65,11 +74,16 @@ class Diagnosing:
         self.reports = ReportService(
             database, directory, self._beneath.commands, self.files, terms, clock
         )
+        erasures = self._beneath.erasures
+        erasures.add(
+            erasures.part("diagnostic_reports", self.reports.erase_some),
+            Part("files", self.files.erase_some),
+        )
 
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.files, self.reports)
+        return (self.faults, self.network, self.files, self.reports)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""

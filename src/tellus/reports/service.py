@@ -283,6 +283,11 @@ class ReportService:
         before_ms = self._clock.now_ms() - REPORT_KEPT_MS
         await self._database.write(store.remove_before, before_ms, _AT_ONCE)
 
+    @staticmethod
+    def erase_some(tx: Tx, device_no: int, limit: int) -> int:
+        """Delete up to ``limit`` reports of a device, as a part of erasing it; return how many."""
+        return store.remove_of(tx, device_no, limit)
+
     async def _follow(self, report: Report) -> None:
         now_ms = self._clock.now_ms()
         if report.state is ReportState.UPLOADING:

@@ -11,6 +11,7 @@ from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
+from tellus.surfaces.operator_network import OPERATOR_NETWORK_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
 from tellus.surfaces.operator_reports import REPORT_ROUTES
 from tellus.surfaces.routes import Route
@@ -20,6 +21,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_PEER_ROUTES,
     *OPERATOR_AUDIT_ROUTES,
     *OPERATOR_DIAGNOSTICS_ROUTES,
+    *OPERATOR_NETWORK_ROUTES,
     *REPORT_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
