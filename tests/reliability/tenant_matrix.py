@@ -301,7 +301,7 @@ def run_matrix(world: World, routes: Sequence[Route], callers: Sequence[Caller])
 
 def _judge(report: Report, cell: Cell, reply: Reply, marks: dict[str, list[str]]) -> None:
     report.cells += 1
-    is_bare = cell.route.answer is Answer.BARE and reply.status == SUCCESS[0]
+    is_bare = cell.route.answer in {Answer.BARE, Answer.FILE} and reply.status == SUCCESS[0]
     outcome = SUCCESS if is_bare else (reply.status, reply.code)
     report.outcomes[outcome] += 1
     if outcome != expected(cell):

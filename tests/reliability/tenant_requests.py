@@ -66,6 +66,7 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "command": "set_power_limit",
         "params": {"power_limit_percent": 50, "duration": 60},
     },
+    "requestDiagnostics": lambda _: {"note": "The matrix asks"},
     "issueDiagnosticCommand": lambda _: {"command": "reboot"},
     "upgradeFirmware": lambda _: {"firmware_version": NEWER, "wait_for_idle": True},
     # What runs already: nobody is sent anything, and no device is claimed for the next one.

@@ -13,6 +13,7 @@ from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
+from tests.reliability.tenant_reports import add_report
 from tests.server import Client, Device, RunningServer
 
 ABSENT = "absent"
@@ -59,6 +60,7 @@ class Place:
     session_id: str = ""
     peer_id: str = ""
     push_id: str = ""
+    report_id: str = ""
 
     @property
     def resource_id(self) -> str:
@@ -86,7 +88,7 @@ class World:
                 found += [place.operator_id, place.site_id, device.device_id, device.sn]
                 found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
                 found.append(place.session_id)
-                found += [place.peer_id, place.push_id]
+                found += [place.peer_id, place.push_id, place.report_id]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -178,7 +180,7 @@ _ADMINISTERED = frozenset(
 )
 KINDS = _ADMINISTERED | {
     "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
-    "record_id", "session_id", "peer_id", "push_id", "resource_id",
+    "record_id", "session_id", "peer_id", "push_id", "resource_id", "report_id",
 }  # fmt: skip
 """The kinds of resources that a path, query or body may name."""
 
@@ -222,6 +224,7 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.session_id = session["session_id"]
     target = f"/v1/operator/devices/{place.device.device_id}/connectors/2/start"
     place.command_id = operator.post(target, expect=200).data["command_id"]
+    place.report_id = add_report(operator, charger, place.device.device_id)
     place.control_id = issue_control(world, place)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
