@@ -67,8 +67,8 @@ class Client(NamedTuple):
     idempotency_key: str = ""
 
 
-class _TakenError(NotFound):
-    """3001: another upload was first; carries nothing of it."""
+class _TakenError(Exception):
+    """Raised inside a transaction: another upload was first."""
 
 
 class ReportService:
