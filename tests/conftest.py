@@ -28,6 +28,7 @@ _ON_BOTH = (
     "/tests/property/",
     "/tests/unit/audit/",
     "/tests/unit/energy/",
+    "/tests/unit/reports/",
     "/tests/unit/telemetry/",
 )
 # Frames, connections and bytes, of whatever the shared server has stored: no SQL of their own.
