@@ -71,8 +71,10 @@ def write_nginx(files: Files, *, nodes: str = "one-node") -> list[str]:
         f"{kind}_temp_path {files.folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    # Its workers have to write into a folder that is this user's alone.
+    user = "user root;\n" if os.geteuid() == 0 else ""
     files.configuration.write_text(
-        f"daemon off;\npid {files.folder}/pid;\nworker_processes 1;\nevents {{}}\n"
+        f"{user}daemon off;\npid {files.folder}/pid;\nworker_processes 1;\nevents {{}}\n"
         f"http {{\n{places}{sample}}}\n"
     )
     early = str(files.folder / "start.log")

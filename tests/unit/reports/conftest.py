@@ -10,6 +10,7 @@ import pytest
 from tellus.kernel.clock import ManualClock
 from tellus.reports.files import FileService
 from tellus.reports.model import StoredFile
+from tellus.storage.database import Tx
 from tests.databases import open_database
 
 T = TypeVar("T")
@@ -52,15 +53,21 @@ async def pieces(chunks: Iterable[bytes]) -> AsyncIterator[bytes]:
 Run = Callable[[Callable[[FileBench], Awaitable[T]]], T]
 
 
+@pytest.fixture(scope="module")
+def place(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database for all tests of a module: each finds it empty."""
+    return tmp_path_factory.mktemp(f"files-{database_kind}") / "tellus.db"
+
+
 @pytest.fixture
-def run_files(tmp_path: Path, database_kind: str) -> Run[Any]:
+def run_files(place: Path) -> Run[Any]:
     """Run a coroutine function over a started bench and stop it afterwards."""
-    del database_kind
 
     def run(test: Callable[[FileBench], Awaitable[Any]]) -> Any:
         async def whole() -> Any:
-            bench = FileBench(tmp_path / "tellus.db")
+            bench = FileBench(place)
             await bench.database.start()
+            await bench.database.write(_empty)
             try:
                 return await test(bench)
             finally:
@@ -69,3 +76,8 @@ def run_files(tmp_path: Path, database_kind: str) -> Run[Any]:
         return asyncio.run(whole())
 
     return run
+
+
+def _empty(tx: Tx) -> None:
+    for table in ("stored_file_parts", "stored_files"):
+        tx.execute(f"DELETE FROM {table}")
