@@ -1,4 +1,4 @@
-"""The network view of a device: how it is connected, how it was, and how that is judged."""
+"""The network view of a device: how it is connected, how it was, how that is judged (rule D3)."""
 
 from typing import NamedTuple
 

@@ -169,7 +169,7 @@ class ReportService:
     # ------------------------------------------------------------------- chargers
 
     async def take(self, secret: str, upload: Upload) -> Report:
-        """Store what a charger uploads; return the report, ready.
+        """Store what a charger uploads; return the report, ready (rule U8).
 
         The same upload again, because its answer got lost, is answered like the first.
 

@@ -273,3 +273,43 @@ def test_settle__not_waiting__stays_as_it_is(state: ReportState) -> None:
     """What has come, is coming or has failed for good does not depend on the command."""
     report = REPORT._replace(state=state)
     assert settle(report, command(Phase.FAILED), HOUR_MS) == report
+
+
+def test_upload__at_two_nodes_at_once__one_of_them_wins(run_bench: Any) -> None:
+    """The store decides: the first to finish is the report, the other finds nothing."""
+
+    async def check(bench: CommandBench) -> None:
+        one = ReportBench(bench)
+        report_id, secret = await one.ask()
+        other = ReportBench(bench)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"of the first node"
+            await other.service.take(secret, upload(b"of the second node"))
+
+        with pytest.raises(NotFound):
+            await one.service.take(secret, Upload("application/zip", None, pieces()))
+        answer = await one.service.download(report_id, OPERATOR)
+        assert b"".join([piece async for piece in answer.pieces]) == b"of the second node"
+        assert await bench.rows("SELECT count(*) FROM stored_files") == [(1,)]
+
+    run_bench(check)
+
+
+def test_upload__same_bytes_at_two_nodes__both_are_answered_alike(run_bench: Any) -> None:
+    """A repeat that overtakes the first at another node is no loss for either."""
+
+    async def check(bench: CommandBench) -> None:
+        one = ReportBench(bench)
+        _, secret = await one.ask()
+        other = ReportBench(bench)
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"logs"
+            await other.service.take(secret, upload(b"logs"))
+
+        taken = await one.service.take(secret, Upload("application/zip", None, pieces()))
+        assert taken == await other.service.read(taken.report_id, OPERATOR)
+        assert await bench.rows("SELECT count(*) FROM stored_files") == [(1,)]
+
+    run_bench(check)
