@@ -30,6 +30,7 @@ _ON_BOTH = (
     "/tests/unit/configuration/",
     "/tests/unit/energy/",
     "/tests/unit/fleet/test_metadata",
+    "/tests/unit/reports/",
     "/tests/unit/telemetry/",
 )
 # Frames, connections and bytes, of whatever the shared server has stored: no SQL of their own.

@@ -30,6 +30,7 @@ from tellus.firmware.model import Patience
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.firmware.rollouts import RolloutService
 from tellus.firmware.service import FirmwareService
+from tellus.fleet import store_network
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.connectivity import Connectivity
@@ -41,7 +42,7 @@ from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.registration import RegistrationService, RegistrationSettings
-from tellus.fleet.retention import EventTier
+from tellus.fleet.retention import ConnectionTier, EventTier
 from tellus.fleet.rules import Mode
 from tellus.fleet.service import FleetService
 from tellus.flexibility.operator_api import ControlAggregates
@@ -284,6 +285,7 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
         record_part(erasures),
         *health_parts(erasures),
         *sample_parts(database, telemetry.packing),
+        erasures.part("connections", store_network.remove_entries_of),
     )
     drop_pieces = drop_aged if database.is_shared else None
     retention = Retention(
@@ -297,6 +299,7 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
             EventTier(database, kept.events_days),
             HealthMinutesTier(database, kept.component_minutes_days),
             HealthHoursTier(database, kept.component_hours_days),
+            ConnectionTier(database, kept.connections_days),
         ),
     )
     return RetentionParts(retention, erasures)

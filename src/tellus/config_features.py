@@ -158,6 +158,9 @@ class RetentionSettings(Section):
         default=730, ge=0, description="Component health by the hour (days); 0 for ever."
     )
 
+    connections_days: int = Field(
+        default=90, ge=0, description="What happened to connections (days); 0 for ever."
+    )
     files_days: int = Field(
         default=30, ge=1, description="Uploaded files, such as diagnostic reports (days)."
     )

@@ -36,8 +36,9 @@ from tellus.diagnostics.vehicles import VehicleList
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
-from tellus.fleet.erasure import ErasureService
+from tellus.fleet.erasure import ErasureService, Part
 from tellus.fleet.events import EventKind
+from tellus.fleet.network import NetworkService
 from tellus.fleet.presence import PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import HeartbeatKind
@@ -93,6 +94,7 @@ class Diagnosing:
         self._beneath = beneath
         self.faults = FaultDictionary.load()
         self._build_health()
+        self._build_network()
         self._build_reports()
         self._build_alerts()
         self._build_configuration()
@@ -100,6 +102,11 @@ class Diagnosing:
         self._build_detection()
         self._build_runbooks()
         self._build_agents()
+
+    def _build_network(self) -> None:
+        """Build the view of how devices are connected."""
+        database, directory = self._ground.database, self._ground.directory
+        self.network = NetworkService(database, directory, self._beneath.presence)
 
     def _build_reports(self) -> None:
         """Build files, and the diagnostic reports that are some of them."""
@@ -112,6 +119,11 @@ class Diagnosing:
         )
         self.reports = ReportService(
             database, directory, self._beneath.commands, self.files, terms, clock
+        )
+        erasures = self._beneath.erasures
+        erasures.add(
+            erasures.part("diagnostic_reports", self.reports.erase_some),
+            Part("files", self.files.erase_some),
         )
 
     def _build_alerts(self) -> None:
@@ -238,6 +250,7 @@ class Diagnosing:
             self.faults,
             self.health,
             self.health_queries,
+            self.network,
             self.files,
             self.reports,
             self.alerts,

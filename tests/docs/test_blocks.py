@@ -15,6 +15,7 @@ RUN = {
     "docs/how-to/back-up-and-restore.md": "reliability/test_backup_drill.py",
     "docs/how-to/erase.md": "docs/test_how_to.py",
     "docs/how-to/export-data.md": "docs/test_how_to.py",
+    "docs/how-to/fetch-logs.md": "docs/test_how_to.py",
     "docs/how-to/import-and-replay.md": "docs/test_how_to.py",
     "docs/how-to/move-to-postgresql.md": "docs/test_move_to_postgresql.py",
     "docs/how-to/operate.md": "docs/test_how_to.py",

@@ -85,6 +85,17 @@ def test_export_data__as_printed__writes_whole_files(reader_folder: Path) -> Non
     assert re.search(r"charging-records-\d{8}T\d{6}Z\.csv", find(steps, "Accept: text/csv"))
 
 
+def test_fetch_logs__as_printed__asks_uploads_and_downloads(reader_folder: Path) -> None:
+    """The report is queued, the bundle comes in, and what is downloaded is what was sent."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "fetch-logs.md", "sh"), reader_folder)
+    assert re.search(r'"status": ?"queued"', find(steps, "stuck since Monday"))
+    assert '"sha256"' in find(steps, "--data-binary")
+    fetched = find(steps, "gunzip")
+    assert re.search(r'"status": ?"ready"', fetched)
+    assert "boot 1: watchdog" in fetched
+    assert re.search(r'"total": ?1', fetched)
+
+
 def test_read_energy__as_printed__counts_the_night_when_clocks_change(
     reader_folder: Path,
 ) -> None:

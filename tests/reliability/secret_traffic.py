@@ -160,6 +160,28 @@ class SecretTraffic:
         issued += [Canary("secret", made["secret"]), Canary("secret", renewed["secret"])]
         return issued
 
+    def upload_logs(self) -> list[Canary]:
+        """Ask the charger for its logs and upload them, in right ways and wrong ones.
+
+        Returns the secrets of the addresses that it was told.
+        """
+        issued = []
+        path = f"/v1/operator/devices/{self.device.device_id}/diagnostics"
+        for _ in range(2):
+            self.send("POST", path, json={"note": "x"}, headers=self._operator())
+            now = datetime.now(UTC).isoformat()
+            beat = {"timestamp": now, "status": "online", "fault_code": 0}
+            answer = self.send("POST", "/v1/device/heartbeat", json=beat, headers=self._device())
+            commands = answer.json()["data"]["commands"]
+            target = next(one for one in commands if one["command"] == "fetch_logs")
+            address = target["params"]["upload_url"]
+            issued.append(Canary("secret", address.rpartition("/")[2]))
+            assert self.send("PUT", address, content=b"logs").status_code == 200
+            assert self.send("PUT", address, content=b"other").status_code == 404
+            assert self.send("PUT", f"{address}?x=1", content=b"logs").status_code == 200
+            assert self.send("POST", address, content=b"logs").status_code == 405
+        return issued
+
     def accept(self, path: str, body: Any, status: int = 200) -> None:
         """Upload something that has to be answered with ``status``."""
         answer = self.send("POST", path, json=body, headers=self._device())

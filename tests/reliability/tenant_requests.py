@@ -75,6 +75,7 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     "createWebhook": lambda _: HOOK,
     "updateWebhook": lambda _: {"name": "Spare"},
     "rotateWebhookSecret": lambda _: {"overlap_seconds": 60},
+    "requestDiagnostics": lambda _: {"note": "The matrix asks"},
     "issueDiagnosticCommand": lambda _: {"command": "reboot"},
     "upgradeFirmware": lambda _: {"firmware_version": NEWER, "wait_for_idle": True},
     # What runs already: nobody is sent anything, and no device is claimed for the next one.

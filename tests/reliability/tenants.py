@@ -15,6 +15,7 @@ from tests.reliability.tenant_alerts import add_alert, add_webhook
 from tests.reliability.tenant_consents import add_consent
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
+from tests.reliability.tenant_reports import add_report
 from tests.reliability.tenant_runbooks import begin_run
 from tests.server import Client, Device, RunningServer
 
@@ -66,6 +67,7 @@ class Place:
     alert_id: str = ""
     webhook_id: str = ""
     delivery_id: str = ""
+    report_id: str = ""
 
     @property
     def resource_id(self) -> str:
@@ -233,6 +235,7 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.session_id = session["session_id"]
     target = f"/v1/operator/devices/{place.device.device_id}/connectors/2/start"
     place.command_id = operator.post(target, expect=200).data["command_id"]
+    place.report_id = add_report(operator, charger, place.device.device_id)
     place.control_id = issue_control(world, place)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)

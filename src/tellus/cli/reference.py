@@ -217,7 +217,7 @@ def _operation(route: Route) -> tuple[Any, ...]:
         f"`{route.method} {route.path}`",
         f"`{route.scope}`" if route.scope else "–",
         "–" if route.limit is LimitClass.NONE else f"`{route.limit.value}`",
-        f"{route.body_bytes // 1024} KiB" if route.request is not Nothing else "–",
+        f"{route.body_bytes // 1024} KiB" if route.request is not Nothing or route.upload else "–",
         route.summary,
     )
 

@@ -154,7 +154,7 @@ class PayloadTooLarge(InvalidParameter):
 
 
 class TooSlow(InvalidParameter):
-    """1001 with HTTP 408: the body did not arrive in time."""
+    """1001 with HTTP 408: the request did not arrive in time."""
 
     http_status = 408
 

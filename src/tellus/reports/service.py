@@ -67,8 +67,8 @@ class Client(NamedTuple):
     idempotency_key: str = ""
 
 
-class _TakenError(NotFound):
-    """3001: another upload was first; carries nothing of it."""
+class _TakenError(Exception):
+    """Raised inside a transaction: another upload was first."""
 
 
 class ReportService:
@@ -169,7 +169,7 @@ class ReportService:
     # ------------------------------------------------------------------- chargers
 
     async def take(self, secret: str, upload: Upload) -> Report:
-        """Store what a charger uploads; return the report, ready.
+        """Store what a charger uploads; return the report, ready (rule U8).
 
         The same upload again, because its answer got lost, is answered like the first.
 
@@ -282,6 +282,11 @@ class ReportService:
                 await self._follow(report)
         before_ms = self._clock.now_ms() - REPORT_KEPT_MS
         await self._database.write(store.remove_before, before_ms, _AT_ONCE)
+
+    @staticmethod
+    def erase_some(tx: Tx, device_no: int, limit: int) -> int:
+        """Delete up to ``limit`` reports of a device, as a part of erasing it; return how many."""
+        return store.remove_of(tx, device_no, limit)
 
     async def _follow(self, report: Report) -> None:
         now_ms = self._clock.now_ms()

@@ -18,6 +18,7 @@ from tellus.surfaces.operator_configuration import OPERATOR_CONFIGURATION_ROUTES
 from tellus.surfaces.operator_detection import OPERATOR_DETECTION_ROUTES
 from tellus.surfaces.operator_diagnostics import OPERATOR_DIAGNOSTICS_ROUTES
 from tellus.surfaces.operator_health import OPERATOR_HEALTH_ROUTES
+from tellus.surfaces.operator_network import OPERATOR_NETWORK_ROUTES
 from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
 from tellus.surfaces.operator_reports import REPORT_ROUTES
 from tellus.surfaces.operator_runbooks import OPERATOR_RUNBOOK_ROUTES
@@ -29,6 +30,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_PEER_ROUTES,
     *OPERATOR_AUDIT_ROUTES,
     *OPERATOR_DIAGNOSTICS_ROUTES,
+    *OPERATOR_NETWORK_ROUTES,
     *REPORT_ROUTES,
     *OPERATOR_ALERT_ROUTES,
     *OPERATOR_RUNBOOK_ROUTES,
