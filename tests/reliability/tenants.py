@@ -11,6 +11,7 @@ from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
+from tests.reliability.tenant_config import CONFIG_KINDS, add_profile, add_vehicle
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
 from tests.server import Client, Device, RunningServer
@@ -59,6 +60,8 @@ class Place:
     session_id: str = ""
     peer_id: str = ""
     push_id: str = ""
+    profile_id: str = ""
+    vehicle_id: str = ""
 
     @property
     def resource_id(self) -> str:
@@ -86,7 +89,7 @@ class World:
                 found += [place.operator_id, place.site_id, device.device_id, device.sn]
                 found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
                 found.append(place.session_id)
-                found += [place.peer_id, place.push_id]
+                found += [place.peer_id, place.push_id, place.profile_id, place.vehicle_id]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -142,6 +145,8 @@ class World:
             "command_id": self._issue_command,
             "control_id": lambda place: issue_control(self, place),
             "rollout_id": self._begin_rollout,
+            "profile_id": lambda place: add_profile(self.operator_of(place)),
+            "vehicle_id": lambda place: add_vehicle(self.operator_of(place)),
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
@@ -176,7 +181,7 @@ class World:
 _ADMINISTERED = frozenset(
     {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id"}
 )
-KINDS = _ADMINISTERED | {
+KINDS = _ADMINISTERED | CONFIG_KINDS | {
     "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
     "record_id", "session_id", "peer_id", "push_id", "resource_id",
 }  # fmt: skip
@@ -225,6 +230,8 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.control_id = issue_control(world, place)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
+    place.profile_id = world.resource("profile_id", name, fresh=True)
+    place.vehicle_id = world.resource("vehicle_id", name, fresh=True)
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 
