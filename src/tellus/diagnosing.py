@@ -9,6 +9,7 @@ from tellus.commands.service import CommandService
 from tellus.configuration import store_devices as config_devices
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
+from tellus.configuration.sites import SiteConfigurations
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.vehicles import VehicleList
 from tellus.firmware.releases import ReleaseCatalogue
@@ -59,12 +60,10 @@ class Diagnosing:
         database, beneath = self._ground.database, self._beneath
         self.profiles = ProfileService(database)
         self.vehicles = VehicleList(database)
-        self.configuration = ConfigurationService(
-            database,
-            self._ground.directory,
-            beneath.queries,
-            beneath.commands,
-            self._ground.clock,
+        directory, clock = self._ground.directory, self._ground.clock
+        self.configuration = ConfigurationService(database, directory, beneath.commands, clock)
+        self.site_configurations = SiteConfigurations(
+            directory, beneath.queries, self.profiles, self.configuration
         )
         beneath.commands.on_more.append(self.configuration.hear)
         beneath.devices.react(in_tx=self.configuration.clear, after_commit=lambda _moved: None)
@@ -74,7 +73,8 @@ class Diagnosing:
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return (self.faults, self.profiles, self.vehicles, self.configuration)
+        configuration = (self.profiles, self.configuration, self.site_configurations)
+        return (self.faults, *configuration, self.vehicles)
 
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""

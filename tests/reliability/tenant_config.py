@@ -8,9 +8,6 @@ from tests.contract.client import ContractClient
 
 Fill = Callable[[str], str]
 
-CONFIG_KINDS = frozenset({"profile_id", "vehicle_id"})
-"""The kinds of resources that these operations name."""
-
 
 def profile_body() -> dict[str, Any]:
     """A profile for all models."""
@@ -39,6 +36,12 @@ def assign_first(owner: ContractClient, path: str) -> None:
     body = {"config_profile_id": add_profile(owner)}
     owner.put(path.removesuffix("/apply"), body, expect=200)
 
+
+CONFIG_MAKERS: dict[str, Callable[[ContractClient], str]] = {
+    "profile_id": add_profile,
+    "vehicle_id": add_vehicle,
+}
+"""What makes a resource of each kind that these operations name, and gives its id."""
 
 CONFIG_BODIES: dict[str, Callable[[Fill], Any]] = {
     "createConfigProfile": lambda _: profile_body(),

@@ -8,7 +8,8 @@ from tests.contract.client import ContractClient
 from tests.reliability.tenant_config import CONFIG_BODIES, assign_first
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
-from tests.reliability.tenants import now_text, record_body
+from tests.reliability.tenant_records import record_body
+from tests.reliability.tenants import now_text
 
 Fill = Callable[[str], str]
 
