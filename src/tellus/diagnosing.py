@@ -76,6 +76,10 @@ class Diagnosing:
         configuration = (self.profiles, self.configuration, self.site_configurations)
         return (self.faults, *configuration, self.vehicles)
 
+    async def start(self) -> None:
+        """Read memory back from the store."""
+        await self.configuration.start()
+
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
         rounds.run_every(_CONFIGURATION_EVERY_S, self.configuration.turn, once=True)

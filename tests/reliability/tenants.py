@@ -96,6 +96,8 @@ class World:
         """The id of what ``target`` owns; a ``fresh`` one may be spoilt by the request."""
         if target == ABSENT:
             return {"sn": "SN-"}.get(kind, kind.removesuffix("_id") + "_") + secrets.token_hex(10)
+        if fresh and kind in PARTS:
+            return PARTS[kind](self.operator_of(self.places[target]))
         if fresh or kind in _ADMINISTERED:
             make = self._makers.get(kind, partial(self._make, kind))
             return make(self.places[target])
@@ -119,8 +121,6 @@ class World:
     def _make(self, kind: str, place: Place) -> str:
         if kind == "operator_id":
             return place.operator_id
-        if kind in PARTS:
-            return PARTS[kind](self.operator_of(place))
         if kind == "device_id":
             return self.server.register().device_id
         if kind == "site_id":

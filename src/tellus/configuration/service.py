@@ -15,6 +15,7 @@ from tellus.commands.model import (
     HeartbeatMore,
     Issued,
     RequestKey,
+    Running,
     Terms,
 )
 from tellus.commands.repeats import make_key
@@ -69,7 +70,10 @@ class StandingView(NamedTuple):
 
 
 class ConfigurationService:
-    """What devices ought to run; ``turn`` is to be called every few seconds on the node on duty."""
+    """What devices ought to run: ``start`` comes first.
+
+    ``turn`` is to be called every few seconds on the node on duty.
+    """
 
     def __init__(
         self,
@@ -85,6 +89,11 @@ class ConfigurationService:
         self._reports = ReportKind()
         self.in_tx: list[Told] = self._reports.in_tx
         """Called in the transaction with the devices whose assignment or word has changed."""
+
+    async def start(self) -> None:
+        """Read back what chargers last said, so that a fleet that comes back writes nothing."""
+        stored = await self._database.read(store_devices.list_reports)
+        self._reports.heard |= {no: Running(*said) for no, said in stored.items()}
 
     # ------------------------------------------------------------------ what chargers say
 
