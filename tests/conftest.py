@@ -28,6 +28,7 @@ _ON_BOTH = (
     "/tests/property/",
     "/tests/unit/audit/",
     "/tests/unit/configuration/",
+    "/tests/unit/diagnostics/test_vehicles",
     "/tests/unit/energy/",
     "/tests/unit/fleet/test_metadata",
     "/tests/unit/reports/",

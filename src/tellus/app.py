@@ -363,6 +363,7 @@ class Platform:
         await self.telemetry.start()
         await self.energy.service.start()
         await self.commands.start()
+        await self.connectivity.start()
         await self.flexibility.start()
         await self.interop.outbox.start()
         await self.diagnosing.start()

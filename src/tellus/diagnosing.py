@@ -26,6 +26,7 @@ from tellus.commands.service import CommandService
 from tellus.configuration import store_devices as config_devices
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
+from tellus.configuration.sites import SiteConfigurations
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.observing import Sources as DetectionSources
@@ -191,12 +192,10 @@ class Diagnosing:
         database, beneath = self._ground.database, self._beneath
         self.profiles = ProfileService(database)
         self.vehicles = VehicleList(database)
-        self.configuration = ConfigurationService(
-            database,
-            self._ground.directory,
-            beneath.queries,
-            beneath.commands,
-            self._ground.clock,
+        directory, clock = self._ground.directory, self._ground.clock
+        self.configuration = ConfigurationService(database, directory, beneath.commands, clock)
+        self.site_configurations = SiteConfigurations(
+            directory, beneath.queries, self.profiles, self.configuration
         )
         beneath.commands.on_more.append(self.configuration.hear)
         beneath.devices.react(in_tx=self.configuration.clear, after_commit=lambda _moved: None)
@@ -260,6 +259,7 @@ class Diagnosing:
             self.profiles,
             self.vehicles,
             self.configuration,
+            self.site_configurations,
             self.runbooks,
             self.agents,
             self.agent_board,
@@ -287,7 +287,8 @@ class Diagnosing:
         rounds.run_every(every_s, self.agents.turn, once=True)
 
     async def start(self) -> None:
-        """Take up what an earlier run was sending."""
+        """Read memory back from the store, and take up what an earlier run was sending."""
+        await self.configuration.start()
         await self.deliveries.start()
 
     async def stop(self) -> None:

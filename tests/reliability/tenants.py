@@ -12,9 +12,11 @@ from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
 from tests.reliability.tenant_alerts import add_alert, add_webhook
+from tests.reliability.tenant_config import CONFIG_MAKERS
 from tests.reliability.tenant_consents import add_consent
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
+from tests.reliability.tenant_records import record_body
 from tests.reliability.tenant_reports import add_report
 from tests.reliability.tenant_runbooks import begin_run
 from tests.server import Client, Device, RunningServer
@@ -68,6 +70,7 @@ class Place:
     webhook_id: str = ""
     delivery_id: str = ""
     report_id: str = ""
+    parts: dict[str, str] = field(default_factory=dict)
 
     @property
     def resource_id(self) -> str:
@@ -93,19 +96,22 @@ class World:
             if name[0] == tenant:
                 found += [place.device.device_id, place.device.sn]
                 found += [value for name in _OWNED if (value := getattr(place, name))]
+                found += place.parts.values()
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
         """The id of what ``target`` owns; a ``fresh`` one may be spoilt by the request."""
         if target == ABSENT:
             return {"sn": "SN-"}.get(kind, kind.removesuffix("_id") + "_") + secrets.token_hex(10)
+        if fresh and kind in PARTS:
+            return PARTS[kind](self.operator_of(self.places[target]))
         if fresh or kind in _ADMINISTERED:
             make = self._makers.get(kind, partial(self._make, kind))
             return make(self.places[target])
         place = self.places[target]
         if kind == "device_id":
             return place.device.device_id
-        return str(getattr(place, kind))
+        return place.parts.get(kind) or str(getattr(place, kind))
 
     def resources(self, kinds: list[str], target: str, *, fresh: bool) -> dict[str, str]:
         """The ids of several kinds that belong together, such as a client and its secret."""
@@ -192,7 +198,9 @@ _ADMINISTERED = frozenset(
     {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id", "consent_id"}
 )
 _OWNED = tuple(one.name for one in fields(Place) if one.name.endswith("_id"))
-KINDS = _ADMINISTERED | {"device_id", "resource_id", *_OWNED}
+PARTS = {**CONFIG_MAKERS}
+"""What each operator makes for itself, by its kind."""
+KINDS = _ADMINISTERED | PARTS.keys() | {"device_id", "resource_id", *_OWNED}
 """The kinds of resources that a path, query or body may name."""
 
 
@@ -242,6 +250,7 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.run_id = world.resource("run_id", name, fresh=True)
     place.alert_id = add_alert(world.server.data_dir, place.device.device_id)
     place.webhook_id, place.delivery_id = add_webhook(operator)
+    place.parts = {kind: world.resource(kind, name, fresh=True) for kind in PARTS}
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 
@@ -262,21 +271,6 @@ def issue_control(world: World, place: Place) -> str:
     }
     answer = world.operator_of(place).post("/v1/operator/control/flexibility", body, expect=200)
     return str(answer.data["control_id"])
-
-
-def record_body(record_id: str) -> dict[str, Any]:
-    """A charging record as a charger sends it."""
-    return {
-        "record_id": record_id,
-        "connector_id": 1,
-        "start_time": "2025-06-02T09:00:00Z",
-        "end_time": "2025-06-02T10:00:00Z",
-        "energy": 20.0,
-        "max_power": 50.0,
-        "avg_power": 20.0,
-        "meter_start": 100.0,
-        "meter_end": 120.0,
-    }
 
 
 def _admin_token(server: RunningServer, contract: ContractClient) -> str:

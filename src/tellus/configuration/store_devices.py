@@ -147,6 +147,15 @@ def upsert_reports(tx: Tx, rows: Sequence[tuple[int, str, str, int]]) -> list[in
     return sorted(row[0] for row in changed)
 
 
+def list_reports(tx: Tx) -> dict[int, tuple[str, str]]:
+    """Return (profile, hash) as living devices last said, by device."""
+    rows = tx.rows(
+        "SELECT r.device_no, r.profile_id, r.hash FROM config_reports r"
+        " JOIN devices d ON d.device_no = r.device_no AND d.deleted_ms IS NULL"
+    )
+    return {row[0]: (row[1], row[2]) for row in rows}
+
+
 def read_reports(tx: Tx, device_nos: Sequence[int]) -> dict[int, tuple[str, str]]:
     """Return (profile, hash) as devices last said, by device; few at a time."""
     if not device_nos:

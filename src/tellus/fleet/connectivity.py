@@ -64,13 +64,17 @@ class Connectivity:
         self._database = database
         self._writer = LinkWriter()
 
+    async def start(self) -> None:
+        """Read back what chargers last said, so that a fleet that comes back writes nothing."""
+        self._writer.heard |= await self._database.read(store_metadata.list_links)
+
     def hear(self, device_no: int, more: HasLink, now_ms: int) -> Awaitable[Any] | None:
         """Take what a device says of its connection; None where it says nothing new."""
         link = more.link
         if link is None:
             return None
         known = self._writer.heard.get(device_no)
-        if known is not None and not is_news(known, link):
+        if known is not None and (known == link or not is_news(known, link)):
             return None
         return self._database.submit(self._writer, LinkSaid(device_no, link, now_ms))
 

@@ -19,6 +19,12 @@ def read_links(tx: Tx, device_nos: Sequence[int]) -> dict[int, Link]:
     return {row[0]: Link(*row[1:]) for row in rows}
 
 
+def list_links(tx: Tx) -> dict[int, Link]:
+    """Return how all devices say they are connected, of those that have said so."""
+    rows = tx.rows("SELECT device_no, kind, signal_dbm, imei FROM device_connectivity")
+    return {row[0]: Link(*row[1:]) for row in rows}
+
+
 def upsert_links(tx: Tx, rows: Sequence[tuple[int, Link, int]]) -> None:
     """Write how devices are connected (device, how, told at ms); what is newer stays."""
     tx.insert_many(

@@ -1,13 +1,16 @@
 """Assignments: sent, compared with what the charger says, followed until they have arrived."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tellus.configuration.model import ProfileChange, SyncState
+from tellus.configuration.profiles import ProfileAssigned
 from tellus.configuration.service import NothingAssigned, WrongModel
 from tellus.fleet.administration import DeviceMoved
+from tellus.kernel.errors import NotFound
 from tests.unit.configuration.conftest import (
     BY,
     CLIENT,
@@ -208,5 +211,27 @@ def test_running__of_a_few__leaves_out_who_was_assigned_nothing(run_bench: Run) 
         (config,) = await bench.running(2)
         assert config[1:3] == (profile.profile_id, profile.hash)
         assert config[4:] == (None, None, None)
+
+    run_bench(check)
+
+
+def test_profile__assigned_and_deleted_at_once__is_one_or_the_other(run_bench: Run) -> None:
+    """Whichever comes first, no device is left with a profile that does not exist."""
+
+    async def check(bench: ConfigBench) -> None:
+        for turn in range(8):
+            profile_id = (await bench.profile(f"Profile {turn}")).profile.profile_id
+            now_ms = bench.clock.now_ms()
+            racing = [
+                bench.assign(profile_id),
+                bench.profiles.delete_profile(profile_id, OPERATOR, BY, now_ms),
+            ]
+            if turn % 2:
+                racing.reverse()
+            outcomes = await asyncio.gather(*racing, return_exceptions=True)
+            refused = [one for one in outcomes if isinstance(one, Exception)]
+            assert [type(one) for one in refused] in ([NotFound], [ProfileAssigned])
+            assigned = {one.assigned_profile_id for one in await bench.running()}
+            assert (profile_id in assigned) == isinstance(refused[0], ProfileAssigned)
 
     run_bench(check)

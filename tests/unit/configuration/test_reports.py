@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from tellus.commands.model import HeartbeatMore, Running
 from tests.unit.configuration.conftest import ConfigBench
 
 Run = Callable[[Callable[[ConfigBench], Any]], Any]
@@ -24,6 +25,24 @@ def test_heartbeat__says_the_same_again__writes_nothing(run_bench: Run) -> None:
             bench.clock.advance(30)
         assert await bench.rows(_REPORTS) == [(1, "cfg_a", "aa", began_ms)]
         assert bench.node.told == [1]
+
+    run_bench(check)
+
+
+def test_heartbeat__after_a_restart__writes_nothing_that_is_known(run_bench: Run) -> None:
+    """A node that has read back what was said compares with it, and is told of nothing."""
+
+    async def check(bench: ConfigBench) -> None:
+        await bench.node.heartbeat(**says("cfg_a", "aa"))
+        again = bench.add_node()
+        await again.configuration.start()
+        running = Running("cfg_a", "aa")
+        now_ms = bench.clock.now_ms()
+        assert again.configuration.hear(1, HeartbeatMore(running), now_ms) is None
+        waiting = again.configuration.hear(1, HeartbeatMore(Running("", "aa")), now_ms)
+        assert waiting is not None
+        await waiting
+        assert again.told == [1]
 
     run_bench(check)
 

@@ -46,33 +46,31 @@ def run_list(tmp_path: Path, database_kind: str) -> Run[None]:
     return run
 
 
-@pytest.mark.parametrize(
-    ("make", "model", "firmware", "verdict"),
-    [
-        ("STELLANTIS", " drossone ", "2.4.0", Verdict.LISTED),
-        ("Stellantis", "DrossOne", "2.10.0", Verdict.LISTED),
-        ("Stellantis", "DrossOne", "2.3.9", Verdict.FIRMWARE_TOO_OLD),
-        ("Stellantis", "DrossOne", "2.4.0-rc.1", Verdict.FIRMWARE_TOO_OLD),
-        ("Stellantis", "DrossOne", None, Verdict.FIRMWARE_UNKNOWN),
-        ("Stellantis", "DrossOne", "260420.0107", Verdict.FIRMWARE_UNKNOWN),
-        ("Stellantis", "DrossOne", "newest", Verdict.FIRMWARE_UNKNOWN),
-        ("Nissan", "Leaf", None, Verdict.LISTED),
-        ("nissan", "LEAF  e+", None, Verdict.LISTED),
-        ("Nissan", "Ariya", "9.9.9", Verdict.NOT_LISTED),
-    ],
-)
-def test_judge__of_a_vehicle__goes_by_make_model_and_its_firmware(
-    run_list: Run[None], make: str, model: str, firmware: str | None, verdict: Verdict
-) -> None:
+_JUDGED = [
+    ("STELLANTIS", " drossone ", "2.4.0", Verdict.LISTED),
+    ("Stellantis", "DrossOne", "2.10.0", Verdict.LISTED),
+    ("Stellantis", "DrossOne", "2.3.9", Verdict.FIRMWARE_TOO_OLD),
+    ("Stellantis", "DrossOne", "2.4.0-rc.1", Verdict.FIRMWARE_TOO_OLD),
+    ("Stellantis", "DrossOne", None, Verdict.FIRMWARE_UNKNOWN),
+    ("Stellantis", "DrossOne", "260420.0107", Verdict.FIRMWARE_UNKNOWN),
+    ("Stellantis", "DrossOne", "newest", Verdict.FIRMWARE_UNKNOWN),
+    ("Nissan", "Leaf", None, Verdict.LISTED),
+    ("nissan", "LEAF  e+", None, Verdict.LISTED),
+    ("Nissan", "Ariya", "9.9.9", Verdict.NOT_LISTED),
+]
+
+
+def test_judge__of_a_vehicle__goes_by_make_model_and_its_firmware(run_list: Run[None]) -> None:
     """Case and blanks do not matter; what cannot be compared with the gate is unknown."""
 
     async def check(vehicles: VehicleList) -> None:
         await vehicles.add_vehicle(OPERATOR, entry(min_firmware="2.4.0"), BY, 1)
         for leaf in ("Leaf", "Leaf e+"):
             await vehicles.add_vehicle(OPERATOR, entry("Nissan", leaf), BY, 1)
-        told = await vehicles.judge_vehicle(OPERATOR, make, model, firmware)
-        assert told.verdict is verdict
-        assert (told.entry is None) == (verdict is Verdict.NOT_LISTED)
+        for *asked, verdict in _JUDGED:
+            told = await vehicles.judge_vehicle(OPERATOR, *asked)
+            assert told.verdict is verdict, asked
+            assert (told.entry is None) == (verdict is Verdict.NOT_LISTED)
 
     run_list(check)
 

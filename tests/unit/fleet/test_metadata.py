@@ -106,6 +106,10 @@ def test_connection__said_with_every_heartbeat__is_written_where_it_changes(
         await hear(1, CELL, 4)  # to this node it is new, to the store it is not
         await hear(1, CELL, 5)
         assert writes == 2
+        nodes.append(Connectivity(database))
+        await nodes[2].start()
+        await hear(2, CELL, 5)
+        assert writes == 2
         await hear(1, Link("ethernet"), 6)
         await nodes[0].forget_heard([7])
         await hear(0, CELL, 7)
