@@ -27,6 +27,7 @@ _ON_BOTH = (
     "/tests/api/",
     "/tests/property/",
     "/tests/unit/audit/",
+    "/tests/unit/diagnostics/",
     "/tests/unit/configuration/",
     "/tests/unit/diagnostics/test_vehicles",
     "/tests/unit/energy/",

@@ -1,4 +1,4 @@
-"""A whole platform in this process over a real SQLite file, whose clock stands still until moved.
+"""A whole platform in this process over a real store, whose clock stands still until moved.
 
 Chargers here are a few lines each: what they send goes the way that it would behind HTTP.
 """
@@ -27,6 +27,7 @@ from tellus.kernel.errors import TooManyRequests
 from tellus.kernel.ids import new_id
 from tellus.logs import LogRecorder
 from tellus.sessions.model import Content
+from tests.databases import POSTGRES, Choice, database_url
 
 BEGAN_MS = 1_790_000_000_000
 NEVER_S = 1_000_000.0
@@ -48,13 +49,15 @@ class DetectionWorld:
     """A platform that finds faults only when it is told to look."""
 
     def __init__(self, data_dir: Path, began_ms: int = BEGAN_MS) -> None:
-        flags = {
+        flags: dict[str, Any] = {
             "data_dir": str(data_dir),
             "registration.mode": "open",
             "limits.scale": 1000.0,
             "diagnostics.turn_s": NEVER_S,
             "health.flush_s": 30.0,
         }
+        if Choice.kind == POSTGRES:
+            flags["database.url"] = database_url(data_dir)
         data_dir.mkdir(parents=True, exist_ok=True)
         self.settings = load_configuration(flags, environment={}).settings
         self.clock = ManualClock(began_ms)
@@ -230,6 +233,8 @@ class DetectionWorld:
     async def look(self) -> None:
         """Let the platform look at what came in, as it would every second or few."""
         platform, now_ms = self.platform, self.now_ms
+        if platform.database.is_shared:
+            await platform.nodes.beat()  # its lease lapses as fast as this clock goes
         await platform.presence.sweep(now_ms)
         await platform.diagnosing.health.turn()
         await platform.diagnosing.configuration.turn()

@@ -2,11 +2,22 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import pytest
+import httpx
 
-from tests.api.tenancy import Charger, Tenant, event, heartbeat, moment, record, sample
+from tests.api.tenancy import (
+    Charger,
+    Tenant,
+    event,
+    heartbeat,
+    moment,
+    new_tenant,
+    record,
+    sample,
+)
+from tests.server import running_server, start_server
 
 WITHIN_S = 10.0
 
@@ -44,16 +55,15 @@ CODES = [
 ]
 
 
-@pytest.mark.parametrize(("code", "sent", "severity"), CODES)
-def test_fault_event__any_code__is_an_alert_by_the_dictionary(
-    charger: Charger, code: str, sent: int | str, severity: str
-) -> None:
+def test_fault_event__any_code__is_an_alert_by_the_dictionary(tenant: Tenant) -> None:
     """A charger's fault is an alert within seconds, an unknown code too, as it came."""
-    charger.send("events", event(event_type="fault", data={"fault_code": sent}))
-    [alert] = eventually(lambda: alerts_of(charger))
-    assert alert["code"] == code
-    assert alert["severity"] == severity
-    assert alert["connector_id"] == 1
+    chargers = {code: tenant.charger() for code, _, _ in CODES}
+    for code, sent, _ in CODES:
+        chargers[code].send("events", event(event_type="fault", data={"fault_code": sent}))
+    for code, _, severity in CODES:
+        [alert] = eventually(lambda code=code: alerts_of(chargers[code]))
+        found = (alert["code"], alert["severity"], alert["connector_id"], alert["found_by"])
+        assert found == (code, severity, 1, "charger")
 
 
 def test_fault_event__again__counts_for_the_same_alert(charger: Charger) -> None:
@@ -97,9 +107,60 @@ def test_record__unclean_end__is_an_alert_and_a_clean_one_is_none(charger: Charg
     assert (alert["code"], alert["connector_id"]) == ("F-0805", 2)
 
 
-def test_heartbeat__clean__is_nothing(charger: Charger) -> None:
-    """Heartbeats without a fault leave no alert."""
-    charger.send("heartbeat", heartbeat())
-    charger.send("heartbeat", heartbeat(fault_code="0"))
-    time.sleep(2.5)
-    assert not alerts_of(charger)
+def test_fault_event__server_killed_at_once__is_told_after_it_is_back(tmp_path: Path) -> None:
+    """What was acknowledged before a kill is an alert after it, once."""
+    data_dir = tmp_path / "data"
+    server = start_server(data_dir)
+    try:
+        device, client = server.register(), server.create_client()
+        url, bearer = server.base_url, {"Authorization": f"Bearer {device.token}"}
+        for code in (421, "F-0411"):
+            body = event(event_type="fault", data={"fault_code": code})
+            answer = httpx.post(f"{url}/v1/device/events", json=body, headers=bearer)
+            assert answer.status_code == 200
+    finally:
+        server.kill()
+    with running_server(data_dir) as server:
+        headers = {"Authorization": f"Bearer {client.token}"}
+
+        def look() -> list[tuple[str, int]]:
+            answer = httpx.get(f"{server.base_url}/v1/operator/alerts", headers=headers)
+            items = answer.raise_for_status().json()["data"]["items"]
+            found = sorted((one["code"], one["found_count"]) for one in items)
+            return found if len(found) > 1 else []
+
+        assert eventually(look) == [("F-0411", 1), ("F-0421", 1)]
+
+
+def test_firmware_health__few_starts__says_that_they_are_too_few(tenant: Tenant) -> None:
+    """Rates are there from the first start on, and one device proves nothing."""
+    charger = tenant.charger("TP-DC60", firmware_version="3.0.1")
+    for k in range(4):
+        charger.send("events", event(event_type="start", timestamp=moment(60 - k)))
+    charger.send("events", event(event_type="fault", data={"fault_code": "F-0421"}))
+    query = {"model": "TP-DC60", "code": "F-0421"}
+    page = tenant.api.get("/v1/operator/firmware-health", params=query, expect=200).data
+    assert page["total"] == 1
+    [rate] = page["items"]
+    assert (rate["starts"], rate["faults"], rate["rate_per_1000"]) == (5, 1, 200.0)
+    assert (rate["firmware_version"], rate["verdict"]) == ("3.0.1", "too_few")
+    assert "advice" not in rate
+
+
+def test_firmware_health__another_tenant__sees_none_of_it(tenant: Tenant) -> None:
+    """An operator's rates are those of its own devices."""
+    charger = tenant.charger("TP-DC60")
+    charger.send("events", event(event_type="fault", data={"fault_code": "F-0421"}))
+    stranger = new_tenant(tenant.server, tenant.contract)
+    page = stranger.api.get("/v1/operator/firmware-health", expect=200).data
+    assert page["items"] == []
+
+
+def test_heartbeat__clean__is_nothing(tenant: Tenant) -> None:
+    """Heartbeats without a fault leave no alert, while one that is looked at later has its own."""
+    quiet, later = tenant.charger(), tenant.charger()
+    quiet.send("heartbeat", heartbeat())
+    quiet.send("heartbeat", heartbeat(fault_code="0"))
+    later.send("events", event(event_type="fault", data={"fault_code": 421}))
+    assert eventually(lambda: alerts_of(later))
+    assert not alerts_of(quiet)

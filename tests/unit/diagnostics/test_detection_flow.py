@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from tellus.alerts.model import Condition
 from tellus.fleet.model import EventType
 from tellus.fleet.model_health import ComponentHealth
@@ -26,6 +28,7 @@ def play(tmp_path: Path, story: Story) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.usefixtures("database_kind")
 def test_inbox__restart_before_anybody_looked__loses_and_doubles_nothing(tmp_path: Path) -> None:
     """What was taken in before a restart is told after it, once."""
 
@@ -65,6 +68,7 @@ def test_fault__connector_works_again__is_cleared(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+@pytest.mark.usefixtures("database_kind")
 def test_heartbeat_code__no_event__is_an_alert_that_ends_with_it(tmp_path: Path) -> None:
     """A code that only heartbeats name is told after a while, and over when they no longer do."""
 
@@ -219,6 +223,7 @@ def test_grid__v2g_units_of_an_area__are_one_alert(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+@pytest.mark.usefixtures("database_kind")
 def test_session_end__told_by_event_and_record__is_one_finding(tmp_path: Path) -> None:
     """A charger that tells of an unexpected end itself is not contradicted or doubled."""
 

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from tellus.alerts.model import Condition
 from tellus.diagnostics.firmware_health import FirmwareHealth
 from tellus.diagnostics.model_firmware import FirmwareVerdict
@@ -91,6 +93,7 @@ def health(world: DetectionWorld) -> FirmwareHealth:
     return found
 
 
+@pytest.mark.usefixtures("database_kind")
 def test_bad_build__some_devices_at_some_sites__is_one_alert_that_says_what_to_do(
     tmp_path: Path,
 ) -> None:
@@ -135,6 +138,7 @@ def test_bad_device__with_the_build_alone__is_its_own_alert_only(tmp_path: Path)
     play(tmp_path, story)
 
 
+@pytest.mark.usefixtures("database_kind")
 def test_counts__late_events__go_to_the_firmware_that_ran_then(tmp_path: Path) -> None:
     """What happened before an upgrade and is told after it counts for the version before."""
 
