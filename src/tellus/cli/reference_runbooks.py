@@ -38,7 +38,7 @@ def _parts(runbook: Runbook) -> Iterator[str]:
     yield f"For {_models(runbook)}."
     for n, step in enumerate(runbook.steps, 1):
         yield f"### {n} {step.title} ({runbook.slug})"
-        yield f"*{_WHO[step.kind]}* {step.text}"
+        yield f"*{_WHO[step.kind].capitalize()}.* {step.text}"
         yield from _asked(step)
         yield "\n".join(
             f"- {_outcome(branch)}: {_way(runbook, branch)}" for branch in step.branches
