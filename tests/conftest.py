@@ -27,7 +27,9 @@ _ON_BOTH = (
     "/tests/api/",
     "/tests/property/",
     "/tests/unit/audit/",
+    "/tests/unit/configuration/",
     "/tests/unit/energy/",
+    "/tests/unit/fleet/test_metadata",
     "/tests/unit/telemetry/",
 )
 # Frames, connections and bytes, of whatever the shared server has stored: no SQL of their own.

@@ -26,9 +26,11 @@ from tellus.config import Settings
 from tellus.diagnosing import Beneath, Diagnosing
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.connectivity import Connectivity
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.events import EventKind, EventService
+from tellus.fleet.lifecycle import LifecycleAdministration
 from tellus.fleet.loading import FleetLoader
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import FleetService
@@ -136,6 +138,7 @@ class Platform:
         )
         self.sites = SiteAdministration(database, identity, self.queries, settings.instance.region)
         self.devices = DeviceAdministration(database, identity, directory, tokens, self.queries)
+        self.lifecycles = LifecycleAdministration(database, directory, self.queries)
         self.registration = build_registration(self.ground, identity, self.catalogue, tokens)
         identity.react(DeviceTokenIssued, after_commit=self.presence.note_token)
         identity.react(SecretOverdue, after_commit=self.presence.note_overdue)
@@ -164,6 +167,8 @@ class Platform:
             clock,
             lives_ms,
         )
+        self.connectivity = Connectivity(database)
+        self.commands.on_more.append(self.connectivity.hear)
         handover = Handover(self.commands, self.bus, lives_ms)
         self.devices.react(in_tx=handover.clear, after_commit=handover.tell)
         self.schedules = ScheduleService(database, directory, self.catalogue, self.commands)
@@ -178,7 +183,7 @@ class Platform:
     def _beneath(self, keys: KeyRing) -> Beneath:
         fleet = (self.catalogue, self.presence, self.event_kind, self.devices, self.queries)
         facts = (self.telemetry, self.records, self.commands, self.releases)
-        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus)
+        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus, self.erasures)
 
     def _build_energy(self) -> None:
         sources = FactSources(
@@ -199,6 +204,8 @@ class Platform:
         joining.follow_commands(self.commands)
         joining.follow_streams(self.hub)
         joining.follow_controls(self.flexibility)
+        joining.follow_heard("config_reports", self.diagnosing.configuration)
+        joining.follow_heard("device_connectivity", self.connectivity)
         self.registration.shared = self.limiter.shared = windows
         self.pipeline.revive = self.streams.revive = self.identity.revive
         return joining
@@ -243,6 +250,7 @@ class Platform:
             self.identity,
             self.sites,
             self.devices,
+            self.lifecycles,
             self.registration,
             self.queries,
             self.events,

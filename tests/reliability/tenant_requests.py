@@ -5,9 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_config import CONFIG_BODIES, assign_first
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
-from tests.reliability.tenants import now_text, record_body
+from tests.reliability.tenant_records import record_body
+from tests.reliability.tenants import now_text
 
 Fill = Callable[[str], str]
 
@@ -102,6 +104,7 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "vin": "WVWZZZ1JZXW000001",
     },
     "openReclaim": lambda _: {"window_s": 60},
+    **CONFIG_BODIES,
 }
 """A valid body for each operation that takes one; `fill` gives the id of what it names."""
 
@@ -133,6 +136,8 @@ That is another one on the same path, or with another last word on it.
 
 def prepare(owner: ContractClient, operation_id: str, path: str, fill: Fill) -> None:
     """Do what has to go before an operation on a path, if anything."""
+    if operation_id == "applyConfigProfile":
+        assign_first(owner, path)
     if operation_id not in FIRST:
         return
     first, last_word = FIRST[operation_id]

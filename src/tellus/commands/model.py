@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NamedTuple
 import msgspec
 
 from tellus.audit.model import Actor
+from tellus.fleet.model_metadata import Link
 from tellus.kernel.units import DAY_MS, HOUR_MS, SECOND_MS
 
 DEVICE_LEVEL: Final = 0
@@ -258,6 +259,20 @@ class Report(NamedTuple):
     effect: Effect
     message: str | None
     details: dict[str, Any] | None
+
+
+class Running(NamedTuple):
+    """Which configuration a charger says it runs; empty where it does not say."""
+
+    config_profile_id: str
+    running_config_hash: str
+
+
+class HeartbeatMore(NamedTuple):
+    """What a heartbeat says beyond being one; None where it does not."""
+
+    running: Running | None = None
+    link: Link | None = None
 
 
 class FirmwareReport(NamedTuple):

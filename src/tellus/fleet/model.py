@@ -5,6 +5,8 @@ from typing import Annotated, Final
 
 import msgspec
 
+from tellus.fleet.model_metadata import Link
+
 CONNECTORS_LARGEST: Final = 255
 
 ConnectorId = Annotated[int, msgspec.Meta(ge=1, le=CONNECTORS_LARGEST)]
@@ -165,6 +167,7 @@ class DeviceIdentity(msgspec.Struct, frozen=True):
     manufacturer: str
     firmware_version: str
     mac: str | None = None
+    link: Link | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):

@@ -70,14 +70,15 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "/v1/operator/devices", "listDevices", fleet.list_devices,
         query=fleet.DevicesQuery, response=Page[fleet.DeviceItem],
         summary="List devices", tag=_FLEET,
-        description="The operator's chargers with the current state of their connectors.",
+        description="The operator's chargers with the current state of their connectors;"
+        " `include=product,connectivity,lifecycle` adds what else is known of them.",
     ),
     _query(
         "/v1/operator/devices/{device_id}", "getDevice", fleet.get_device,
         query=fleet.DeviceQuery, response=fleet.DeviceItem,
         summary="Get a device", tag=_FLEET,
         description="A charger and the last known state of its connectors. `include=events` adds"
-        " its ten newest events.",
+        " its ten newest events, `product`, `connectivity` and `lifecycle` what else is known.",
     ),
     _query(
         "/v1/operator/devices/{device_id}/events", "listDeviceEvents", fleet.list_device_events,
