@@ -15,6 +15,7 @@ from tellus.commands.service import CommandService
 from tellus.configuration import store_devices as config_devices
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
+from tellus.configuration.sites import SiteConfigurations
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.vehicles import VehicleList
@@ -159,12 +160,10 @@ class Diagnosing:
         database, beneath = self._ground.database, self._beneath
         self.profiles = ProfileService(database)
         self.vehicles = VehicleList(database)
-        self.configuration = ConfigurationService(
-            database,
-            self._ground.directory,
-            beneath.queries,
-            beneath.commands,
-            self._ground.clock,
+        directory, clock = self._ground.directory, self._ground.clock
+        self.configuration = ConfigurationService(database, directory, beneath.commands, clock)
+        self.site_configurations = SiteConfigurations(
+            directory, beneath.queries, self.profiles, self.configuration
         )
         beneath.commands.on_more.append(self.configuration.hear)
         beneath.devices.react(in_tx=self.configuration.clear, after_commit=lambda _moved: None)
@@ -185,6 +184,7 @@ class Diagnosing:
             self.profiles,
             self.vehicles,
             self.configuration,
+            self.site_configurations,
             self.runbooks,
         )
 

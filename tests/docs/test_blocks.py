@@ -15,6 +15,7 @@ RUN = {
     "docs/how-to/erase.md": "docs/test_how_to.py",
     "docs/how-to/export-data.md": "docs/test_how_to.py",
     "docs/how-to/import-and-replay.md": "docs/test_how_to.py",
+    "docs/how-to/keep-configurations-in-step.md": "docs/test_how_to.py",
     "docs/how-to/move-to-postgresql.md": "docs/test_move_to_postgresql.py",
     "docs/how-to/operate.md": "docs/test_how_to.py",
     "docs/how-to/read-energy.md": "docs/test_how_to.py",

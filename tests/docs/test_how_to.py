@@ -9,6 +9,7 @@ import pytest
 
 from tellus.cli.serve import check_exposure
 from tellus.config import load_configuration
+from tests.docs.conftest import CHARGERS
 from tests.docs.markdown import REPOSITORY, Block, read_blocks
 from tests.docs.pasting import Pasted, paste_into_shell
 
@@ -98,6 +99,23 @@ def test_read_energy__as_printed__counts_the_night_when_clocks_change(
     assert days[1]["avg_power"] == pytest.approx((60.5 - 9.0) / 25)
     months = json.loads(find(steps, "group_by=site"))["data"]
     assert max(group["total"]["charge_energy"] for group in months["groups"]) == 70.5
+
+
+def test_keep_configurations_in_step__as_printed__assigns_compares_and_takes_away(
+    reader_folder: Path,
+) -> None:
+    """A profile is kept, assigned to a charger and its site, compared, changed and taken away."""
+    blocks = read_blocks(HOW_TO / "keep-configurations-in-step.md", "sh")
+    steps = paste_into_shell(blocks, reader_folder)
+    assert '"running_config_hash"' in find(steps, "PROFILE=$(")
+    assigned = find(steps, "sites/$SITE/config-profile")
+    assert re.search(rf'"queued": ?{CHARGERS}', assigned)
+    compared = find(steps, "?state=drifted")
+    assert re.search(r'"state": ?"(applying|in_sync|drifted)"', compared)
+    assert re.search(r'"status": ?"queued"', find(steps, "config-profile/apply"))
+    changed = find(steps, "/versions")
+    assert re.search(r'"total": ?2', changed)
+    assert '"data":null' in find(steps, "DELETE").replace(" ", "")
 
 
 def test_erase__as_printed__gives_receipts_and_a_plan(reader_folder: Path) -> None:

@@ -43,7 +43,14 @@ NOT_FOUND: Outcome = (404, 3001)
 _PATH_NUMBERS = {"connector_id": "1", "code": "F-0421", **NUMBERS}
 _SPOILT = {"page": "0", "size": "0", "wait": "0", "include": "nonsense", "devices": "%"}
 _SPOILT["schedule_id"] = ""
-_USED_UP = (["command_id"], ["control_id"], ["rollout_id"], ["run_id"])
+_USED_UP = (
+    ["command_id"],
+    ["control_id"],
+    ["rollout_id"],
+    ["profile_id"],
+    ["vehicle_id"],
+    ["run_id"],
+)
 _TOGETHER = frozenset({"shareWithPeer"})
 """Operations whose body names what belongs to the resource of the path, whosever that is."""
 _VOLATILE = frozenset({"date", "x-request-id"})

@@ -5,10 +5,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_config import CONFIG_BODIES, assign_first
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
+from tests.reliability.tenant_records import record_body
 from tests.reliability.tenant_runbooks import make_room, run_body
-from tests.reliability.tenants import now_text, record_body
+from tests.reliability.tenants import now_text
 
 Fill = Callable[[str], str]
 
@@ -105,6 +107,7 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "vin": "WVWZZZ1JZXW000001",
     },
     "openReclaim": lambda _: {"window_s": 60},
+    **CONFIG_BODIES,
 }
 """A valid body for each operation that takes one; `fill` gives the id of what it names."""
 
@@ -138,6 +141,8 @@ def prepare(owner: ContractClient, operation_id: str, path: str, fill: Fill) -> 
     """Do what has to go before an operation on a path, if anything."""
     if operation_id == "startRunbookRun":
         make_room(owner, fill("device_id"))
+    if operation_id == "applyConfigProfile":
+        assign_first(owner, path)
     if operation_id not in FIRST:
         return
     first, last_word = FIRST[operation_id]

@@ -11,8 +11,10 @@ from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
+from tests.reliability.tenant_config import CONFIG_MAKERS
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
+from tests.reliability.tenant_records import record_body
 from tests.reliability.tenant_runbooks import begin_run
 from tests.server import Client, Device, RunningServer
 
@@ -61,6 +63,7 @@ class Place:
     peer_id: str = ""
     push_id: str = ""
     run_id: str = ""
+    parts: dict[str, str] = field(default_factory=dict)
 
     @property
     def resource_id(self) -> str:
@@ -88,7 +91,7 @@ class World:
                 found += [place.operator_id, place.site_id, device.device_id, device.sn]
                 found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
                 found.append(place.session_id)
-                found += [place.peer_id, place.push_id, place.run_id]
+                found += [place.peer_id, place.push_id, place.run_id, *place.parts.values()]
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
@@ -101,7 +104,7 @@ class World:
         place = self.places[target]
         if kind == "device_id":
             return place.device.device_id
-        return str(getattr(place, kind))
+        return place.parts.get(kind) or str(getattr(place, kind))
 
     def resources(self, kinds: list[str], target: str, *, fresh: bool) -> dict[str, str]:
         """The ids of several kinds that belong together, such as a client and its secret."""
@@ -118,6 +121,8 @@ class World:
     def _make(self, kind: str, place: Place) -> str:
         if kind == "operator_id":
             return place.operator_id
+        if kind in PARTS:
+            return PARTS[kind](self.operator_of(place))
         if kind == "device_id":
             return self.server.register().device_id
         if kind == "site_id":
@@ -185,7 +190,9 @@ class World:
 _ADMINISTERED = frozenset(
     {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id"}
 )
-KINDS = _ADMINISTERED | {
+PARTS = {**CONFIG_MAKERS}
+"""What each operator makes for itself, by its kind."""
+KINDS = _ADMINISTERED | PARTS.keys() | {
     "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
     "record_id", "session_id", "peer_id", "push_id", "resource_id", "run_id",
 }  # fmt: skip
@@ -235,6 +242,7 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
     place.run_id = world.resource("run_id", name, fresh=True)
+    place.parts = {kind: world.resource(kind, name, fresh=True) for kind in PARTS}
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 
@@ -255,21 +263,6 @@ def issue_control(world: World, place: Place) -> str:
     }
     answer = world.operator_of(place).post("/v1/operator/control/flexibility", body, expect=200)
     return str(answer.data["control_id"])
-
-
-def record_body(record_id: str) -> dict[str, Any]:
-    """A charging record as a charger sends it."""
-    return {
-        "record_id": record_id,
-        "connector_id": 1,
-        "start_time": "2025-06-02T09:00:00Z",
-        "end_time": "2025-06-02T10:00:00Z",
-        "energy": 20.0,
-        "max_power": 50.0,
-        "avg_power": 20.0,
-        "meter_start": 100.0,
-        "meter_end": 120.0,
-    }
 
 
 def _admin_token(server: RunningServer, contract: ContractClient) -> str:

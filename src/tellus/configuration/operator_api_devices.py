@@ -8,7 +8,8 @@ from msgspec import UNSET, Meta, UnsetType
 from tellus.commands.model import Issued
 from tellus.configuration.model import VERSIONS_MOST, Assignment, Reported, SyncState
 from tellus.configuration.operator_api import Word, actor_of, key_of
-from tellus.configuration.service import ConfigurationService, Outcome, StandingView
+from tellus.configuration.service import ConfigurationService, StandingView
+from tellus.configuration.sites import Outcome, SiteConfigurations
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.paging import Page, PageQuery
 from tellus.kernel.units import to_text
@@ -156,10 +157,10 @@ async def unassign_device_config(
 
 
 async def assign_site_config(
-    configuration: ConfigurationService, call: Call[AssignSiteConfigRequest, Nothing]
+    sites: SiteConfigurations, call: Call[AssignSiteConfigRequest, Nothing]
 ) -> SiteConfigResponse:
     """Assign a profile to all devices of a site that it is for."""
-    outcomes = await configuration.assign_site(
+    outcomes = await sites.assign_site(
         call.path["site_id"],
         call.body.config_profile_id,
         _issuer(call),

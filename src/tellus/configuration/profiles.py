@@ -70,8 +70,8 @@ class ProfileService:
         profile = Profile(
             profile_id=new_id("cfg"),
             operator_id=operator_id,
-            name=wanted.name or "",
-            note=wanted.note or None,
+            name=replace_vins(wanted.name or ""),
+            note=replace_vins(wanted.note or None),
             models=wanted.models or (),
             version=1,
             hash=rules.hash_of(content),
@@ -175,8 +175,8 @@ def _change(
     before = _view(tx, profile_id, operator_id)
     profile = replace(
         before.profile,
-        name=before.profile.name if change.name is None else change.name,
-        note=before.profile.note if change.note is None else change.note or None,
+        name=before.profile.name if change.name is None else replace_vins(change.name),
+        note=before.profile.note if change.note is None else replace_vins(change.note or None),
         models=before.profile.models if change.models is None else change.models,
         updated_ms=now_ms,
     )
@@ -244,7 +244,7 @@ def _record(tx: Tx, by: Actor, verb: str, profile: Profile) -> None:
         profile.operator_id,
         by.request_id,
         profile.updated_ms,
-        name=replace_vins(profile.name),
+        name=profile.name,
         version=profile.version,
         hash=profile.hash,
     )

@@ -23,7 +23,7 @@ _EXACT_BELOW: Final = 2**53
 
 
 def canonical_json(values: dict[str, Any]) -> str:
-    """Return ``values`` written in the one way that is hashed.
+    """Return ``values`` written in the one way that is hashed (rule G2).
 
     As RFC 8785 has it (keys in order, no blanks, ``1.0`` as ``1``), with keys in the order of their
     code points.
@@ -82,7 +82,7 @@ def look_after_ms(assignment: Assignment, now_ms: int) -> int | None:
 
 
 def judge(standing: Standing, now_ms: int) -> Judgement:
-    """Return how a device stands to its assignment at ``now_ms``, and since when."""
+    """Return how a device stands to its assignment at ``now_ms``, and since when (rule G1)."""
     assignment, reported = standing.assignment, standing.reported
     if assignment is None:
         return Judgement(SyncState.UNKNOWN, None)

@@ -1,6 +1,5 @@
 """Use cases of devices: assign a profile, apply it again, compare it with what they say."""
 
-import asyncio
 import contextlib
 from collections.abc import Awaitable, Sequence
 from functools import partial
@@ -32,13 +31,11 @@ from tellus.configuration.model import (
 from tellus.configuration.reporting import ReportKind, RunningSaid, Told
 from tellus.fleet.administration import DeviceMoved
 from tellus.fleet.directory import Device, Directory
-from tellus.fleet.queries import FleetQueries
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import ApiError, Conflict, NotFound
+from tellus.kernel.errors import Conflict, NotFound
 from tellus.storage.database import Database, Tx
 
 _LOOKED_AT_AT_ONCE: Final = 500
-_ASSIGNED_AT_ONCE: Final = 50
 
 
 class WrongModel(Conflict):
@@ -71,14 +68,6 @@ class StandingView(NamedTuple):
     judgement: Judgement
 
 
-class Outcome(NamedTuple):
-    """What came of assigning a profile to one device of many: a command, or why there is none."""
-
-    device: Device
-    issued: Issued | None
-    refusal: ApiError | None
-
-
 class ConfigurationService:
     """What devices ought to run; ``turn`` is to be called every few seconds on the node on duty."""
 
@@ -86,13 +75,11 @@ class ConfigurationService:
         self,
         database: Database,
         directory: Directory,
-        queries: FleetQueries,
         commands: CommandService,
         clock: Clock,
     ) -> None:
         self._database = database
         self._directory = directory
-        self._queries = queries
         self._commands = commands
         self._clock = clock
         self._reports = ReportKind()
@@ -149,15 +136,15 @@ class ConfigurationService:
         Raises:
             NotFound: the profile is absent or another operator's.
         """
-        standings = await self._database.read(_load_standings, profile_id, operator_id)
-        found = []
-        for standing in standings:
+        total, judged = await self._database.read(
+            _judge_page, (profile_id, operator_id), state, page, now_ms
+        )
+        views = []
+        for standing, judgement in judged:
             device = self._directory.by_no(standing.device_no)
-            judgement = rules.judge(standing, now_ms)
-            if device is not None and state in {None, judgement.state}:
-                found.append(StandingView(device, standing, judgement))
-        offset, size = page
-        return len(found), found[offset : offset + size]
+            if device is not None:
+                views.append(StandingView(device, standing, judgement))
+        return total, views
 
     async def assign(
         self,
@@ -224,34 +211,13 @@ class ConfigurationService:
             await self._commands.cancel_command(assignment.command_id, operator_id, now_ms)
         await self._database.write(self._unassign, device, assignment.profile_id, now_ms, by)
 
-    async def assign_site(
-        self,
-        site_id: str,
-        profile_id: str,
-        issuer: tuple[str, str],
-        now_ms: int,
-        by: Actor,
-    ) -> list[Outcome]:
-        """Assign a profile to every device of a site that it is for; each is told of alone.
-
-        Raises:
-            NotFound: the site or profile is absent or another operator's.
-        """
-        await self._queries.get_site(site_id, issuer[1], now_ms)
-        wanted = await self._database.read(_load_applicable, profile_id, issuer[1], None)
-        outcomes: list[Outcome] = []
-        devices = self._directory.of_site(site_id)
-        for start in range(0, len(devices), _ASSIGNED_AT_ONCE):
-            part = devices[start : start + _ASSIGNED_AT_ONCE]
-            sending = [self._try(device, wanted, issuer, now_ms, by) for device in part]
-            outcomes += await asyncio.gather(*sending)
-        return outcomes
-
     # ------------------------------------------------------------------ by itself
 
     async def turn(self) -> None:
         """Look at what is on its way: whoever follows is told once it has arrived or failed."""
-        await self._database.write(self._look, self._clock.now_ms())
+        now_ms = self._clock.now_ms()
+        if await self._database.read(store_devices.list_due, now_ms, 1):
+            await self._database.write(self._look, now_ms)
 
     def clear(self, tx: Tx, moved: DeviceMoved) -> None:
         """Drop the assignment of a device that goes to another operator."""
@@ -259,15 +225,6 @@ class ConfigurationService:
             self._tell(tx, moved.device_no)
 
     # ------------------------------------------------------------------ private
-
-    async def _try(
-        self, device: Device, wanted: Applicable, issuer: tuple[str, str], now_ms: int, by: Actor
-    ) -> Outcome:
-        try:
-            issued = await self._send(device, wanted, issuer, now_ms, Terms(by=by))
-        except ApiError as refusal:
-            return Outcome(device, None, refusal)
-        return Outcome(device, issued, None)
 
     async def _send(
         self,
@@ -364,10 +321,23 @@ def _load_applicable(tx: Tx, profile_id: str, operator_id: str, version: int | N
     return Applicable(profile, found)
 
 
-def _load_standings(tx: Tx, profile_id: str, operator_id: str) -> list[Standing]:
+def _judge_page(
+    tx: Tx,
+    whose: tuple[str, str],
+    state: SyncState | None,
+    page: tuple[int, int],
+    now_ms: int,
+) -> tuple[int, list[tuple[Standing, Judgement]]]:
+    profile_id, operator_id = whose
     if store.find_profile(tx, profile_id, operator_id) is None:
         raise NotFound
-    return store_devices.list_standings_of(tx, profile_id)
+    judged = [
+        (standing, judgement)
+        for standing in store_devices.list_standings_of(tx, profile_id)
+        if (judgement := rules.judge(standing, now_ms)).state is state or state is None
+    ]
+    offset, size = page
+    return len(judged), judged[offset : offset + size]
 
 
 def _to_running(standing: Standing) -> RunningConfig:

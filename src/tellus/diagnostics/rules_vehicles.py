@@ -10,9 +10,10 @@ def key_of(name: str) -> str:
 
 
 def judge_vehicle(entry: Vehicle | None, firmware: str | None) -> Eligibility:
-    """Return what the list says of a vehicle with its ``entry`` and firmware, None for unknown.
+    """Return what the list says of a vehicle with its ``entry`` and firmware (rule G4).
 
-    Where an oldest firmware is named, one that cannot be compared with it is unknown.
+    The firmware is None where it is unknown. Where an oldest is named, one that cannot be compared
+    with it is unknown.
     """
     if entry is None:
         return Eligibility(Verdict.NOT_LISTED, None)

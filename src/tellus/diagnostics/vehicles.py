@@ -13,6 +13,7 @@ from tellus.diagnostics.model_vehicles import VEHICLES_MOST, Eligibility, Vehicl
 from tellus.kernel.errors import Conflict, InvalidParameter, NotFound
 from tellus.kernel.ids import new_id
 from tellus.kernel.versions import parse_version
+from tellus.kernel.vins import replace_vins
 from tellus.storage.database import Database, Tx
 
 
@@ -86,7 +87,7 @@ class VehicleList:
             make=entry.make,
             model=entry.model,
             min_firmware=entry.min_firmware,
-            note=entry.note,
+            note=replace_vins(entry.note),
             created_ms=now_ms,
             updated_ms=now_ms,
         )
@@ -161,7 +162,7 @@ def _set(
         make=entry.make,
         model=entry.model,
         min_firmware=entry.min_firmware,
-        note=entry.note,
+        note=replace_vins(entry.note),
         updated_ms=now_ms,
     )
     _check_free(tx, made, keys)

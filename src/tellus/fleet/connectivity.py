@@ -70,7 +70,7 @@ class Connectivity:
         if link is None:
             return None
         known = self._writer.heard.get(device_no)
-        if known is not None and not is_news(known, link):
+        if known is not None and (known == link or not is_news(known, link)):
             return None
         return self._database.submit(self._writer, LinkSaid(device_no, link, now_ms))
 

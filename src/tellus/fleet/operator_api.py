@@ -43,7 +43,7 @@ class SitesQuery(PageQuery, frozen=True, kw_only=True):
     status: Literal["active", "inactive"] | UnsetType = UNSET
 
 
-class DevicesQuery(PageQuery, frozen=True, kw_only=True):
+class DeviceListQuery(PageQuery, frozen=True, kw_only=True):
     """Which devices to list; what is left out admits all."""
 
     site_id: Word | UnsetType = UNSET
@@ -53,8 +53,8 @@ class DevicesQuery(PageQuery, frozen=True, kw_only=True):
     sn: Word | UnsetType = UNSET
 
 
-class OwnDevicesQuery(DevicesQuery, frozen=True, kw_only=True):
-    """As ``DevicesQuery``; ``include`` as for one device, without ``events``."""
+class DevicesQuery(DeviceListQuery, frozen=True, kw_only=True):
+    """Which of the own devices to list; ``include`` as for one device, without ``events``."""
 
     include: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
 
@@ -199,9 +199,7 @@ async def get_site(fleet: FleetQueries, call: Call[Nothing, Nothing]) -> SiteIte
     return site_item(await fleet.get_site(site_id, call.principal.operator_id, call.now_ms))
 
 
-async def list_devices(
-    fleet: FleetQueries, call: Call[Nothing, OwnDevicesQuery]
-) -> Page[DeviceItem]:
+async def list_devices(fleet: FleetQueries, call: Call[Nothing, DevicesQuery]) -> Page[DeviceItem]:
     """List the operator's devices in order of registration."""
     query = call.query
     includes = _read_includes(query.include, _METADATA)
@@ -240,7 +238,7 @@ async def list_device_events(
     return Page(total, query.page, query.size, [event_item(event) for event in events])
 
 
-def device_filter(query: DevicesQuery, operator_id: str | None) -> DeviceFilter:
+def device_filter(query: DeviceListQuery, operator_id: str | None) -> DeviceFilter:
     """Return the filter that a query asks for."""
     return DeviceFilter(
         operator_id,

@@ -10,7 +10,7 @@ SIGNAL_STEP_DBM: Final = 5
 
 
 def merge_link(known: Link, said: Link) -> Link:
-    """Return how a device is connected after what it says, which need not be all.
+    """Return how a device is connected after what it says, which need not be all (rule G3).
 
     What was known of one kind of connection says nothing of another.
     """
@@ -36,7 +36,7 @@ def is_news(known: Link, said: Link) -> bool:
 def activation_status(
     lifecycle: Lifecycle, now_ms: int, *, is_active: bool, is_site_active: bool
 ) -> ActivationStatus:
-    """Return whether a device is in use.
+    """Return whether a device is in use (rule G5).
 
     Suspended is whose registration is not finished, and whose site is inactive.
     """

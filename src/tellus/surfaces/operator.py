@@ -68,7 +68,7 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
     ),
     _query(
         "/v1/operator/devices", "listDevices", fleet.list_devices,
-        query=fleet.OwnDevicesQuery, response=Page[fleet.DeviceItem],
+        query=fleet.DevicesQuery, response=Page[fleet.DeviceItem],
         summary="List devices", tag=_FLEET,
         description="The operator's chargers with the current state of their connectors;"
         " `include=product,connectivity,lifecycle` adds what else is known of them.",

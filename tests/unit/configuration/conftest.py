@@ -19,7 +19,6 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Connector, Device, Directory
 from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
-from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import FleetService
 from tellus.identity.keys import KeyRing
 from tellus.identity.vault import Vault
@@ -47,7 +46,6 @@ class Node:
         events = EventKind(directory, vault)
         catalogue = Catalogue.load()
         presence = PresenceWatch(database, directory, events, catalogue, PresenceSettings(), clock)
-        queries = FleetQueries(database, directory, catalogue, presence, vault)
         self.clock = clock
         self.commands = CommandService(
             database,
@@ -58,9 +56,7 @@ class Node:
             MemoryBus(),
             clock,
         )
-        self.configuration = ConfigurationService(
-            database, directory, queries, self.commands, clock
-        )
+        self.configuration = ConfigurationService(database, directory, self.commands, clock)
         self.commands.on_more.append(self.configuration.hear)
         self.told: list[int] = []
         self.configuration.in_tx.append(lambda _tx, device_nos: self.told.extend(device_nos))

@@ -87,10 +87,15 @@ def test_profile__values_too_large__are_refused(run_bench: Run, values: dict[str
 
 
 def test_profile__values_name_a_vehicle__are_kept_masked(run_bench: Run) -> None:
-    """A VIN in the values is stars in store, hash and answers."""
+    """A VIN in values, name or note is stars in store, hash and answers."""
 
     async def check(bench: ConfigBench) -> None:
-        view = await bench.profile(values={"allow": ["WVWZZZ1JZXW000001"]})
+        vin = "WVWZZZ1JZXW000001"
+        view = await bench.profile(f"For {vin}", values={"allow": [vin]}, note=vin)
+        assert (view.profile.name, view.profile.note) == (
+            "For WVW**********0001",
+            "WVW**********0001",
+        )
         assert view.content == '{"allow":["WVW**********0001"]}'
         assert view.profile.hash == hash_of(view.content)
         (row,) = await bench.rows("SELECT content FROM config_profile_versions")
