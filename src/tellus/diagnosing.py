@@ -178,6 +178,8 @@ class Diagnosing:
         waits_s = {"back_online": settings.boot_s, "reset_worked": settings.reset_s}
         library = RunbookCatalogue.load(self.faults, waits_s)
         self.runbooks = RunbookService(sources, library, ground.clock)
+        leave = self.runbooks.leave_behind
+        beneath.devices.react(in_tx=leave, after_commit=lambda _moved: None)
         erase = beneath.erasures.part("runbooks", store_runbooks.remove_device)
         beneath.erasures.add(erase)
 

@@ -23,6 +23,7 @@ RUN = {
     "docs/how-to/read-energy.md": "docs/test_how_to.py",
     "docs/how-to/rehearse-failures.md": "docs/test_how_to.py",
     "docs/how-to/roll-out-firmware.md": "docs/test_how_to.py",
+    "docs/how-to/work-through-a-runbook.md": "docs/test_how_to.py",
 }
 """Documents whose blocks are run, and by which file below tests."""
 

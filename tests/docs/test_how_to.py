@@ -201,3 +201,20 @@ def test_connect_a_partner_platform__as_printed__shares_starts_and_is_told(
     assert told.startswith('{"Status":"Accept"}')
     assert re.search(r'"energy": ?7.25', told)
     assert re.search(r"deleted +(true|yes)", find(steps, "peers delete"), re.IGNORECASE)
+
+
+def test_work_through_a_runbook__as_printed__answers_ends_and_bundles(reader_folder: Path) -> None:
+    """A run is begun and answered, ends, takes a photo, and gives a bundle with a report."""
+    blocks = read_blocks(HOW_TO / "work-through-a-runbook.md", "sh")
+    steps = paste_into_shell(blocks, reader_folder)
+    assert "charger-faulting-on-power-up" in find(steps, "runbooks?model")
+    begun = find(steps, "RUN=$(").replace(" ", "")
+    assert '"kind":"answer"' in begun
+    ended = find(steps, "/steps/1").replace(" ", "")
+    assert '"status":"resolved"' in ended
+    assert '"cause":"vehicle"' in ended
+    assert '"sha256"' in find(steps, "/photos")
+    listed = find(steps, "zipfile -l")
+    assert "report.html" in listed
+    assert "photos/01.jpeg" in listed
+    assert '"total":1' in find(steps, "live=false").replace(" ", "")

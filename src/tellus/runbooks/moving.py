@@ -250,7 +250,7 @@ class RunMover:
         store.upsert_steps(tx, run.run_id, begun.records)
         if run.alert_id is not None:
             self._sources.alerts.link_run(tx, run.alert_id, run.run_id)
-        note(tx, run, by, "runbook_run.started", run.created_ms, runbook=run.slug)
+        note(tx, run, by, "runbook_run.created", run.created_ms, runbook=run.slug)
 
 
 def place_lock(device_no: int) -> str:

@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 from tellus.audit.model import Actor
 from tellus.commands import repeats
 from tellus.commands.model import KINDS, RequestKey, Risk
+from tellus.fleet.administration import DeviceMoved
 from tellus.fleet.directory import Device
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import (
@@ -170,6 +171,8 @@ class RunbookService:
             first: str | None = repeats.recall(tx, key, now_ms)
             if first is not None:
                 return first
+        if store.find_owner(tx, place.device_no) != place.operator_id:
+            raise NotFound
         if links.alert_id is not None:
             alert = self._sources.alerts.find(tx, place.operator_id, links.alert_id)
             if alert is None or alert.device_no not in {None, place.device_no}:
@@ -255,6 +258,12 @@ class RunbookService:
         await self.read_run(slug, run_id, client.operator_id)
         await self._database.write(_cancel, run_id, client.by, self._clock.now_ms())
         return await self.read_run(slug, run_id, client.operator_id)
+
+    def leave_behind(self, tx: Tx, moved: DeviceMoved) -> None:
+        """Give up the runs about a device that goes to another operator, in that transaction."""
+        tx.lock(place_lock(moved.device_no))
+        for run in store.list_left_behind(tx, moved.device_no, moved.operator_id):
+            store.update_run(tx, rules_runs.cancel(run, "device_gone", moved.now_ms))
 
     # ------------------------------------------------------------------ photos and bundle
 

@@ -74,6 +74,23 @@ def find_live(tx: Tx, operator_id: str, slug: str, device_no: int, connector_id:
     return None if row is None else _to_run(row)
 
 
+def find_owner(tx: Tx, device_no: int) -> str | None:
+    """Return whose a device is, None where there is none."""
+    row = tx.row("SELECT operator_id FROM devices WHERE device_no = $1", device_no)
+    return None if row is None else row[0]
+
+
+def list_left_behind(tx: Tx, device_no: int, operator_id: str) -> list[Run]:
+    """Return the runs about a device that are not over and not its operator's."""
+    rows = tx.rows(
+        f"SELECT {_RUN} FROM runbook_runs"
+        " WHERE device_no = $1 AND operator_id <> $2 AND ended_ms IS NULL",
+        device_no,
+        operator_id,
+    )
+    return [_to_run(row) for row in rows]
+
+
 def list_due(tx: Tx, now_ms: int, size: int) -> list[str]:
     """Return the ids of runs that are to be looked at by ``now_ms``, the longest due first."""
     rows = tx.rows(

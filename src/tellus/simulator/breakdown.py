@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tellus.simulator.chance import seeded
+from tellus.simulator.chance import seeded, uniform_ms
 from tellus.simulator.figures import default_figures
 from tellus.simulator.messages import utc_text
 from tellus.simulator.planning import follow_plan
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tellus.simulator.device import ChargerTwin
 
 _TEXT_CODES = default_figures().injection.text_code_ratio
+_ATTENDED_S = default_figures().injection.attended_s
 _OUT_OF_ORDER = "the connector is out of order"
 WELDED = "F-0101"
 HOT_CONNECTOR = "F-0203"
@@ -62,6 +63,18 @@ def raise_fault(
     connector.tell("fault", now_ms, {"fault_code": code, "fault_message": text, **data})
     connector.show(now_ms)
     charger.power_state.needs_heartbeat = True
+    if charger.spec.is_attended:
+        _attend(charger, connector, code, now_ms)
+
+
+def _attend(charger: ChargerTwin, connector: ConnectorTwin, code: int | str, now_ms: int) -> None:
+    """Let somebody reset the fault after a while."""
+
+    def reset(then_ms: int) -> None:
+        if connector.fault_code == code:
+            clear_fault(charger, connector, then_ms)
+
+    charger.agenda.at(now_ms + uniform_ms(connector.mishaps.rng, _ATTENDED_S), reset)
 
 
 def _remember(connector: ConnectorTwin, code: int | str, now_ms: int, text: str) -> None:

@@ -189,14 +189,15 @@ def restore_profile(site: Site) -> None:
 
 
 def slow_fan(site: Site) -> None:
-    """Slow the fan down (F-0601); a dying one ends too slow for any load."""
+    """Slow the fan down (F-0601); a dying one ends too slow for any load, a bearing takes days."""
     fan = site.charger.cabinet.fan
     if fan is None:
         return
     ratio = _INJECTION.slow_fan_ratio
-    if site.variant == "dying":
+    if site.variant != "worn":
         ratio = _HEAT.fan_still_air_ratio
-    fan.decline(site.now_ms, round(1000 * _INJECTION.fan_decline_s), site.strong(ratio))
+    span_s = _INJECTION.bearing_decline_s if site.variant == "bearing" else _INJECTION.fan_decline_s
+    fan.decline(site.now_ms, round(1000 * span_s), site.strong(ratio))
 
 
 def mend_fan(site: Site) -> None:

@@ -268,6 +268,7 @@ class ConnectorTwin(ConnectorState):
     def cancel_start(self, now_ms: int) -> None:
         """End a handshake or an expected arrival without a session."""
         self.abandon_order(now_ms, "stopped before charging began")
+        self.mishaps.try_again()
         if self.stage is Stage.AVAILABLE:
             self.visit = self.visits.next_after(now_ms)
             return

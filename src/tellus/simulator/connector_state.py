@@ -48,7 +48,9 @@ class ConnectorState(Voice):
         self.stage = Stage.AVAILABLE
         # Parts draw from a source of their own: what happens to them changes no visit.
         rng = seeded(home.charger.seed, home.sn, connector_id, "parts")
-        cycles = round(registers.import_kwh / _WEAR.kwh_per_cycle)
+        cycles = home.charger.spec.contactor_cycles.get(
+            connector_id, round(registers.import_kwh / _WEAR.kwh_per_cycle)
+        )
         self.contactor = Contactor(home.model, rng, cycles)
         self.isolation = Isolation(home.sn, rng, now_ms)
         self.inverter = Inverter(rng)

@@ -29,6 +29,7 @@ from tellus.simulator.firmware import draw_failing_firmware
 from tellus.simulator.heat import CabinetWatch
 from tellus.simulator.messages import Kind, Message, PendingCommand
 from tellus.simulator.metering import Registers
+from tellus.simulator.plants import Plant, plant
 from tellus.simulator.profile import RunningProfile
 from tellus.simulator.scenario import Visits
 from tellus.simulator.stages import LIVE_CADENCE, Cadence, Installation
@@ -49,7 +50,8 @@ class ChargerSpec:
 
     ``firmware_version`` and ``connectors`` default to the model's, ``scenario`` to the fleet's.
     ``registers`` maps connector ids to meter readings to carry on from. Chargers with the same
-    ``site`` share what strikes a site.
+    ``site`` share what strikes a site. ``plants`` are the causes of faults in it; faults of one
+    that is attended are reset after a while, as by an operator.
     """
 
     sn: str
@@ -61,6 +63,10 @@ class ChargerSpec:
     timezone: str = "UTC"
     site: str = ""
     registers: dict[int, Registers] = field(default_factory=dict)
+    contactor_cycles: dict[int, int] = field(default_factory=dict)
+    plants: tuple[Plant, ...] = ()
+    gives_back_every_s: float | None = None
+    is_attended: bool = False
 
     @property
     def charger_model(self) -> ChargerModel:
@@ -124,6 +130,7 @@ class ChargerTwin:
         self.connectors = [
             self._build_connector(seed, number + 1) for number in range(spec.connector_count)
         ]
+        plant(self)
         # So far ahead nothing is due: a fleet asks this every time it looks at the charger.
         self.due_ms = self._next_due_ms()
 

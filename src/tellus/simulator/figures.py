@@ -116,6 +116,7 @@ class InjectionFigures(_Figures, frozen=True):
     slow_fan_ratio: float
     dying_fan_ratio: float
     fan_decline_s: float
+    bearing_decline_s: float
     blocked_vents_factor: float
     overload_factor: float
     sensor_drift_k: float
@@ -131,6 +132,7 @@ class InjectionFigures(_Figures, frozen=True):
     storm_period_s: float
     storm_down_s: float
     storm_reconnects: int
+    attended_s: Span
     text_code_ratio: float
 
 

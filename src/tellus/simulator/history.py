@@ -48,6 +48,7 @@ class DeviceHistory:
     spec: ChargerSpec
     messages: list[Message]
     registers: dict[int, Registers]
+    contactor_cycles: dict[int, int]
 
     def of(self, kind: Kind) -> list[Message]:
         """Return the messages of one kind."""
@@ -60,7 +61,8 @@ class DeviceHistory:
 
     def live_spec(self) -> ChargerSpec:
         """Return the charger as it goes on from here."""
-        return replace(self.spec, registers=self.registers)
+        cycles = self.contactor_cycles
+        return replace(self.spec, registers=self.registers, contactor_cycles=cycles)
 
 
 def device_history(
@@ -83,7 +85,8 @@ def device_history(
     # The last moments belong to closing up, which must not reach past the end.
     twin.advance(period.to_ms - 1000)
     twin.shut_down()
-    return DeviceHistory(spec, twin.take(), twin.registers)
+    cycles = {one.connector_id: one.contactor.cycles for one in twin.connectors}
+    return DeviceHistory(spec, twin.take(), twin.registers, cycles)
 
 
 def fleet_history(

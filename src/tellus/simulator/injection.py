@@ -47,7 +47,7 @@ INJECTIONS: dict[str, Injection] = {
     "F-0411": Injection(("module",), causes.silence_module, causes.revive_modules, "dc"),
     "F-0421": Injection(("once", "stuck", "intermittent"), causes.disengage, causes.mend_contactor),
     "F-0512": Injection(("override", "interrupted"), causes.drift, causes.restore_profile),
-    "F-0601": Injection(("worn", "dying"), causes.slow_fan, causes.mend_fan, "dc"),
+    "F-0601": Injection(("worn", "dying", "bearing"), causes.slow_fan, causes.mend_fan, "dc"),
     "F-0701": Injection(LOSS_VARIANTS, causes.disturb_inverter, causes.calm_inverter, "v2g"),
     "F-0702": Injection(tuple(REFUSALS), causes.let_refuse, causes.let_agree, "v2g"),
     "F-0805": Injection(END_VARIANTS, causes.end_early, causes.end_normally),
@@ -88,15 +88,17 @@ def inject(
     code: str,
     variant: str | None = None,
     strength: float | None = None,
+    since_ms: int | None = None,
 ) -> None:
-    """Bring about a fault at the charger's present time.
+    """Bring about a fault at the charger's present time, or as one that began ``since_ms``.
 
     ``strength`` overrides the usual one; its unit depends on the fault (see ``causes``).
     Raises ControlRefused for an unknown fault, or one that this charger cannot have.
     """
     code, injection, chosen = find_injection(code, variant)
     _check(charger, code, injection.needs)
-    injection.cause(Site(charger, connector, chosen, strength, charger.time_ms))
+    now_ms = charger.time_ms if since_ms is None else since_ms
+    injection.cause(Site(charger, connector, chosen, strength, now_ms))
 
 
 def cure(charger: ChargerTwin, connector: ConnectorTwin, code: str) -> None:

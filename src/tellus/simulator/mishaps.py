@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tellus.simulator.figures import default_figures
+
 if TYPE_CHECKING:
     from random import Random
+
+
+_SECOND_CLOSE = default_figures().injection.second_close_ratio
 
 
 class Mishaps:
@@ -23,3 +28,8 @@ class Mishaps:
         self.unexpected_end = ""
         self.refusal = ""
         self.stall = ""
+
+    def try_again(self) -> None:
+        """Let another try help a contactor that closes now and then."""
+        if self.stall == "contactor" and self.rng.random() < _SECOND_CLOSE:
+            self.stall = ""

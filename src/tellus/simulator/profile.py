@@ -9,13 +9,12 @@ import msgspec
 
 _PERCENT = "max_power_pct"
 _KILOWATT = "max_power_kw"
-_DIGITS = 16
 
 
 def values_hash(values: dict[str, Any]) -> str:
     """Return a digest of configuration values, the same for equal ones in any order."""
     text = msgspec.json.encode(values, order="deterministic")
-    return hashlib.sha256(text).hexdigest()[:_DIGITS]
+    return hashlib.sha256(text).hexdigest()
 
 
 class RunningProfile:
@@ -57,8 +56,10 @@ class RunningProfile:
     def rating_ratio(self, rated_kw: float) -> float:
         """Return the share (0 to 1) of the rated power that the values allow."""
         ratio = 1.0
+        limits = self.values.get("limits")
+        values = {**(limits if isinstance(limits, dict) else {}), **self.values}
         for name, whole in ((_PERCENT, 100.0), (_KILOWATT, rated_kw)):
-            value = self.values.get(name)
+            value = values.get(name)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 ratio = min(ratio, max(0.0, value / whole))
         return ratio

@@ -148,7 +148,7 @@ def test_run__with_everything_done__stands_in_the_audit_log(stage: Stage) -> Non
         "/v1/operator/audit-logs", params={"resource_id": run.run_id}, expect=200
     ).data["items"]
     kinds = {json.dumps(entry) for entry in entries}
-    for word in ("runbook_run.started", "runbook_run.answered", "runbook_run.ended"):
+    for word in ("runbook_run.created", "runbook_run.answered", "runbook_run.ended"):
         assert any(word in kind for kind in kinds), (word, kinds)
     commands = stage.api.get(
         "/v1/operator/audit-logs", params={"resource_id": run.charger.device_id}, expect=200
@@ -205,3 +205,21 @@ def test_bundle__of_a_run_under_way__is_what_is_known_so_far(stage: Stage) -> No
     told = json.loads(download(stage, run).read("run.json"))
     assert told["status"] == "asking"
     assert "verdict" not in told["steps"][-1] or told["steps"][-1]["verdict"] is None
+
+
+def test_run__of_a_device_that_goes_to_another_operator__is_given_up(
+    stage: Stage, quick_server: Any
+) -> None:
+    """The run ends with the device; its new operator sees nothing of it and may begin anew."""
+    charger = stage.charger()
+    run = stage.begin(charger, POWER_UP)
+    with ContractClient(quick_server.base_url) as contract:
+        other = new_tenant(quick_server, contract)
+        moved = {"site_id": other.site_id, "operator_id": other.operator_id}
+        stage.tenant.admin.patch(f"/v1/admin/devices/{charger.device_id}", moved, expect=200)
+        seen = run.ends("cancelled")
+        assert seen["cause"] == "device_gone"
+        stage.api.get(f"{run.path}/bundle", expect=404)
+        other.api.get(run.path, expect=404)
+        body = {"device_id": charger.device_id}
+        other.api.post(f"/v1/operator/runbooks/{POWER_UP}/runs", body, expect=200)
