@@ -50,13 +50,16 @@ class StreamQuery(msgspec.Struct, frozen=True):
     are not named are left out.
     """
 
-    devices: str
+    devices: str = ""
     token: str = ""
     channels: str = "telemetry"
 
 
-async def subscribe_telemetry(_hub: Hub, _call: Call[Nothing, StreamQuery]) -> None:
+async def subscribe_telemetry(_hub: Hub, call: Call[Nothing, StreamQuery]) -> None:
     """Answer a plain GET of the stream's path: only a WebSocket handshake gets further."""
+    if not call.query.devices and Channel.TELEMETRY in parse_channels(call.query.channels):
+        field = "devices"
+        raise MissingParameter(field)
     raise UpgradeRequired
 
 
@@ -158,7 +161,8 @@ class StreamEndpoint:
             await self._limiter.check_together(principal, LimitClass.QUERIES, now_s)
         else:
             self._limiter.check_principal(principal, LimitClass.QUERIES, now_s)
-        channels = _read_channels(scope)
+        parameters = parse_parameters(scope["query_string"])
+        channels = parse_channels(parameters.get("channels", Channel.TELEMETRY.value))
         device_nos = self._read_devices(scope, principal, channels)
         if device_nos and not may_look_at_any(self._directory, device_nos, self._clock.now_ms()):
             raise NotConsented(Service.DIAGNOSTICS)
@@ -204,13 +208,12 @@ def _read_token(scope: Scope) -> str:
     return token
 
 
-def _read_channels(scope: Scope) -> frozenset[Channel]:
+def parse_channels(text: str) -> frozenset[Channel]:
     """Return what a stream is to carry.
 
     Raises:
         InvalidParameter: a channel is not known, or none is named.
     """
-    text = parse_parameters(scope["query_string"]).get("channels", Channel.TELEMETRY.value)
     names = {name.strip() for name in text.split(",") if name.strip()}
     if not names or not names.issubset(set(Channel)):
         message = "Parameter 'channels' must be some of " + ", ".join(Channel)
