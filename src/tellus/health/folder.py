@@ -114,6 +114,19 @@ class Folder:
         if len(waiting.told) >= _TOLD_AT_ONCE:
             waiting.fold()
 
+    async def note(self) -> None:
+        """Note that this process is there, before the first samples come.
+
+        Raises:
+            ApiError: the store cannot take it now.
+        """
+        await self._database.write(self._note_progress, self._find_progress())
+
+    def _find_progress(self) -> int:
+        """Return up to when (ms) all that came here is in the minutes."""
+        waits_ms = (waiting.since_ms for waiting in self._waiting.values())
+        return min(waits_ms, default=self._clock.now_ms())
+
     async def flush(self) -> None:
         """Store what is due.
 
@@ -126,9 +139,8 @@ class Folder:
         while keys:
             await self._store(keys[:_ROWS_AT_ONCE])
             del keys[:_ROWS_AT_ONCE]
-        waits_ms = (waiting.since_ms for waiting in tuple(self._waiting.values()))
-        folded_ms = min(waits_ms, default=begun_ms)
-        await self._database.write(self._note_progress, min(begun_ms, folded_ms))
+        folded_ms = min(begun_ms, self._find_progress())
+        await self._database.write(self._note_progress, folded_ms)
 
     async def _list_due(self, now_ms: int) -> list[SpanKey]:
         due = []
