@@ -270,6 +270,7 @@ class Diagnosing:
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
         health = self._ground.settings.health
+        rounds.run(self.health.begin())
         rounds.run_every(health.flush_s, self.health.turn)
         rounds.run_every(health.upkeep_s, self.health.upkeep, once=True)
         rounds.run_every(_CONFIGURATION_EVERY_S, self.configuration.turn, once=True)

@@ -124,6 +124,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "fetchCommand": {"connector_id": 1, "wait": 1},
     "deleteSchedule": {"schedule_id": "nightly"},
     "subscribeTelemetry": {"devices": "dvc_1"},
+    "listComponentHealthHistory": {"metric": "cooling_fan_rpm"},
     "getAggregatedEnergy": {
         "granularity": "day",
         "start_time": "2026-03-01T00:00:00Z",

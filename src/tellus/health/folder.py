@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from tellus.fleet.model import Reading
+from tellus.fleet.model_health import NOTHING_TOLD
 from tellus.health import rules, store, store_due
-from tellus.health.model import FoldedRow, HealthSpan, Place, SpanKey
+from tellus.health.model import Folded, FoldedRow, HealthSpan, Place, SpanKey
 from tellus.health.store_due import Late
 from tellus.kernel.clock import Clock
 from tellus.kernel.ids import new_id
-from tellus.kernel.units import HOUR_MS, MINUTE_MS, is_clock_suspect
+from tellus.kernel.units import CLOCK_TOLERANCE_MS, HOUR_MS, MINUTE_MS
 from tellus.storage.database import Database, Tx
 from tellus.telemetry.model import Sample
 
@@ -26,6 +27,7 @@ LOCK: Final = "component_minutes"
 """Held while minutes are read to be put together with others."""
 
 _ROWS_AT_ONCE: Final = 200
+_TOLD_AT_ONCE: Final = 16
 _FOLDED_AT_ONCE: Final = 64
 _LOOKED_AT_AT_ONCE: Final = 500
 _SURE_MS: Final = 5 * MINUTE_MS  # longer than any commit takes: what was noted before is told
@@ -34,13 +36,27 @@ InTransaction = Callable[[Tx, Sequence[HealthSpan]], None]
 
 
 class _Waiting:
-    """What samples of a minute tell, and since when (ms) the first of them waits."""
+    """What samples of a minute tell, and since when (ms) the first of them waits.
 
-    __slots__ = ("since_ms", "told")
+    They are folded some at a time: that is cheaper than one by one, and memory holds few of them.
+    """
+
+    __slots__ = ("folded", "since_ms", "told", "words")
 
     def __init__(self, since_ms: int) -> None:
         self.since_ms = since_ms
         self.told: list[rules.Told] = []
+        self.folded: Folded | None = None
+        self.words: tuple[Any, ...] = ()
+
+    def fold(self) -> Folded:
+        """Return what all samples come to."""
+        if self.told:
+            fresh = rules.fold(self.told)
+            self.folded = fresh if self.folded is None else rules.merge(self.folded, fresh)
+            self.words = rules.words_of(self.told[-1])
+            self.told = []
+        return self.folded or Folded({}, {})
 
 
 class Folder:
@@ -86,14 +102,30 @@ class Folder:
 
     def take(self, sample: Sample) -> None:
         """Keep what a sample tells of parts, unless its clock ran ahead."""
-        time_ms, device_no, connector_id = sample[:3]
-        if is_clock_suspect(time_ms, sample.received_ms):
+        time_ms, device_no, connector_id, _, received_ms, _, reading = sample
+        if time_ms > received_ms + CLOCK_TOLERANCE_MS:
             return
-        key = (device_no, connector_id, rules.minute_of(time_ms))
+        key = (device_no, connector_id, time_ms - time_ms % MINUTE_MS)
         waiting = self._waiting.get(key)
         if waiting is None:
             waiting = self._waiting[key] = _Waiting(self._clock.now_ms())
-        waiting.told.append((time_ms, sample.reading))
+        health = reading.component_health or NOTHING_TOLD
+        waiting.told.append((time_ms, health, reading.temperature_c))
+        if len(waiting.told) >= _TOLD_AT_ONCE:
+            waiting.fold()
+
+    async def note(self) -> None:
+        """Note that this process is there, before the first samples come.
+
+        Raises:
+            ApiError: the store cannot take it now.
+        """
+        await self._database.write(self._note_progress, self._find_progress())
+
+    def _find_progress(self) -> int:
+        """Return up to when (ms) all that came here is in the minutes."""
+        waits_ms = (waiting.since_ms for waiting in self._waiting.values())
+        return min(waits_ms, default=self._clock.now_ms())
 
     async def flush(self) -> None:
         """Store what is due.
@@ -107,9 +139,8 @@ class Folder:
         while keys:
             await self._store(keys[:_ROWS_AT_ONCE])
             del keys[:_ROWS_AT_ONCE]
-        waits_ms = (waiting.since_ms for waiting in tuple(self._waiting.values()))
-        folded_ms = min(waits_ms, default=begun_ms)
-        await self._database.write(self._note_progress, min(begun_ms, folded_ms))
+        folded_ms = min(begun_ms, self._find_progress())
+        await self._database.write(self._note_progress, folded_ms)
 
     async def _list_due(self, now_ms: int) -> list[SpanKey]:
         due = []
@@ -119,7 +150,7 @@ class Folder:
             if (
                 key[2] + MINUTE_MS <= now_ms
                 or waiting.since_ms + self._patience_ms <= now_ms
-                or rules.words_of(waiting.told[-1][1]) != self._words.get(key[:2])
+                or _words(waiting) != self._words.get(key[:2])
             ):
                 due.append(key)
         return sorted(due)
@@ -130,7 +161,7 @@ class Folder:
             rows = []
             for start in range(0, len(keys), _FOLDED_AT_ONCE):
                 part = keys[start : start + _FOLDED_AT_ONCE]
-                rows += [FoldedRow(key, rules.fold(taken[key].told)) for key in part]
+                rows += [FoldedRow(key, taken[key].fold()) for key in part]
                 await asyncio.sleep(0)
             hours = {(*key[:2], rules.hour_of(key[2])) for key in keys} - self._noted
             await self._database.write(put_minutes, rows, hours, self.in_tx)
@@ -140,14 +171,14 @@ class Folder:
         now_ms = self._clock.now_ms()
         self._noted.update(key for key in hours if key[2] + HOUR_MS > now_ms)
         for key, waiting in taken.items():
-            self._words[key[:2]] = rules.words_of(waiting.told[-1][1])
+            self._words[key[:2]] = waiting.words
         self.written += len(rows)
 
     def _put_back(self, taken: dict[SpanKey, _Waiting]) -> None:
         for key, waiting in taken.items():
             newer = self._waiting.get(key)
             if newer is not None:
-                waiting.told += newer.told
+                waiting.folded = rules.merge(waiting.fold(), newer.fold())
             self._waiting[key] = waiting
 
     def _note_progress(self, tx: Tx, folded_ms: int) -> None:
@@ -158,6 +189,10 @@ class Folder:
     def _forget_hours(self, now_ms: int) -> None:
         """Note hours anew once they are over: from then on they may be settled at any time."""
         self._noted = {key for key in self._noted if key[2] + HOUR_MS > now_ms}
+
+
+def _words(waiting: _Waiting) -> tuple[Any, ...]:
+    return rules.words_of(waiting.told[-1]) if waiting.told else waiting.words
 
 
 def put_minutes(

@@ -3,6 +3,7 @@
 from typing import Final, NamedTuple
 
 from tellus.fleet.model import decode_reading, tells_health
+from tellus.fleet.model_health import NOTHING_TOLD
 from tellus.health import rules, store_due
 from tellus.health.folder import LATE_MS, put_minutes
 from tellus.health.model import FoldedRow, SpanKey
@@ -75,9 +76,11 @@ class Recovery:
             )
             minutes: dict[SpanKey, list[rules.Told]] = {}
             for one in samples:
-                if one.reading.component_health is not None and not one.clock_suspect:
+                health = one.reading.component_health
+                if health is not None and not one.clock_suspect:
                     key = (*place, rules.minute_of(one.time_ms))
-                    minutes.setdefault(key, []).append((one.time_ms, one.reading))
+                    told = (one.time_ms, health, one.reading.temperature_c)
+                    minutes.setdefault(key, []).append(told)
             await self._put([FoldedRow(key, rules.fold(minutes[key])) for key in sorted(minutes)])
 
     async def _put(self, rows: list[FoldedRow]) -> None:
@@ -93,7 +96,8 @@ def _read_page(tx: Tx, after: Row, to_ms: int) -> Page:
     for time_ms, device_no, connector_id, _, received_ms, content in found:
         if tells_health(content) and not is_clock_suspect(time_ms, received_ms):
             key = (device_no, connector_id, rules.minute_of(time_ms))
-            told = (time_ms, decode_reading(bytes(content)))
-            minutes.setdefault(key, []).append(told)
+            reading = decode_reading(bytes(content))
+            health = reading.component_health or NOTHING_TOLD
+            minutes.setdefault(key, []).append((time_ms, health, reading.temperature_c))
     rows = [FoldedRow(key, rules.fold(minutes[key])) for key in sorted(minutes)]
     return Page(rows, found[-1][:4] if len(found) == _PAGE else None)

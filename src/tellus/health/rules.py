@@ -6,13 +6,12 @@ from typing import Any, Final
 
 from msgspec.structs import astuple
 
-from tellus.fleet.model import Reading
-from tellus.fleet.model_health import NOTHING_TOLD, ComponentHealth
+from tellus.fleet.model_health import ComponentHealth
 from tellus.health.model import LAST_TEST, METRICS, MODULE, WORDS, Folded, FoldedRow, Measured, Said
 from tellus.kernel.units import HOUR_MS, MINUTE_MS, to_text
 
-Told = tuple[int, Reading]
-"""When a sample was taken (ms), and what it says."""
+Told = tuple[int, ComponentHealth, float | None]
+"""When a sample was taken (ms), what it tells of parts, and the connector's temperature (°C)."""
 
 _OWN: Final = len(METRICS) - 1
 """How many of the numbers are fields of component health; the last is the connector's own."""
@@ -30,9 +29,9 @@ def hour_of(time_ms: int) -> int:
     return time_ms - time_ms % HOUR_MS
 
 
-def words_of(reading: Reading) -> tuple[Any, ...]:
+def words_of(told: Told) -> tuple[Any, ...]:
     """Return the statuses of a sample, to be compared with those of another."""
-    health = reading.component_health or NOTHING_TOLD
+    health = told[1]
     return (
         health.cooling_fan_status,
         health.relay_state,
@@ -43,8 +42,7 @@ def words_of(reading: Reading) -> tuple[Any, ...]:
 
 def fold(told: Sequence[Told]) -> Folded:
     """Return what samples that tell of parts come to."""
-    by_time = dict(told)
-    if len(by_time) < len(told):
+    if len({one[0] for one in told}) < len(told):
         # Different samples of one instant: none of them comes last, so they are put together.
         return put_together(_fold_series([one]) for one in told)
     return _fold_series(sorted(told, key=_time))
@@ -56,11 +54,10 @@ def _time(told: Told) -> int:
 
 def _fold_series(told: Sequence[Told]) -> Folded:
     """Fold samples that are in order of time, each instant once."""
-    times_ms = [time_ms for time_ms, _ in told]
-    healths = [astuple(one.component_health or NOTHING_TOLD) for _, one in told]
-    columns = list(zip(*healths, strict=True))
+    times_ms = [one[0] for one in told]
+    columns = list(zip(*[astuple(one[1]) for one in told], strict=True))
     numbers: dict[str, Measured] = {}
-    own = tuple([one.temperature_c for _, one in told])
+    own = [one[2] for one in told]
     for name, column in zip(METRICS, (*columns[:_OWN], own), strict=True):
         place = _last_place(column)
         if place is not None:

@@ -43,16 +43,26 @@ class HealthService:
         """Return what is called with the minutes of each round, in its transaction."""
         return self.folder.in_tx
 
+    async def begin(self) -> None:
+        """Note that this process takes samples in, and take over where it is alone.
+
+        Raises:
+            ApiError: the store cannot take it now; the first turn does it.
+        """
+        await self.folder.note()
+        if not self._database.is_shared:
+            await self._recovery.take_over(self.folder.folder_id)
+        self._began = True
+
     async def turn(self) -> None:
         """Store what this process took in; for every process, every 10 to 15 seconds.
 
         Raises:
             ApiError: the store cannot take it now; it is tried again next time.
         """
+        if not self._began:
+            await self.begin()
         await self.folder.flush()
-        if not self._began and not self._database.is_shared:
-            await self._recovery.take_over(self.folder.folder_id)
-        self._began = True
 
     async def upkeep(self) -> None:
         """Make hours, and take over from processes that died; for one process at a time.

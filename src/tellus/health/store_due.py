@@ -100,10 +100,17 @@ def note_folded(tx: Tx, folder_id: str, folded_ms: int, noted_ms: int) -> None:
 
 
 def list_silent(tx: Tx, folder_id: str, before_ms: int) -> list[Gone]:
-    """Return the processes but ``folder_id`` that were last heard before an instant."""
+    """Return the processes but ``folder_id`` that were last heard before an instant.
+
+    Among them are those of which there is nothing but what came late to them.
+    """
     rows = tx.rows(
         "SELECT folder_id, folded_ms, noted_ms FROM component_folders"
-        " WHERE folder_id <> $1 AND noted_ms < $2 ORDER BY folder_id",
+        " WHERE folder_id <> $1 AND noted_ms < $2"
+        " UNION ALL SELECT l.folder_id, MIN(l.noted_ms), MAX(l.noted_ms) FROM component_late l"
+        " WHERE l.folder_id <> $1 AND NOT EXISTS"
+        " (SELECT 1 FROM component_folders f WHERE f.folder_id = l.folder_id)"
+        " GROUP BY l.folder_id HAVING MAX(l.noted_ms) < $2",
         folder_id,
         before_ms,
     )
@@ -112,13 +119,11 @@ def list_silent(tx: Tx, folder_id: str, before_ms: int) -> list[Gone]:
 
 def remove_folder(tx: Tx, gone: Gone) -> None:
     """Forget a process, unless it has been heard since after all."""
-    removed = tx.execute(
-        "DELETE FROM component_folders WHERE folder_id = $1 AND noted_ms = $2",
-        gone.folder_id,
-        gone.noted_ms,
-    )
-    if removed:
-        tx.execute("DELETE FROM component_late WHERE folder_id = $1", gone.folder_id)
+    row = tx.row("SELECT noted_ms FROM component_folders WHERE folder_id = $1", gone.folder_id)
+    if row is not None and row[0] != gone.noted_ms:
+        return
+    tx.execute("DELETE FROM component_folders WHERE folder_id = $1", gone.folder_id)
+    tx.execute("DELETE FROM component_late WHERE folder_id = $1", gone.folder_id)
 
 
 # ----------------------------------------------------------------------------------------- late
