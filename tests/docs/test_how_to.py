@@ -172,3 +172,14 @@ def test_connect_a_partner_platform__as_printed__shares_starts_and_is_told(
     assert told.startswith('{"Status":"Accept"}')
     assert re.search(r'"energy": ?7.25', told)
     assert re.search(r"deleted +(true|yes)", find(steps, "peers delete"), re.IGNORECASE)
+
+
+def test_record_consent__as_printed__grants_lists_and_revokes(reader_folder: Path) -> None:
+    """Consents for a charger and a site are recorded, one is revoked; the log says who did it."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "record-consent.md", "sh"), reader_folder)
+    listed = find(steps, "consents list --device $DEVICE\n")
+    assert re.search(r"cns_\w+ +active +site ", listed)
+    assert re.search(r"cns_\w+ +active +device .*diagnostics, energy_reporting", listed)
+    assert re.search(r"reason +The contract ended", find(steps, "consents revoke"))
+    assert '"state": "revoked"' in find(steps, "consents revoke")
+    assert "consent.revoked" in find(steps, "consents revoke")
