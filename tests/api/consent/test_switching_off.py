@@ -15,6 +15,7 @@ from tests.api.tenancy import Charger, Tenant, event, heartbeat, new_tenant, rec
 from tests.contract.client import ContractClient
 from tests.contract.stream import open_stream
 from tests.databases import query
+from tests.reliability.node_group import until
 from tests.server import Device, RunningServer, start_server
 
 TABLES = ("samples", "events", "charging_records", "command_reports", "firmware_upgrades")
@@ -218,4 +219,38 @@ def test_gate__semantic_version_of_a_known_build__is_past_it(tenant: Tenant) -> 
     tenant.admin.post("/v1/admin/firmware/releases", release, expect=200)
     assert "needs_firmware" not in old.seen()
     grant(tenant, "diagnostics", device_id=old.device_id)
+    old.send("telemetry", sample())
+
+
+def test_gate__old_device_agreed_to_for_firmware__takes_part_in_a_rollout(tenant: Tenant) -> None:
+    """It gets the upgrade that it needs; a device that is not agreed to is skipped."""
+    model = "TP-DC120"
+    old, other = (charger_of(tenant, "260420.0106", model=model) for _ in range(2))
+    for version in ("260420.0106", "260420.0107"):
+        release = {
+            "models": [model],
+            "firmware_version": version,
+            "url": f"https://firmware.example/{version}.bin",
+            "sha256": "ab" * 32,
+            "size": 1_000,
+        }
+        tenant.admin.post("/v1/admin/firmware/releases", release, expect=200)
+    grant(tenant, "firmware", device_id=old.device_id)
+    plan = {
+        "firmware_version": old.seen()["needs_firmware"],
+        "cohort": {"device_ids": [old.device_id, other.device_id]},
+        "waves": [{"success_percent": 100, "max_failure_percent": 0}],
+    }
+    rollout = tenant.api.post("/v1/operator/firmware/rollouts", plan, expect=200).data
+    assert rollout["counts"]["skipped"] == 1
+    until(
+        lambda: (
+            bool(heard := old.send("heartbeat", heartbeat()).data["commands"])
+            and (heard[0]["command"] == "firmware_upgrade")
+        ),
+        5.0,
+    )
+    said = {"firmware_version": "260420.0107", "status": "success"}
+    old.send("firmware/status", said)
+    grant(tenant, device_id=old.device_id)
     old.send("telemetry", sample())
