@@ -21,6 +21,7 @@ RUN = {
     "docs/how-to/move-to-postgresql.md": "docs/test_move_to_postgresql.py",
     "docs/how-to/operate.md": "docs/test_how_to.py",
     "docs/how-to/read-energy.md": "docs/test_how_to.py",
+    "docs/how-to/record-consent.md": "docs/test_how_to.py",
     "docs/how-to/rehearse-failures.md": "docs/test_how_to.py",
     "docs/how-to/roll-out-firmware.md": "docs/test_how_to.py",
     "docs/how-to/work-through-a-runbook.md": "docs/test_how_to.py",

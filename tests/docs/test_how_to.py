@@ -218,3 +218,14 @@ def test_work_through_a_runbook__as_printed__answers_ends_and_bundles(reader_fol
     assert "report.html" in listed
     assert "photos/01.jpeg" in listed
     assert '"total":1' in find(steps, "live=false").replace(" ", "")
+
+
+def test_record_consent__as_printed__grants_lists_and_revokes(reader_folder: Path) -> None:
+    """Consents for a charger and a site are recorded, one is revoked; the log says who did it."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "record-consent.md", "sh"), reader_folder)
+    listed = find(steps, "consents list --device $DEVICE\n")
+    assert re.search(r"cns_\w+ +active +site ", listed)
+    assert re.search(r"cns_\w+ +active +device .*diagnostics, energy_reporting", listed)
+    assert re.search(r"reason +The contract ended", find(steps, "consents revoke"))
+    assert '"state": "revoked"' in find(steps, "consents revoke")
+    assert "consent.revoked" in find(steps, "consents revoke")

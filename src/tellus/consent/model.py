@@ -95,7 +95,7 @@ class ConsentFilter(NamedTuple):
 
 
 class NotConsented(PermissionDenied):
-    """2003: the device's owner has not agreed to the service, or no longer does."""
+    """2003: the device's owner has not agreed to the service, or no longer does (rule K1)."""
 
     def __init__(self, service: Service) -> None:
         message = f"There is no consent for '{service.value}' on this device"
@@ -103,7 +103,7 @@ class NotConsented(PermissionDenied):
 
 
 class FirmwareTooOld(Conflict):
-    """4001: the device's firmware cannot speak to a second platform."""
+    """4001: the device's firmware cannot speak to a second platform (rule K2)."""
 
     def __init__(self, device_id: str, firmware_version: str) -> None:
         super().__init__(

@@ -142,8 +142,9 @@ class Device:
 
     @firmware_version.setter
     def firmware_version(self, version: str) -> None:
-        self._firmware_version = version
-        self.permit.void()
+        if version != self._firmware_version:
+            self._firmware_version = version
+            self.permit.void()
 
     def allows(self, service: Service, now_ms: int) -> bool:
         """Tell whether its owner has agreed to a service at ``now_ms``."""
@@ -249,6 +250,7 @@ class Directory:
         self._forget_place(device)
         device.operator_id = operator_id
         device.site_id = site_id
+        device.permit.void()
         self.add(device)
 
     def remove(self, device: Device) -> None:
@@ -258,10 +260,10 @@ class Directory:
         self._by_id.pop(device.device_id, None)
 
     def _admit(self, device: Device) -> None:
-        """Give a new device its permit; have it judged again where the device may have moved."""
+        """Give a new device its permit, where it needs one."""
         if self.consents is not None and device.permit is OPEN:
             device.permit = self.consents.permit_of(device)
-        device.permit.void()
+            device.permit.void()
 
     def _forget_place(self, device: Device) -> None:
         self._by_operator.get(device.operator_id, {}).pop(device.device_no, None)

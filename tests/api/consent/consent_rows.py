@@ -79,12 +79,17 @@ class Cell:
     @property
     def is_on(self) -> bool:
         """Whether consent is all that could be in its way."""
-        return self.service is None or self.service in self.agreed
+        return self.service is None or (self.service in self.agreed and not self.needs_all)
 
     @property
     def service(self) -> Service | None:
         """What the request needs: a report on a command what its command needed."""
         return BY_COMMAND.get(self.route.operation_id, self.route.service)
+
+    @property
+    def needs_all(self) -> bool:
+        """Whether it needs consent for all that the operator has, which nobody gives here."""
+        return self.service is not None and not (self.route.sifts or self.names_device)
 
     @property
     def names_device(self) -> bool:

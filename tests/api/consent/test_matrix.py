@@ -125,7 +125,9 @@ def test_matrix__consent_firmware_and_operation__is_as_the_rows_say(
         place.device.token = world.server.device_token(place.device)
     problems, seen = [], Counter[bool]()
     for route in GUARDED:
-        for target, version in list(FIRMWARE.items())[: 1 if route.waits else None]:
+        if route.waits and state != "none":
+            continue  # it always works, and takes its time
+        for target, version in FIRMWARE.items():
             cell = Cell(route, target, frozenset() if version < GATE else STATES[state])
             wrong = judge(world, cell, ask(world, cell))
             seen[cell.is_on] += 1

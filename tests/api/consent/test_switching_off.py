@@ -4,14 +4,19 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.api.consent.agreements import SERVICES, charger_of, grant, revoke
-from tests.api.tenancy import Charger, Tenant, event, heartbeat, record, sample
+from tests.api.consent.conftest import REQUIRED
+from tests.api.tenancy import Charger, Tenant, event, heartbeat, new_tenant, record, sample
 from tests.contract.client import ContractClient
 from tests.contract.stream import open_stream
 from tests.databases import query
-from tests.server import Device, RunningServer
+from tests.reliability.node_group import until
+from tests.server import Device, RunningServer, start_server
 
 TABLES = ("samples", "events", "charging_records", "command_reports", "firmware_upgrades")
 
@@ -75,36 +80,75 @@ def queue_commands(tenant: Tenant, charger: Charger) -> None:
         tenant.api.post(f"{device}/{path}", body, expect=200)
 
 
-def test_switching_off__while_the_charger_talks__leaves_no_row_and_no_command(
-    tenant: Tenant, strict_server: RunningServer
-) -> None:
-    """Once the revocation is answered: 0 rows, 0 commands, tokens void; history is kept."""
+def switch_off(tenant: Tenant) -> None:
+    """Revoke the consent for a charger that talks, and find that nothing more comes of it."""
+    server = tenant.server
     charger = charger_of(tenant, model="TP-DC180-V2G")
     consent = grant(tenant, device_id=charger.device_id)
     charger.send("telemetry", sample(connector_id=2))
     queue_commands(tenant, charger)
-    with talking(strict_server.base_url, charger.token) as statuses:
+    with talking(server.base_url, charger.token) as statuses:
         while statuses.count(200) < 40:
             time.sleep(0.01)
         revoke(tenant, consent)
-        before = rows_of(strict_server, charger)
-        fresh = strict_server.device_token(
+        names = ("start_charging", "discharge", "reboot")
+        cancelled = [(name, "lapsed", 0) for name in names]
+        assert commands_of(server, charger) == cancelled
+        before = rows_of(server, charger)
+        fresh = server.device_token(
             Device(charger.device_id, charger.device_secret, "", charger.sn)
         )
-        with talking(strict_server.base_url, fresh) as refused:
+        with talking(server.base_url, fresh) as refused:
             time.sleep(0.5)
     assert set(refused) == {403}
     assert statuses[-1] == 401
-    assert rows_of(strict_server, charger) == before
+    assert rows_of(server, charger) == before
     assert before["samples"] > 0
     api = tenant.contract.device(fresh)
     assert api.post("/v1/device/heartbeat", heartbeat(), expect=200).data == {"commands": []}
     asked = {"connector_id": 1, "wait": 1}
     assert api.get("/v1/device/commands", params=asked, expect=200).data is None
-    cancelled = [("start_charging", "lapsed", 0), ("discharge", "lapsed", 0)]
-    assert commands_of(strict_server, charger) == [*cancelled, ("reboot", "lapsed", 0)]
+    assert commands_of(server, charger) == cancelled
     grant(tenant, device_id=charger.device_id)
     assert len(charger.samples(connector_id=2, size=100)) > 0
+
+
+def test_switching_off__while_the_charger_talks__leaves_no_row_and_no_command(
+    tenant: Tenant,
+) -> None:
+    """Once the revocation is answered: 0 rows, 0 commands, tokens void; history is kept."""
+    switch_off(tenant)
+
+
+PLANTED = {
+    "permits that are never judged again": """
+from tellus.kernel.permits import Permit
+Permit.void = lambda self: None
+""",
+    "commands that are not cancelled": """
+from tellus import building
+building.cancel_commands = lambda tx, withdrawn: None
+""",
+    "tokens that live on": """
+from tellus.identity import store
+store.raise_device_generations = lambda tx, device_nos: None
+""",
+}
+
+
+@pytest.mark.parametrize("source", PLANTED.values(), ids=PLANTED)
+def test_switching_off__platform_with_a_fault__is_caught(tmp_path: Path, source: str) -> None:
+    """The test above tells a platform that does not do what it says."""
+    planted = tmp_path / "planted"
+    planted.mkdir()
+    (planted / "sitecustomize.py").write_text(source)
+    environment = REQUIRED | {"PYTHONPATH": str(planted)}
+    server = start_server(tmp_path / "data", environment=environment)
+    try:
+        with ContractClient(server.base_url) as contract, pytest.raises(AssertionError):
+            switch_off(new_tenant(server, contract))
+    finally:
+        server.stop()
 
 
 def test_switching_off__one_of_two_services__ends_that_one_alone(
@@ -175,4 +219,38 @@ def test_gate__semantic_version_of_a_known_build__is_past_it(tenant: Tenant) -> 
     tenant.admin.post("/v1/admin/firmware/releases", release, expect=200)
     assert "needs_firmware" not in old.seen()
     grant(tenant, "diagnostics", device_id=old.device_id)
+    old.send("telemetry", sample())
+
+
+def test_gate__old_device_agreed_to_for_firmware__takes_part_in_a_rollout(tenant: Tenant) -> None:
+    """It gets the upgrade that it needs; a device that is not agreed to is skipped."""
+    model = "TP-DC120"
+    old, other = (charger_of(tenant, "260420.0106", model=model) for _ in range(2))
+    for version in ("260420.0106", "260420.0107"):
+        release = {
+            "models": [model],
+            "firmware_version": version,
+            "url": f"https://firmware.example/{version}.bin",
+            "sha256": "ab" * 32,
+            "size": 1_000,
+        }
+        tenant.admin.post("/v1/admin/firmware/releases", release, expect=200)
+    grant(tenant, "firmware", device_id=old.device_id)
+    plan = {
+        "firmware_version": old.seen()["needs_firmware"],
+        "cohort": {"device_ids": [old.device_id, other.device_id]},
+        "waves": [{"success_percent": 100, "max_failure_percent": 0}],
+    }
+    rollout = tenant.api.post("/v1/operator/firmware/rollouts", plan, expect=200).data
+    assert rollout["counts"]["skipped"] == 1
+    until(
+        lambda: (
+            bool(heard := old.send("heartbeat", heartbeat()).data["commands"])
+            and (heard[0]["command"] == "firmware_upgrade")
+        ),
+        5.0,
+    )
+    said = {"firmware_version": "260420.0107", "status": "success"}
+    old.send("firmware/status", said)
+    grant(tenant, device_id=old.device_id)
     old.send("telemetry", sample())

@@ -1,0 +1,89 @@
+"""The gate: what a call may touch, told from its row, its path and its query alone."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from tellus.consent.model import NotConsented, Service
+from tellus.fleet.directory import Device, Directory
+from tellus.kernel.call import NOTHING, Audience, Call, Nothing, Principal
+from tellus.kernel.clock import ManualClock
+from tellus.kernel.permits import Permit
+from tellus.surfaces.consenting import ConsentGate
+from tellus.surfaces.endpoint import Endpoint
+from tellus.surfaces.routes import Route
+
+OPERATOR = "op_1"
+DIAGNOSTICS = 1
+
+
+class Agreements:
+    """What the gate asks of consent: who has agreed for everything."""
+
+    def __init__(self, *operator_ids: str) -> None:
+        self.operator_ids = operator_ids
+
+    def covers_operator(self, operator_id: str, service: Service, now_ms: int) -> bool:
+        assert service is Service.DIAGNOSTICS
+        assert now_ms > 0
+        return operator_id in self.operator_ids
+
+
+class Named(msgspec.Struct, frozen=True):
+    """A query that may name a device."""
+
+    device_id: str | msgspec.UnsetType = msgspec.UNSET
+
+
+async def look(agreements: Agreements, call: Call[Nothing, Any]) -> None:
+    """A handler that is never run."""
+
+
+def gate(*operator_ids: str) -> ConsentGate:
+    """A gate before two devices of an operator, of which one is agreed to."""
+    directory = Directory()
+    for number, services in ((1, DIAGNOSTICS), (2, 0)):
+        device = Device(number, f"dvc_{number}", f"SN-{number}", OPERATOR, "site_1")
+        device.permit = Permit(services)
+        directory.add(device)
+    agreements: Any = Agreements(*operator_ids)
+    return ConsentGate(directory, agreements, ManualClock())
+
+
+def check(
+    device_id: str = "", *, operator_ids: tuple[str, ...] = (), query: Any = NOTHING, **row: Any
+) -> None:
+    """Let an operator's call through the gate, or raise what it is refused with."""
+    values: dict[str, Any] = {"audience": Audience.OPERATOR, "service": Service.DIAGNOSTICS}
+    route = Route("GET", "/v1/look", "look", look, summary="", tag="", **(values | row))
+    principal = Principal(Audience.OPERATOR, "cl_1", OPERATOR)
+    path = {"device_id": device_id} if device_id else {}
+    call = Call(principal, NOTHING, query, 1, path)
+    gate(*operator_ids).check(Endpoint(route, {Agreements: Agreements()}), call)
+
+
+def test_gate__device_in_path_or_query__is_judged_by_its_permit() -> None:
+    """One that is agreed to passes, another is refused, a foreign one is the handler's matter."""
+    check("dvc_1")
+    check(query=Named("dvc_1"))
+    check("dvc_3")
+    for words in ({"device_id": "dvc_2"}, {"query": Named("dvc_2")}):
+        with pytest.raises(NotConsented) as caught:
+            check(**words)  # type: ignore[arg-type]
+        assert caught.value.details == {"service": "diagnostics"}
+
+
+def test_gate__row_that_names_no_device_and_does_not_sift__needs_consent_for_all() -> None:
+    """What somebody forgot to sift is closed, unless the whole operator is agreed to."""
+    with pytest.raises(NotConsented):
+        check()
+    with pytest.raises(NotConsented):
+        check(query=Named(), operator_ids=("op_2",))
+    check(operator_ids=(OPERATOR,))
+    check(sifts=True)
+
+
+def test_gate__administrators__are_not_asked() -> None:
+    """The installation's own administration sees what there is."""
+    check("dvc_2", audience=Audience.ADMIN)
