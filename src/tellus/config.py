@@ -40,7 +40,10 @@ from tellus.config_features import (
 
 PREFIX = "TELLUS_"
 _SECRETS = ("PASSWORD", "DATABASE__URL")
-_OF_CLIENTS = "BASE_URL CLIENT_ID CLIENT_SECRET OPERATOR_ID ADMIN_ID ADMIN_SECRET ENROLMENT_TOKEN"
+_OF_CLIENTS = (
+    "BASE_URL CLIENT_ID CLIENT_SECRET OPERATOR_ID ADMIN_ID ADMIN_SECRET ENROLMENT_TOKEN "
+    "PEER_ID PEER_SECRET DEVICE_ID"
+)
 NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", *_OF_CLIENTS.split()))
 """Variables that clients of the platform read; they configure no server."""
 
