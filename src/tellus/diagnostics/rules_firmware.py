@@ -70,17 +70,33 @@ def _judge(family: Family, version: str) -> FirmwareRate:
         for trial in trials
         if trial.starts or trial.faults
     ]
+    rate = _rate(family, version, own, others)
+    if rate.devices < LEAST_DEVICES or rate.sites < LEAST_SITES:
+        return replace(rate, verdict=FirmwareVerdict.TOO_FEW)
+    if rate.other_starts < LEAST_OTHER_STARTS:
+        return replace(rate, verdict=FirmwareVerdict.NO_COMPARISON)
+    hit_sites = {trial.site_id for trial in own if trial.faults}
+    if rate.affected < LEAST_DEVICES or len(hit_sites) < LEAST_SITES:
+        return rate
+    if not _is_much_higher(own, _sum(others)):
+        return rate
+    return replace(rate, p_value=_test(own, others))
+
+
+def _rate(
+    family: Family, version: str, own: Sequence[Trial], others: Sequence[Trial]
+) -> FirmwareRate:
+    """Return the figures of a version, not judged yet."""
     starts, faults = _sum(own)
     other_starts, other_faults = _sum(others)
-    hit = [trial for trial in own if trial.faults]
     low, high = rate_bounds(faults)
     exposure = max(starts, 1)
-    rate = FirmwareRate(
+    return FirmwareRate(
         firmware_version=version,
         model=family.model,
         code=family.code,
         devices=len(own),
-        affected=len(hit),
+        affected=sum(trial.faults > 0 for trial in own),
         sites=len({trial.site_id for trial in own}),
         starts=starts,
         faults=faults,
@@ -93,15 +109,6 @@ def _judge(family: Family, version: str) -> FirmwareRate:
         other_rate=_PER * other_faults / max(other_starts, 1),
         verdict=FirmwareVerdict.NOT_CONCENTRATED,
     )
-    if len(own) < LEAST_DEVICES or rate.sites < LEAST_SITES:
-        return replace(rate, verdict=FirmwareVerdict.TOO_FEW)
-    if other_starts < LEAST_OTHER_STARTS:
-        return replace(rate, verdict=FirmwareVerdict.NO_COMPARISON)
-    if len(hit) < LEAST_DEVICES or len({trial.site_id for trial in hit}) < LEAST_SITES:
-        return rate
-    if not _is_much_higher(own, (other_starts, other_faults)):
-        return rate
-    return replace(rate, p_value=_test(own, others))
 
 
 def _correct(rates: Sequence[FirmwareRate]) -> list[FirmwareRate]:
