@@ -254,7 +254,7 @@ class RunMover:
         store.append_run(tx, run)
         store.upsert_steps(tx, run.run_id, begun.records)
         if run.alert_id is not None:
-            self._sources.alerts.link_run(tx, run.alert_id, run.run_id)
+            self._sources.alerts.link_run(tx, run.alert_id, run.run_id, run.slug)
         note(tx, run, by, "runbook_run.created", run.created_ms, runbook=run.slug)
 
 
