@@ -17,6 +17,7 @@ from bench import (
     backfill,
     cadence,
     command_delivery,
+    component_health,
     energy,
     energy_ingest,
     frame_age,
@@ -64,6 +65,9 @@ RUNNERS: dict[str, Runner] = {
     ),
     "energy_ingest": lambda full, _: (
         energy_ingest.measure(8, 7) if full else energy_ingest.measure()
+    ),
+    "component_health": lambda full, _: (
+        component_health.measure(8, 7) if full else component_health.measure()
     ),
     "backfill": lambda full, _: backfill.measure(200, 24) if full else backfill.measure(),
     "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),
