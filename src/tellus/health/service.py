@@ -33,7 +33,7 @@ class HealthService:
         self._database = database
         self.folder = Folder(database, clock, patience_ms)
         self.hours = HourKeeper(database, clock)
-        self._recovery = Recovery(database, telemetry, clock)
+        self._recovery = Recovery(database, telemetry, clock, self.folder.in_tx)
         self._began = False
         telemetry.kind.in_tx.append(self.folder.on_samples)
         telemetry.kind.told.append(self.folder.on_durable)
