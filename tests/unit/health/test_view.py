@@ -23,7 +23,7 @@ def test_find_run__word_came_back__is_since_it_came_back() -> None:
 
 
 def test_view__extremes__are_those_of_a_day() -> None:
-    """What is older than a day is no extreme of it; a model's rated life is for contactors alone."""
+    """What is older than a day is no extreme; a model's rated life is for contactors alone."""
     hours = [
         row(NOW_MS - k * HOUR_MS, temp_ac_inlet_c=20.0 + k, contactor_cycles=k, inverter_cycles=k)
         for k in (30, 20, 10, 1)
