@@ -18,6 +18,7 @@ from bench import (
     cadence,
     command_delivery,
     consent,
+    detectors,
     energy,
     energy_ingest,
     frame_age,
@@ -25,6 +26,7 @@ from bench import (
     idle_connections,
     legacy,
     postgres,
+    readers,
     session_read,
     stalls,
     startup,
@@ -63,9 +65,11 @@ RUNNERS: dict[str, Runner] = {
     "idle_connections": lambda full, _: idle_connections.measure(
         (1_000, 5_000, 7_500) if full else (1_000, 5_000)
     ),
+    "readers": lambda full, _: readers.measure(4 if full else 2, 7 if full else 3),
     "energy_ingest": lambda full, _: (
         energy_ingest.measure(8, 7) if full else energy_ingest.measure()
     ),
+    "detectors": lambda full, _: detectors.measure(8, 7) if full else detectors.measure(),
     "consent": lambda full, _: consent.measure(15, 10_000, 5_000) if full else consent.measure(),
     "backfill": lambda full, _: backfill.measure(200, 24) if full else backfill.measure(),
     "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),

@@ -27,7 +27,12 @@ _ON_BOTH = (
     "/tests/api/",
     "/tests/property/",
     "/tests/unit/audit/",
+    "/tests/unit/diagnostics/",
+    "/tests/unit/configuration/",
+    "/tests/unit/diagnostics/test_vehicles",
     "/tests/unit/energy/",
+    "/tests/unit/fleet/test_metadata",
+    "/tests/unit/reports/",
     "/tests/unit/telemetry/",
 )
 # Frames, connections and bytes, of whatever the shared server has stored: no SQL of their own.

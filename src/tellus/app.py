@@ -6,9 +6,11 @@ from typing import Any
 import tellus
 from tellus.audit.service import AuditService
 from tellus.building import (
+    ControlledFleet,
     FactSources,
     Ground,
     build_consents,
+    build_control,
     build_energy,
     build_firmware,
     build_identity,
@@ -18,11 +20,8 @@ from tellus.building import (
     build_sealer,
 )
 from tellus.bus.memory import MemoryBus
-from tellus.bus.port import DEVICE_CHANGED
-from tellus.commands.expiry import read_lives_ms
-from tellus.commands.handover import Handover
-from tellus.commands.schedules import ScheduleService
-from tellus.commands.service import CommandService
+from tellus.bus.port import ALERT_CHANGED, DEVICE_CHANGED
+from tellus.coexisting import Coexisting
 from tellus.config import Settings
 from tellus.diagnosing import Beneath, Diagnosing
 from tellus.fleet.administration import DeviceAdministration
@@ -30,12 +29,11 @@ from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.events import EventKind, EventService
+from tellus.fleet.lifecycle import LifecycleAdministration
 from tellus.fleet.loading import FleetLoader
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import FleetService
 from tellus.fleet.sites import SiteAdministration
-from tellus.flexibility.operator_api import ControlAggregates
-from tellus.flexibility.service import ControlBounds, FlexibilityService
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import DeviceTokenIssued, SecretOverdue
 from tellus.interop import Fleet, Interop
@@ -73,6 +71,7 @@ from tellus.surfaces.site.looplag import LoopLag
 from tellus.surfaces.site.metrics import MetricSources, MetricsPage
 from tellus.surfaces.site.web import SiteSources, build_site
 from tellus.surfaces.stream import StreamEndpoint
+from tellus.surfaces.stream_alerts import AlertChannel
 from tellus.surfaces.tables import ROUTES
 from tellus.telemetry.service import TelemetryService
 
@@ -122,6 +121,7 @@ class Platform:
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
+        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents)
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
@@ -139,6 +139,7 @@ class Platform:
         )
         self.sites = SiteAdministration(database, identity, self.queries, settings.instance.region)
         self.devices = DeviceAdministration(database, identity, directory, tokens, self.queries)
+        self.lifecycles = LifecycleAdministration(database, directory, self.queries)
         self.registration = build_registration(self.ground, identity, self.catalogue, tokens)
         identity.react(DeviceTokenIssued, after_commit=self.presence.note_token)
         identity.react(SecretOverdue, after_commit=self.presence.note_overdue)
@@ -156,32 +157,17 @@ class Platform:
         self.telemetry = TelemetryService(database, directory, self.fleet, self.bus, clock)
         self.records = RecordService(database, directory, self.identity.vault)
         self._build_energy()
-        lives_ms = read_lives_ms(self.settings.commands.model_dump())
-        self.commands = CommandService(
-            database,
-            directory,
-            self.fleet,
-            self.presence,
-            self.catalogue,
-            self.bus,
-            clock,
-            lives_ms,
-        )
-        handover = Handover(self.commands, self.bus, lives_ms)
-        self.devices.react(in_tx=handover.clear, after_commit=handover.tell)
-        self.schedules = ScheduleService(database, directory, self.catalogue, self.commands)
-        bounds = ControlBounds(**self.settings.flexibility.model_dump())
-        self.flexibility = FlexibilityService(
-            database, directory, self.presence, self.catalogue, self.commands, clock, bounds
-        )
-        self.commands.aggregates = ControlAggregates(self.flexibility)
+        fleet = ControlledFleet(self.fleet, self.presence, self.catalogue, self.devices)
+        control = build_control(self.ground, fleet, self.bus)
+        self.commands, self.schedules, self.flexibility, self.connectivity = control
         self._moving = build_firmware(self.ground, self.queries, self.commands, self.consents)
         self.releases, self.firmware, self.rollouts, *_ = self._moving
 
     def _beneath(self, keys: KeyRing) -> Beneath:
-        fleet = (self.catalogue, self.presence, self.event_kind, self.devices, self.queries)
+        told = (self.event_kind, self.fleet.heartbeats)
+        fleet = (self.catalogue, self.presence, *told, self.devices, self.queries)
         facts = (self.telemetry, self.records, self.commands, self.releases)
-        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus)
+        return Beneath(self.identity, keys, self.audit, *fleet, *facts, self.bus, self.erasures)
 
     def _build_energy(self) -> None:
         sources = FactSources(
@@ -203,6 +189,8 @@ class Platform:
         joining.follow_commands(self.commands)
         joining.follow_streams(self.hub)
         joining.follow_controls(self.flexibility)
+        joining.follow_heard("config_reports", self.diagnosing.configuration)
+        joining.follow_heard("device_connectivity", self.connectivity)
         self.registration.shared = self.limiter.shared = windows
         self.pipeline.revive = self.streams.revive = self.identity.revive
         return joining
@@ -219,6 +207,8 @@ class Platform:
             slow_after_s=settings.stream.slow_after_s,
         )
         self.bus.subscribe(DEVICE_CHANGED, self.hub.on_changed)
+        self.alert_channel = AlertChannel(self.hub, self.diagnosing.alert_feed)
+        self.bus.subscribe(ALERT_CHANGED, self.alert_channel.on_changed)
         self.router = Router(ROUTES, {type(service): service for service in self._services()})
         self.pipeline = Pipeline(
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
@@ -236,6 +226,7 @@ class Platform:
             proxies,
             self.pipeline.next_request_id,
         )
+        self.coexisting.count_reads(self.pipeline, self.streams)
         self.drain.on_drain(self._release_polls)
         self._build_site()
 
@@ -247,8 +238,10 @@ class Platform:
             self.nodes,
             self.identity,
             self.consents,
+            *self.coexisting.services,
             self.sites,
             self.devices,
+            self.lifecycles,
             self.registration,
             self.queries,
             self.events,
@@ -300,6 +293,7 @@ class Platform:
                 polls=lambda: self.commands.parked,
                 controls=lambda: self.flexibility.active,
                 pushes=lambda: self.interop.outbox,
+                deliveries=lambda: self.diagnosing.deliveries,
                 streams=lambda: len(self.hub),
                 frames=lambda: self.hub.frames_sent,
                 connections=lambda: self.guard.register.open_count if self.guard else 0,
@@ -343,6 +337,7 @@ class Platform:
         rounds.run_every(self.settings.energy.turn_s, self.energy.service.turn, once=True)
         for turn in (self.consents.turn, self.retention.turn, self.erasures.turn, self.sealer.seal):
             rounds.run_every(_TURN_EVERY_S, turn, once=True)
+        self.coexisting.begin(rounds)
         self.diagnosing.begin(rounds)
         self.interop.begin(rounds)
         if self.settings.commands.poll_s > 0:
@@ -351,7 +346,7 @@ class Platform:
             rounds.run_every(BEAT_S, self.nodes.beat)
             for work in self.joining.work():
                 rounds.run(work)
-        for work in (self.hub.run(), self.commands.run(), self.lag.run()):
+        for work in (self.hub.run(), self.alert_channel.run(), self.commands.run(), self.lag.run()):
             rounds.run(work)
         rounds.run(keep_probing(self._storage_facts, self._probe))
 
@@ -368,14 +363,18 @@ class Platform:
         await self.telemetry.start()
         await self.energy.service.start()
         await self.commands.start()
+        await self.connectivity.start()
         await self.flexibility.start()
         await self.interop.outbox.start()
+        await self.diagnosing.start()
 
     async def stop(self) -> None:
         """End what runs by itself, store what is owed, close the store."""
         await self._rounds.end()
         try:
+            await self.coexisting.stop()
             await self.interop.outbox.stop()
+            await self.diagnosing.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()
             await self.nodes.leave()

@@ -3,7 +3,11 @@
 from typing import NamedTuple
 
 from tellus.audit.sealing import Sealer
+from tellus.bus.port import Bus
+from tellus.commands.expiry import read_lives_ms
+from tellus.commands.handover import Handover
 from tellus.commands.origins import find_origins
+from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
 from tellus.commands.withdrawal import cancel_commands
 from tellus.config import Settings
@@ -26,8 +30,10 @@ from tellus.firmware.model import Patience
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.firmware.rollouts import RolloutService
 from tellus.firmware.service import FirmwareService
+from tellus.fleet import store_network
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.connectivity import Connectivity
 from tellus.fleet.consents import FleetConsents
 from tellus.fleet.directory import Directory
 from tellus.fleet.enrolment import EnrolmentTokens
@@ -36,8 +42,12 @@ from tellus.fleet.events import EventKind
 from tellus.fleet.presence import PresenceSettings, PresenceWatch
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.registration import RegistrationService, RegistrationSettings
-from tellus.fleet.retention import EventTier
+from tellus.fleet.retention import ConnectionTier, EventTier
 from tellus.fleet.rules import Mode
+from tellus.fleet.service import FleetService
+from tellus.flexibility.operator_api import ControlAggregates
+from tellus.flexibility.service import ControlBounds, FlexibilityService
+from tellus.health.retention import HealthHoursTier, HealthMinutesTier, health_parts
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import SecretFirstUsed
 from tellus.identity.retention import VehicleTier
@@ -95,6 +105,24 @@ class RetentionParts(NamedTuple):
 
     retention: Retention
     erasures: ErasureService
+
+
+class ControlledFleet(NamedTuple):
+    """What is told what to do."""
+
+    service: FleetService
+    presence: PresenceWatch
+    catalogue: Catalogue
+    devices: DeviceAdministration
+
+
+class ControlParts(NamedTuple):
+    """What tells chargers what to do, and what their heartbeats say besides."""
+
+    commands: CommandService
+    schedules: ScheduleService
+    flexibility: FlexibilityService
+    connectivity: Connectivity
 
 
 class FirmwareParts(NamedTuple):
@@ -174,6 +202,27 @@ def build_registration(
     return registration
 
 
+def build_control(ground: Ground, fleet: ControlledFleet, bus: Bus) -> ControlParts:
+    """Build what tells chargers what to do, and clears up behind devices that change hands."""
+    settings, database, directory, clock, _ = ground
+    catalogue, presence = fleet.catalogue, fleet.presence
+    lives_ms = read_lives_ms(settings.commands.model_dump())
+    commands = CommandService(
+        database, directory, fleet.service, presence, catalogue, bus, clock, lives_ms
+    )
+    connectivity = Connectivity(database)
+    commands.on_more.append(connectivity.hear)
+    handover = Handover(commands, bus, lives_ms)
+    fleet.devices.react(in_tx=handover.clear, after_commit=handover.tell)
+    bounds = ControlBounds(**settings.flexibility.model_dump())
+    flexibility = FlexibilityService(
+        database, directory, presence, catalogue, commands, clock, bounds
+    )
+    commands.aggregates = ControlAggregates(flexibility)
+    schedules = ScheduleService(database, directory, catalogue, commands)
+    return ControlParts(commands, schedules, flexibility, connectivity)
+
+
 def build_firmware(
     ground: Ground, queries: FleetQueries, commands: CommandService, consents: ConsentService
 ) -> FirmwareParts:
@@ -235,7 +284,9 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
     erasures.add(
         session_part(erasures),
         record_part(erasures),
+        *health_parts(erasures),
         *sample_parts(database, telemetry.packing),
+        erasures.part("connections", store_network.remove_entries_of),
     )
     drop_pieces = drop_aged if database.is_shared else None
     retention = Retention(
@@ -247,6 +298,9 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
             MinutesTier(database, kept.minutes_days, keep_fine, has_fine_sessions, drop_pieces),
             VehicleTier(database, vault, kept.vin_days),
             EventTier(database, kept.events_days),
+            HealthMinutesTier(database, kept.component_minutes_days),
+            HealthHoursTier(database, kept.component_hours_days),
+            ConnectionTier(database, kept.connections_days),
         ),
     )
     return RetentionParts(retention, erasures)

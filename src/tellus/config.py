@@ -22,20 +22,28 @@ from pydantic_settings import (
 )
 
 from tellus.config_features import (
+    AgentSettings,
+    AlertSettings,
     CommandSettings,
     ConsentSettings,
+    DiagnosticsSettings,
     EnergySettings,
     FirmwareSettings,
     FlexibilitySettings,
+    HealthSettings,
     LegacySettings,
     PresenceSettings,
     RetentionSettings,
+    RunbookSettings,
     Section,
 )
 
 PREFIX = "TELLUS_"
 _SECRETS = ("PASSWORD", "DATABASE__URL")
-_OF_CLIENTS = "BASE_URL CLIENT_ID CLIENT_SECRET OPERATOR_ID ADMIN_ID ADMIN_SECRET ENROLMENT_TOKEN"
+_OF_CLIENTS = (
+    "BASE_URL CLIENT_ID CLIENT_SECRET OPERATOR_ID ADMIN_ID ADMIN_SECRET ENROLMENT_TOKEN "
+    "PEER_ID PEER_SECRET DEVICE_ID"
+)
 NOT_SETTINGS = frozenset(PREFIX + name for name in ("CONFIG", *_OF_CLIENTS.split()))
 """Variables that clients of the platform read; they configure no server."""
 
@@ -65,6 +73,12 @@ class ServerSettings(Section):
     tls_key: Path | None = Field(default=None, description="Private key (PEM) of the certificate.")
     tls_key_password: SecretStr | None = Field(
         default=None, description="Password of the private key."
+    )
+    public_url: str | None = Field(
+        default=None,
+        pattern="^https?://[^/?# ]+(/[^?# ]*)?$",
+        description="Address at which chargers reach the server, such as"
+        " `https://cloud.example.com`; it goes before addresses that they are told.",
     )
     trusted_proxies: tuple[str, ...] = Field(
         default=(), description="Addresses or networks whose X-Forwarded-For is believed."
@@ -200,7 +214,12 @@ class Settings(BaseSettings):
     flexibility: FlexibilitySettings = FlexibilitySettings()
     firmware: FirmwareSettings = FirmwareSettings()
     energy: EnergySettings = EnergySettings()
+    health: HealthSettings = HealthSettings()
     retention: RetentionSettings = RetentionSettings()
+    alerts: AlertSettings = AlertSettings()
+    runbooks: RunbookSettings = RunbookSettings()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    agents: AgentSettings = AgentSettings()
     legacy: LegacySettings = LegacySettings()
     stream: StreamSettings = StreamSettings()
     compat: CompatSettings = CompatSettings()

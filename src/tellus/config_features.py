@@ -112,6 +112,28 @@ class EnergySettings(Section):
     )
 
 
+class HealthSettings(Section):
+    """How component health is put into minutes and hours."""
+
+    flush_s: float = Field(
+        default=12.0,
+        gt=0,
+        le=30,
+        description="How often it is looked which minutes are to be stored (s).",
+    )
+    patience_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=60,
+        description="How long a minute in which no status changed may wait to be stored (s).",
+    )
+    upkeep_s: float = Field(
+        default=30.0,
+        gt=0,
+        description="How often hours are made of minutes that came, late ones among them (s).",
+    )
+
+
 class RetentionSettings(Section):
     """How long things are kept, counted from when they arrived; 0 is for ever."""
 
@@ -129,6 +151,20 @@ class RetentionSettings(Section):
         description="VINs, after the newest record or event of the vehicle (days); 0 for ever.",
     )
     events_days: int = Field(default=0, ge=0, description="Events (days); 0 for ever.")
+    component_minutes_days: int = Field(
+        default=2, ge=0, description="Component health by the minute (days); 0 for ever."
+    )
+    component_hours_days: int = Field(
+        default=730, ge=0, description="Component health by the hour (days); 0 for ever."
+    )
+
+    connections_days: int = Field(
+        default=90, ge=0, description="What happened to connections (days); 0 for ever."
+    )
+    files_days: int = Field(
+        default=30, ge=1, description="Uploaded files, such as diagnostic reports (days)."
+    )
+    reads_days: int = Field(default=730, ge=1, description="Who read what of devices (days).")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -139,6 +175,64 @@ class RetentionSettings(Section):
             # Energy is folded from both together.
             raise ValueError("events_days must be 0 or at least raw_days")
         return self
+
+
+class AlertSettings(Section):
+    """Alerts, and the webhooks that are told of them."""
+
+    kept_days: int = Field(
+        default=730, ge=1, description="For how long alerts that ended can be looked at (days)."
+    )
+    turn_s: float = Field(
+        default=0.25, gt=0, description="How often it is looked whether deliveries are due (s)."
+    )
+    deliveries_kept_days: int = Field(
+        default=30, ge=1, description="For how long deliveries that ended can be replayed (days)."
+    )
+    allow_private_addresses: bool = Field(
+        default=False,
+        description="Let webhooks be on this machine and its networks, and without TLS; "
+        "a sandbox always does.",
+    )
+
+
+class RunbookSettings(Section):
+    """Runs of runbooks."""
+
+    boot_s: int = Field(
+        default=90,
+        ge=1,
+        description="How long a charger may take to boot after a reboot by a runbook (s).",
+    )
+    reset_s: int = Field(
+        default=10,
+        ge=0,
+        description="How long a connector may take to come back after a reset by a runbook (s).",
+    )
+    turn_s: float = Field(
+        default=1.0, gt=0, description="How often runs that wait are looked at (s)."
+    )
+
+
+class DiagnosticsSettings(Section):
+    """How faults are found."""
+
+    enabled: bool = Field(
+        default=True, description="Look for faults, and open alerts of those that chargers tell of."
+    )
+    turn_s: float = Field(default=1.0, gt=0, description="How often what came in is looked at (s).")
+    hold_s: float = Field(
+        default=45.0,
+        ge=0,
+        description="How long a lost charger, or a lost sync, waits for others of the same cause"
+        " before an alert is told of it alone (s).",
+    )
+
+
+class AgentSettings(Section):
+    """The agents that propose what to look at."""
+
+    every_s: int = Field(default=3_600, ge=1, description="How often each agent looks (s).")
 
 
 class LegacySettings(Section):

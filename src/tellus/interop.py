@@ -18,7 +18,7 @@ from tellus.legacy.delivery import Delivery
 from tellus.legacy.following import OrderFollower
 from tellus.legacy.foreign import ForeignService
 from tellus.legacy.orders import OrderService
-from tellus.legacy.outbox import Outbox
+from tellus.legacy.outbox import PeerOutbox
 from tellus.legacy.outbox_desk import OutboxDesk
 from tellus.legacy.outbox_destinations import PeerDestinations
 from tellus.legacy.peers import PeerService
@@ -69,7 +69,7 @@ class Interop:
         )
         self.follower = OrderFollower(database, self.orders, teller, clock, window_ms)
         self.foreign = ForeignService(database)
-        self.outbox = Outbox(
+        self.outbox = PeerOutbox(
             database,
             PeerDestinations(database, keys),
             # All of a sandbox is on one machine.

@@ -7,7 +7,7 @@ time, never truth: while the bus is silent everything is looked up instead.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -44,6 +44,18 @@ _GATHER_S: Final = 0.02
 _SILENT_POLL_S: Final = 2.0
 
 log = structlog.get_logger(__name__)
+
+
+class Heard(Protocol):
+    """What remembers the last word of each device, so as not to write it again."""
+
+    async def forget_heard(self, device_nos: Sequence[int]) -> None:
+        """Forget that of these devices."""
+        ...
+
+    async def forget_all_heard(self) -> None:
+        """Forget them all."""
+        ...
 
 
 class Joining:
@@ -161,6 +173,11 @@ class Joining:
         flexibility.share(lambda: self.is_on_duty)
         self._follower.watch(("controls",), flexibility.look_again)
         self._follower.on_reload(flexibility.look_again)
+
+    def follow_heard(self, table: str, heard: Heard) -> None:
+        """Let what chargers said elsewhere (a table) be compared with what they say here."""
+        self._follower.watch((table,), _numbered(heard.forget_heard))
+        self._follower.on_reload(heard.forget_all_heard)
 
     # -------------------------------------------------------------------- private
 

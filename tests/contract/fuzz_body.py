@@ -19,6 +19,8 @@ Bytes = Callable[[Draft], bytes]
 
 def body_mutations(operation: Operation) -> Iterator[Mutation]:
     """Every way to spoil the operation's body; none for operations without one."""
+    if operation.takes_file:
+        yield from _as_file()
     if operation.request is None:
         return
     for way, field in places(operation.request):
@@ -194,6 +196,42 @@ def _bad_text(name: str) -> Bytes:
         return json.dumps(body).encode().replace(b"@here@", b"caf\xe9")
 
     return make
+
+
+# ------------------------------------------------------------------------------ as a file
+
+
+def _as_file() -> Iterator[Mutation]:
+    """Raw bytes to an address that nobody was told: whatever they are, they find nothing."""
+    refused = frozenset({400, 404})
+    for what, make in {
+        "a file of noise": _noise,
+        "an empty file": _fixed(b""),
+        "a file of 200 kB": _fixed(bytes(200_000)),
+        "JSON as a file": _fixed(b'{"a": 1}'),
+    }.items():
+        yield Mutation(what, _as(make, refused))
+    for name in ("gzip", "br", "compress, gzip", "x-unknown"):
+        yield Mutation(f"a file with content encoding {name}", _encoded(name))
+    for text in ("///", "application", ";", "text/html; charset=\x01", "a/b" * 100):
+        yield Mutation(f"a file of content type {text[:20]!r}", _typed(text), orderly=True)
+
+
+def _encoded(name: str) -> Callable[[Draft], None]:
+    def spoil(draft: Draft) -> None:
+        draft.headers["content-encoding"] = name
+        draft.body = b"x"
+        draft.acceptable = frozenset({404, 415})
+
+    return spoil
+
+
+def _typed(text: str) -> Callable[[Draft], None]:
+    def spoil(draft: Draft) -> None:
+        draft.headers["content-type"] = text
+        draft.body = b"x"
+
+    return spoil
 
 
 # ------------------------------------------------------------------------ size, encoding

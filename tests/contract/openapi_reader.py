@@ -137,6 +137,7 @@ class Document:
                 for status, answer in node.get("responses", {}).items()
                 if status.isdigit()
             ),
+            takes_file=bool(body.get("content")) and schema is None,
             security_stated="security" in node or "security" in self.raw,
         )
 

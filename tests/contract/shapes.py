@@ -197,7 +197,8 @@ class Operation:
 
     `security_stated` is false where the published file says nothing about credentials although
     the operation needs them (the stream, the legacy paths). `body_required` is about the body as
-    a whole; which of its fields are required stands in `request`.
+    a whole; which of its fields are required stands in `request`. `takes_file` is about bodies of
+    raw bytes, which have no shape.
     """
 
     method: str
@@ -209,6 +210,7 @@ class Operation:
     body_required: bool = True
     answers: tuple[tuple[int, Answer], ...] = ()
     security_stated: bool = True
+    takes_file: bool = False
 
     @property
     def key(self) -> str:

@@ -63,6 +63,9 @@ def make_reader_folder(server: RunningServer, folder: Path) -> Path:
     (folder / ".venv").symlink_to(sys.prefix)
     client = server.create_client()
     held = server.admin_file
+    # Another charger for each reader: what one starts is no other's.
+    devices = server.admin("GET", "/v1/admin/devices")["items"]
+    readers = len(list(folder.parent.parent.glob("*/reader*")))
     variables = {
         "TELLUS_BASE_URL": server.base_url,
         "TELLUS_CLIENT_ID": client.client_id,
@@ -70,6 +73,7 @@ def make_reader_folder(server: RunningServer, folder: Path) -> Path:
         "TELLUS_OPERATOR_ID": client.operator_id,
         "TELLUS_ADMIN_ID": held["service_account_id"],
         "TELLUS_ADMIN_SECRET": held["service_account_secret"],
+        "TELLUS_DEVICE_ID": devices[readers % len(devices)]["device_id"],
     }
     write_env_file(folder / ".env.tellus", variables, "For the documents' tests.")
     return folder

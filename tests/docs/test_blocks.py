@@ -7,6 +7,7 @@ _RUN_HERE = {"sh", "python"}
 RUN = {
     "README.md": "docs/test_quickstart.py",
     "docs/tutorial/quickstart.md": "docs/test_quickstart.py",
+    "docs/how-to/be-told-of-alerts.md": "docs/test_alerts.py",
     "docs/how-to/connect-a-charger.md": "docs/test_how_to.py",
     "docs/how-to/connect-a-partner-platform.md": "docs/test_how_to.py",
     "docs/how-to/sign-requests.md": "docs/test_sign_requests.py",
@@ -14,13 +15,16 @@ RUN = {
     "docs/how-to/back-up-and-restore.md": "reliability/test_backup_drill.py",
     "docs/how-to/erase.md": "docs/test_how_to.py",
     "docs/how-to/export-data.md": "docs/test_how_to.py",
+    "docs/how-to/fetch-logs.md": "docs/test_how_to.py",
     "docs/how-to/import-and-replay.md": "docs/test_how_to.py",
+    "docs/how-to/keep-configurations-in-step.md": "docs/test_how_to.py",
     "docs/how-to/move-to-postgresql.md": "docs/test_move_to_postgresql.py",
     "docs/how-to/operate.md": "docs/test_how_to.py",
     "docs/how-to/read-energy.md": "docs/test_how_to.py",
     "docs/how-to/record-consent.md": "docs/test_how_to.py",
     "docs/how-to/rehearse-failures.md": "docs/test_how_to.py",
     "docs/how-to/roll-out-firmware.md": "docs/test_how_to.py",
+    "docs/how-to/work-through-a-runbook.md": "docs/test_how_to.py",
 }
 """Documents whose blocks are run, and by which file below tests."""
 

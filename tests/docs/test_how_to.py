@@ -9,6 +9,7 @@ import pytest
 
 from tellus.cli.serve import check_exposure
 from tellus.config import load_configuration
+from tests.docs.conftest import CHARGERS
 from tests.docs.markdown import REPOSITORY, Block, read_blocks
 from tests.docs.pasting import Pasted, paste_into_shell
 
@@ -85,6 +86,17 @@ def test_export_data__as_printed__writes_whole_files(reader_folder: Path) -> Non
     assert re.search(r"charging-records-\d{8}T\d{6}Z\.csv", find(steps, "Accept: text/csv"))
 
 
+def test_fetch_logs__as_printed__asks_uploads_and_downloads(reader_folder: Path) -> None:
+    """The report is queued, the bundle comes in, and what is downloaded is what was sent."""
+    steps = paste_into_shell(read_blocks(HOW_TO / "fetch-logs.md", "sh"), reader_folder)
+    assert re.search(r'"status": ?"queued"', find(steps, "stuck since Monday"))
+    assert '"sha256"' in find(steps, "--data-binary")
+    fetched = find(steps, "gunzip")
+    assert re.search(r'"status": ?"ready"', fetched)
+    assert "boot 1: watchdog" in fetched
+    assert re.search(r'"total": ?1', fetched)
+
+
 def test_read_energy__as_printed__counts_the_night_when_clocks_change(
     reader_folder: Path,
 ) -> None:
@@ -98,6 +110,23 @@ def test_read_energy__as_printed__counts_the_night_when_clocks_change(
     assert days[1]["avg_power"] == pytest.approx((60.5 - 9.0) / 25)
     months = json.loads(find(steps, "group_by=site"))["data"]
     assert max(group["total"]["charge_energy"] for group in months["groups"]) == 70.5
+
+
+def test_keep_configurations_in_step__as_printed__assigns_compares_and_takes_away(
+    reader_folder: Path,
+) -> None:
+    """A profile is kept, assigned to a charger and its site, compared, changed and taken away."""
+    blocks = read_blocks(HOW_TO / "keep-configurations-in-step.md", "sh")
+    steps = paste_into_shell(blocks, reader_folder)
+    assert '"running_config_hash"' in find(steps, "PROFILE=$(")
+    assigned = find(steps, "sites/$SITE/config-profile")
+    assert re.search(rf'"queued": ?{CHARGERS}', assigned)
+    compared = find(steps, "?state=drifted")
+    assert re.search(r'"state": ?"(applying|in_sync|drifted)"', compared)
+    assert re.search(r'"status": ?"queued"', find(steps, "config-profile/apply"))
+    changed = find(steps, "/versions")
+    assert re.search(r'"total": ?2', changed)
+    assert '"data":null' in find(steps, "DELETE").replace(" ", "")
 
 
 def test_erase__as_printed__gives_receipts_and_a_plan(reader_folder: Path) -> None:
@@ -172,6 +201,23 @@ def test_connect_a_partner_platform__as_printed__shares_starts_and_is_told(
     assert told.startswith('{"Status":"Accept"}')
     assert re.search(r'"energy": ?7.25', told)
     assert re.search(r"deleted +(true|yes)", find(steps, "peers delete"), re.IGNORECASE)
+
+
+def test_work_through_a_runbook__as_printed__answers_ends_and_bundles(reader_folder: Path) -> None:
+    """A run is begun and answered, ends, takes a photo, and gives a bundle with a report."""
+    blocks = read_blocks(HOW_TO / "work-through-a-runbook.md", "sh")
+    steps = paste_into_shell(blocks, reader_folder)
+    assert "charger-faulting-on-power-up" in find(steps, "runbooks?model")
+    begun = find(steps, "RUN=$(").replace(" ", "")
+    assert '"kind":"answer"' in begun
+    ended = find(steps, "/steps/1").replace(" ", "")
+    assert '"status":"resolved"' in ended
+    assert '"cause":"vehicle"' in ended
+    assert '"sha256"' in find(steps, "/photos")
+    listed = find(steps, "zipfile -l")
+    assert "report.html" in listed
+    assert "photos/01.jpeg" in listed
+    assert '"total":1' in find(steps, "live=false").replace(" ", "")
 
 
 def test_record_consent__as_printed__grants_lists_and_revokes(reader_folder: Path) -> None:

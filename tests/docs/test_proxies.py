@@ -71,8 +71,10 @@ def write_nginx(files: Files, *, nodes: str = "one-node") -> list[str]:
         f"{kind}_temp_path {files.folder}/{kind};\n"
         for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
+    # Its workers have to write into a folder that is this user's alone.
+    user = "user root;\n" if os.geteuid() == 0 else ""
     files.configuration.write_text(
-        f"daemon off;\npid {files.folder}/pid;\nworker_processes 1;\nevents {{}}\n"
+        f"{user}daemon off;\npid {files.folder}/pid;\nworker_processes 1;\nevents {{}}\n"
         f"http {{\n{places}{sample}}}\n"
     )
     early = str(files.folder / "start.log")
@@ -266,6 +268,7 @@ def test_proxy_sample__at_work__passes_streams_and_polls_and_logs_no_token(
         prefix = f"/e/{enrolment}"
         device_id, token = _register(caller, prefix, "SN-BEHIND")
         _take_command(caller, client.token, device_id, token)
+        upload = _upload_logs(caller, client.token, device_id, token)
         url = f"wss{base_url.removeprefix('https')}/v1/operator/stream"
         query = f"devices={device_id}&token={client.token}"
         longest = f"devices={','.join([device_id] * DEVICES_PER_STREAM)}&token={client.token}"
@@ -282,7 +285,8 @@ def test_proxy_sample__at_work__passes_streams_and_polls_and_logs_no_token(
     logged = "".join(path.read_text() for path in files.folder.glob("*.log"))
     assert "/v1/operator/stream" in logged
     assert "/e/-/v1/device/register" in logged
-    for secret in (client.token, enrolment, token):
+    assert "/uploads/-" in logged
+    for secret in (client.token, enrolment, token, upload.rpartition("/")[2]):
         assert secret not in logged
         assert secret[-20:] not in logged
 
@@ -309,6 +313,24 @@ def _register(caller: httpx.Client, prefix: str, sn: str) -> tuple[str, str]:
     }
     answer = caller.post(f"{prefix}/v1/device/token", json=credentials).raise_for_status()
     return made["device_id"], answer.json()["access_token"]
+
+
+def _upload_logs(caller: httpx.Client, operator_token: str, device_id: str, token: str) -> str:
+    """Ask a charger for its logs and upload several MiB of them; return the address told."""
+    path = f"/v1/operator/devices/{device_id}/diagnostics"
+    headers = _bearer(operator_token)
+    made = caller.post(path, headers=headers).raise_for_status().json()["data"]
+    found = caller.get("/v1/device/commands?connector_id=1&wait=5", headers=_bearer(token))
+    address: str = found.raise_for_status().json()["data"]["params"]["upload_url"]
+    content = bytes(range(256)) * 4096 * 5
+    caller.put(address, content=content).raise_for_status()
+    target = f"/v1/operator/diagnostics/{made['report_id']}/download"
+    assert caller.get(target, headers=headers).raise_for_status().content == content
+    return address
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {token}"}
 
 
 def _take_command(caller: httpx.Client, operator_token: str, device_id: str, token: str) -> None:

@@ -17,10 +17,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
+from tellus.delivery import rules
+from tellus.delivery.model import Attempt, Outcome, PushState
+from tellus.delivery.steps import PushEnded, PushInFlight, PushOutdated
 from tellus.kernel.clock import ManualClock
-from tellus.legacy import outbox_steps, rules_outbox, store, store_outbox
+from tellus.legacy import store, store_outbox
 from tellus.legacy.model import Peer, Push, PushOperation
-from tellus.legacy.model_outbox import Attempt, Outcome, OwedPush, PushFilter, PushState
+from tellus.legacy.model_outbox import OwedPush, PushFilter
+from tellus.legacy.outbox_steps import STEPS
 from tellus.storage.database import Tx
 from tellus.storage.migrate import load_migrations
 from tellus.storage.postgres_connection import Address, connect
@@ -166,12 +170,12 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(room=st.integers(1, 6))
     def reserve(self, room: int) -> None:
         sent = sum(self.is_sent(entry) for entry in self.entries)
-        due = bool(store_outbox.list_peers_due(self.tx, self.now_ms))
+        due = bool(store_outbox.list_receivers_due(self.tx, self.now_ms))
         expected = self.ready()
         assert due or not expected, "nobody would have looked"
         self.leases += 1
         lease = f"lse_{self.leases}"
-        reserved = outbox_steps.reserve(self.tx, PEER, room, lease, self.now_ms)
+        reserved = STEPS.reserve(self.tx, PEER, room, lease, self.now_ms)
         assert [push.push_id for push in reserved] == [
             entry.push_id for entry in expected[: min(room, max(0, 4 - sent))]
         ]
@@ -217,7 +221,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.flights.remove(flight)
         attempt, entry = flight.attempt, flight.entry
         assert attempt is not None
-        outbox_steps.note_attempt(self.tx, flight.push.push_no, flight.lease, attempt, self.now_ms)
+        STEPS.note_attempt(self.tx, flight.push.push_no, flight.lease, attempt, self.now_ms)
         if entry.end is not None:
             return
         verdicts = {
@@ -286,8 +290,8 @@ class OutboxMachine(RuleBasedStateMachine):
             or entry is not self.newest(entry.line)
         )
         try:
-            outbox_steps.drive_again(self.tx, entry.push_id, self.now_ms)
-        except (outbox_steps.PushInFlight, outbox_steps.PushEnded, outbox_steps.PushOutdated):
+            STEPS.drive_again(self.tx, entry.push_id, self.now_ms)
+        except (PushInFlight, PushEnded, PushOutdated):
             assert not may
             return
         assert may
@@ -302,8 +306,8 @@ class OutboxMachine(RuleBasedStateMachine):
         entry = self.entries[-1 - which]
         may = entry.end is None and not self.is_sent(entry)
         try:
-            outbox_steps.cancel(self.tx, entry.push_id, self.now_ms)
-        except (outbox_steps.PushInFlight, outbox_steps.PushEnded):
+            STEPS.cancel(self.tx, entry.push_id, self.now_ms)
+        except (PushInFlight, PushEnded):
             assert not may
             return
         assert may
@@ -341,7 +345,7 @@ def test_outbox__broken_rule__is_found(
     monkeypatch: pytest.MonkeyPatch, name: str, mutant: Any
 ) -> None:
     """The machine is no decoration: each seeded mistake is caught by it."""
-    monkeypatch.setattr(rules_outbox, name, mutant)
+    monkeypatch.setattr(rules, name, mutant)
     OutboxMachine.begin = staticmethod(_begin_sqlite())
     with pytest.raises((AssertionError, KeyError, ExceptionGroup)):
         run_state_machine_as_test(OutboxMachine, settings=QUICK)

@@ -11,17 +11,10 @@ from typing import Any
 
 import pytest
 
-from tellus.legacy import outbox_steps
-from tellus.legacy.model_outbox import (
-    INTERVALS_MS,
-    LEASE_MS,
-    Attempt,
-    Destination,
-    Outcome,
-    OwedPush,
-    Verdict,
-)
-from tellus.legacy.outbox import Outbox
+from tellus.delivery.model import LEASE_MS, Attempt, Outcome, Verdict
+from tellus.legacy.model_outbox import INTERVALS_MS, Destination, OwedPush
+from tellus.legacy.outbox import PeerOutbox
+from tellus.legacy.outbox_steps import STEPS
 from tests.unit.legacy.outbox_bench import (
     ACCEPT,
     DOWN,
@@ -67,7 +60,7 @@ class FusedDatabase:
     async def write(self, work: Callable[..., Any], *args: Any) -> Any:
         self._fuse.step()
         result = await self._database.write(work, *args)
-        if work is outbox_steps.note_attempt and result is not None:
+        if work == STEPS.note_attempt and result is not None:
             self._noted.setdefault(args[0], []).append(args[2])
         self._fuse.step()
         return result
@@ -108,8 +101,8 @@ class World:
         self.newest_heard: dict[str, int] = {}
         self.killed_at_ms: int | None = None
 
-    def engine(self, fuse: Fuse) -> Outbox:
-        return Outbox(
+    def engine(self, fuse: Fuse) -> PeerOutbox:
+        return PeerOutbox(
             FusedDatabase(self.bench.database, fuse, self.noted),  # type: ignore[arg-type]
             Everywhere(),
             FusedCourier(self.bench.courier, fuse, self),
@@ -148,7 +141,7 @@ class World:
         finally:
             await self.settle(engine)
 
-    async def settle(self, engine: Outbox) -> None:
+    async def settle(self, engine: PeerOutbox) -> None:
         """Wait for what is on its way; what a kill ended is no error."""
         tasks = [task for _, task in engine._sending.values()]
         await asyncio.gather(*tasks, return_exceptions=True)

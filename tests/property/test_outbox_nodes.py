@@ -4,10 +4,11 @@ import asyncio
 from collections import Counter
 from pathlib import Path
 
+from tellus.delivery.model import LEASE_MS, Outcome, Verdict
 from tellus.kernel.clock import SystemClock
 from tellus.legacy import store_outbox
-from tellus.legacy.model_outbox import LEASE_MS, Outcome, OwedPush, Verdict
-from tellus.legacy.outbox import Outbox
+from tellus.legacy.model_outbox import OwedPush
+from tellus.legacy.outbox import PeerOutbox
 from tests.databases import POSTGRES, open_database
 from tests.unit.legacy.outbox_bench import ACCEPT, DOWN, Everywhere, OutboxBench
 
@@ -28,7 +29,7 @@ def test_outbox__three_engines_at_once__no_push_goes_twice(
                 for database in databases[1:]:
                     await database.start()
             engines = [
-                Outbox(databases[n % len(databases)], Everywhere(), bench.courier, bench.clock)
+                PeerOutbox(databases[n % len(databases)], Everywhere(), bench.courier, bench.clock)
                 for n in range(3)
             ]
             await bench.add_peers("cl_1", "cl_2")

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from tellus.simulator.control import ControlRefused, ControlRequest
 from tellus.simulator.device import ChargerTwin
+from tellus.simulator.injection import INJECTIONS, cure, inject
 from tellus.simulator.messages import Kind, PendingCommand, utc_text
 from tellus.simulator.triggers import TRIGGERS, obey_trigger
 from tests.invariants import check_all
@@ -17,18 +18,24 @@ MODEL = "TP-DC180-V2G"
 VALUES = {"plug-in": "60", "offline": "40", "slow": "15", "fail-firmware": "9.9.9"}
 
 triggers = st.tuples(st.sampled_from(sorted(TRIGGERS)), st.sampled_from([1, 1, 2]))
+# A contact that is too hot, and a plug torn out under load, break what sound chargers keep to.
+CAUSES = {
+    **{code: None for code in INJECTIONS if code != "F-0203"},
+    "F-0805": "bms",
+}
+causes = st.tuples(st.sampled_from(sorted(CAUSES)), st.sampled_from([1, 1, 2]))
 commands = st.tuples(
     st.sampled_from(
         [
             *("start_charging", "stop_charging", "discharge", "set_power_limit", "set_schedule"),
             *("reboot", "soft_reset", "force_reconnect", "run_self_test", "reset_connector"),
-            *("firmware_upgrade", "clear_cache"),
+            *("firmware_upgrade", "clear_cache", "reset_contactor_counter", "reset_fan_counter"),
         ]
     ),
     st.sampled_from([1, 1, 2]),
 )
 waits = st.integers(0, 200)
-steps = st.lists(st.tuples(st.one_of(triggers, commands), waits), min_size=1, max_size=14)
+steps = st.lists(st.tuples(st.one_of(triggers, commands, causes), waits), min_size=1, max_size=14)
 
 
 def order(name: str, command_id: str, connector_id: int, twin: ChargerTwin) -> PendingCommand:
@@ -64,7 +71,10 @@ def order(name: str, command_id: str, connector_id: int, twin: ChargerTwin) -> P
 def live_through(twin: ChargerTwin, script: list[tuple[tuple[str, int], int]]) -> None:
     """Let it all happen, each command delivered twice; then put things right and close down."""
     for number, ((name, connector_id), wait_s) in enumerate(script):
-        if name in TRIGGERS:
+        if name in CAUSES:
+            inject(twin, twin.connectors[connector_id - 1], name, CAUSES[name])
+            twin.settle()
+        elif name in TRIGGERS:
             with contextlib.suppress(ControlRefused):
                 obey_trigger(twin, ControlRequest(name, "SN-1", connector_id, VALUES.get(name)))
         else:
@@ -76,6 +86,8 @@ def live_through(twin: ChargerTwin, script: list[tuple[tuple[str, int], int]]) -
         twin.advance(twin.time_ms + HOUR_MS // 2)
         twin.power_state.restore_link()
         for connector in twin.connectors:
+            for code in INJECTIONS:
+                cure(twin, connector, code)
             if connector.fault_code is not None:
                 obey_trigger(twin, ControlRequest("clear-fault", "SN-1", connector.connector_id))
     twin.shut_down()

@@ -81,9 +81,9 @@ class Voices:
         assert self.log_in(node, device).status_code == 200
         return device
 
-    def beat(self, node: int, device: Device, status: str = "online") -> list[Data]:
+    def beat(self, node: int, device: Device, status: str = "online", **more: Any) -> list[Data]:
         """Send a heartbeat to a node; return the commands that come back."""
-        body = {"timestamp": text_of(now_ms()), "status": status, "fault_code": 0}
+        body = {"timestamp": text_of(now_ms()), "status": status, "fault_code": 0} | more
         data = self.get(node, "POST", "/v1/device/heartbeat", device.token, body)
         commands: list[Data] = data.get("commands", [])
         return commands

@@ -18,9 +18,9 @@ from tellus.bus.memory import MemoryBus
 from tellus.cli import main, serve
 from tellus.commands import service
 from tellus.commands.service import CommandService
+from tellus.delivery.model import Attempt, Outcome
 from tellus.fleet import events
-from tellus.legacy.model_outbox import Attempt, Outcome
-from tellus.legacy.outbox import Outbox
+from tellus.legacy.outbox import PeerOutbox
 from tellus.storage import sqlite_connection
 from tellus.storage.batch import Queued, apply_batch
 from tellus.storage.writer import Writer, WriterSession
@@ -182,7 +182,7 @@ def accept_before_sending() -> None:
             outbox._sending.pop(push.push_no, None)
             outbox.wake()
 
-    replace_part(Outbox, "_send", send)
+    replace_part(PeerOutbox, "_send", send)
 
 
 FAULTS = {

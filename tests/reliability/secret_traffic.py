@@ -140,6 +140,48 @@ class SecretTraffic:
                 assert self.send("PATCH", path, json=wrong, headers=headers).status_code == 400
         return issued
 
+    def set_up_webhooks(self, canaries: Sequence[Canary]) -> list[Canary]:
+        """Make webhooks, in right ways and wrong ones; return the secrets that were issued."""
+        issued, path = [], "/v1/operator/webhooks"
+        for canary in canaries:
+            headers = self._operator()
+            for wrong in (
+                {"url": f"https://us:{canary.value}@alerts.example/v1"},
+                {"url": f"https://alerts.example/v1?token={canary.value}"},
+                {"url": "https://alerts.example/v1", "min_severity": canary.value},
+            ):
+                assert self.send("POST", path, json=wrong, headers=headers).status_code == 400
+        made = self.send(
+            "POST", path, json={"url": "https://alerts.invalid/v1"}, headers=self._operator()
+        ).json()["data"]
+        own = f"{path}/{made['webhook_id']}"
+        renewed = self.send("POST", f"{own}/rotate", headers=self._operator()).json()["data"]
+        assert self.send("POST", f"{own}/test", headers=self._operator()).status_code == 200
+        issued += [Canary("secret", made["secret"]), Canary("secret", renewed["secret"])]
+        return issued
+
+    def upload_logs(self) -> list[Canary]:
+        """Ask the charger for its logs and upload them, in right ways and wrong ones.
+
+        Returns the secrets of the addresses that it was told.
+        """
+        issued = []
+        path = f"/v1/operator/devices/{self.device.device_id}/diagnostics"
+        for _ in range(2):
+            self.send("POST", path, json={"note": "x"}, headers=self._operator())
+            now = datetime.now(UTC).isoformat()
+            beat = {"timestamp": now, "status": "online", "fault_code": 0}
+            answer = self.send("POST", "/v1/device/heartbeat", json=beat, headers=self._device())
+            commands = answer.json()["data"]["commands"]
+            target = next(one for one in commands if one["command"] == "fetch_logs")
+            address = target["params"]["upload_url"]
+            issued.append(Canary("secret", address.rpartition("/")[2]))
+            assert self.send("PUT", address, content=b"logs").status_code == 200
+            assert self.send("PUT", address, content=b"other").status_code == 404
+            assert self.send("PUT", f"{address}?x=1", content=b"logs").status_code == 200
+            assert self.send("POST", address, content=b"logs").status_code == 405
+        return issued
+
     def accept(self, path: str, body: Any, status: int = 200) -> None:
         """Upload something that has to be answered with ``status``."""
         answer = self.send("POST", path, json=body, headers=self._device())

@@ -5,10 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_alerts import HOOK
+from tests.reliability.tenant_config import CONFIG_BODIES, assign_first
 from tests.reliability.tenant_consents import REVOCATION, consent_body
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
-from tests.reliability.tenants import now_text, record_body
+from tests.reliability.tenant_records import record_body
+from tests.reliability.tenant_runbooks import make_room, run_body
+from tests.reliability.tenants import now_text
 
 Fill = Callable[[str], str]
 
@@ -67,6 +71,13 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "command": "set_power_limit",
         "params": {"power_limit_percent": 50, "duration": 60},
     },
+    "startRunbookRun": lambda fill: run_body(fill("device_id")),
+    "answerRunbookStep": lambda _: {"outcome": "passed", "answered_by": "The matrix"},
+    "changeAlert": lambda _: {"note": "Seen"},
+    "createWebhook": lambda _: HOOK,
+    "updateWebhook": lambda _: {"name": "Spare"},
+    "rotateWebhookSecret": lambda _: {"overlap_seconds": 60},
+    "requestDiagnostics": lambda _: {"note": "The matrix asks"},
     "issueDiagnosticCommand": lambda _: {"command": "reboot"},
     "upgradeFirmware": lambda _: {"firmware_version": NEWER, "wait_for_idle": True},
     # What runs already: nobody is sent anything, and no device is claimed for the next one.
@@ -105,6 +116,7 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     "grantConsent": consent_body,
     "revokeConsent": lambda _: REVOCATION,
     "openReclaim": lambda _: {"window_s": 60},
+    **CONFIG_BODIES,
 }
 """A valid body for each operation that takes one; `fill` gives the id of what it names."""
 
@@ -112,6 +124,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "fetchCommand": {"connector_id": 1, "wait": 1},
     "deleteSchedule": {"schedule_id": "nightly"},
     "subscribeTelemetry": {"devices": "dvc_1"},
+    "listComponentHealthHistory": {"metric": "cooling_fan_rpm"},
     "getAggregatedEnergy": {
         "granularity": "day",
         "start_time": "2026-03-01T00:00:00Z",
@@ -136,6 +149,10 @@ That is another one on the same path, or with another last word on it.
 
 def prepare(owner: ContractClient, operation_id: str, path: str, fill: Fill) -> None:
     """Do what has to go before an operation on a path, if anything."""
+    if operation_id == "startRunbookRun":
+        make_room(owner, fill("device_id"))
+    if operation_id == "applyConfigProfile":
+        assign_first(owner, path)
     if operation_id not in FIRST:
         return
     first, last_word = FIRST[operation_id]

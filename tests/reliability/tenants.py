@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -11,9 +11,14 @@ from tellus.identity.model import AdminScope
 from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
 from tests.minting import basic, broken_signature, expired, unsigned
+from tests.reliability.tenant_alerts import add_alert, add_webhook
+from tests.reliability.tenant_config import CONFIG_MAKERS
 from tests.reliability.tenant_consents import add_consent
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
+from tests.reliability.tenant_records import record_body
+from tests.reliability.tenant_reports import add_report
+from tests.reliability.tenant_runbooks import begin_run
 from tests.server import Client, Device, RunningServer
 
 ABSENT = "absent"
@@ -60,6 +65,12 @@ class Place:
     session_id: str = ""
     peer_id: str = ""
     push_id: str = ""
+    run_id: str = ""
+    alert_id: str = ""
+    webhook_id: str = ""
+    delivery_id: str = ""
+    report_id: str = ""
+    parts: dict[str, str] = field(default_factory=dict)
 
     @property
     def resource_id(self) -> str:
@@ -83,24 +94,24 @@ class World:
         found = [client.client_id for name, client in self.clients.items() if name[0] == tenant]
         for name, place in self.places.items():
             if name[0] == tenant:
-                device = place.device
-                found += [place.operator_id, place.site_id, device.device_id, device.sn]
-                found += [place.command_id, place.control_id, place.record_id, place.rollout_id]
-                found.append(place.session_id)
-                found += [place.peer_id, place.push_id]
+                found += [place.device.device_id, place.device.sn]
+                found += [value for name in _OWNED if (value := getattr(place, name))]
+                found += place.parts.values()
         return found
 
     def resource(self, kind: str, target: str, *, fresh: bool = False) -> str:
         """The id of what ``target`` owns; a ``fresh`` one may be spoilt by the request."""
         if target == ABSENT:
             return {"sn": "SN-"}.get(kind, kind.removesuffix("_id") + "_") + secrets.token_hex(10)
+        if fresh and kind in PARTS:
+            return PARTS[kind](self.operator_of(self.places[target]))
         if fresh or kind in _ADMINISTERED:
             make = self._makers.get(kind, partial(self._make, kind))
             return make(self.places[target])
         place = self.places[target]
         if kind == "device_id":
             return place.device.device_id
-        return str(getattr(place, kind))
+        return place.parts.get(kind) or str(getattr(place, kind))
 
     def resources(self, kinds: list[str], target: str, *, fresh: bool) -> dict[str, str]:
         """The ids of several kinds that belong together, such as a client and its secret."""
@@ -143,9 +154,11 @@ class World:
             "command_id": self._issue_command,
             "control_id": lambda place: issue_control(self, place),
             "rollout_id": self._begin_rollout,
+            "run_id": self._begin_run,
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
             "consent_id": lambda place: add_consent(self.admin, place.device.device_id),
+            "webhook_id": lambda place: add_webhook(self.operator_of(place))[0],
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
                 self.admin, place.operator_id, place.site_id, place.device.device_id
@@ -168,6 +181,12 @@ class World:
         device = _add_charger(self.server, place.site_id)
         return begin_rollout(self.operator_of(place), device.device_id)
 
+    def _begin_run(self, place: Place) -> str:
+        """Begin a run about another charger of the place's site; return the run's id."""
+        device = _add_charger(self.server, place.site_id)
+        charger = self.contract.device(device.token)
+        return begin_run(charger, self.operator_of(place), device.device_id)
+
     def _client(self, operator_id: str) -> dict[str, str]:
         return self._post("clients", operator_id=operator_id, scopes=["read"])
 
@@ -178,10 +197,10 @@ class World:
 _ADMINISTERED = frozenset(
     {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id", "consent_id"}
 )
-KINDS = _ADMINISTERED | {
-    "device_id", "site_id", "command_id", "control_id", "rollout_id", "operator_id",
-    "record_id", "session_id", "peer_id", "push_id", "resource_id",
-}  # fmt: skip
+_OWNED = tuple(one.name for one in fields(Place) if one.name.endswith("_id"))
+PARTS = {**CONFIG_MAKERS}
+"""What each operator makes for itself, by its kind."""
+KINDS = _ADMINISTERED | PARTS.keys() | {"device_id", "resource_id", *_OWNED}
 """The kinds of resources that a path, query or body may name."""
 
 
@@ -224,9 +243,14 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.session_id = session["session_id"]
     target = f"/v1/operator/devices/{place.device.device_id}/connectors/2/start"
     place.command_id = operator.post(target, expect=200).data["command_id"]
+    place.report_id = add_report(operator, charger, place.device.device_id)
     place.control_id = issue_control(world, place)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
+    place.run_id = world.resource("run_id", name, fresh=True)
+    place.alert_id = add_alert(world.server.data_dir, place.device.device_id)
+    place.webhook_id, place.delivery_id = add_webhook(operator)
+    place.parts = {kind: world.resource(kind, name, fresh=True) for kind in PARTS}
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 
@@ -247,21 +271,6 @@ def issue_control(world: World, place: Place) -> str:
     }
     answer = world.operator_of(place).post("/v1/operator/control/flexibility", body, expect=200)
     return str(answer.data["control_id"])
-
-
-def record_body(record_id: str) -> dict[str, Any]:
-    """A charging record as a charger sends it."""
-    return {
-        "record_id": record_id,
-        "connector_id": 1,
-        "start_time": "2025-06-02T09:00:00Z",
-        "end_time": "2025-06-02T10:00:00Z",
-        "energy": 20.0,
-        "max_power": 50.0,
-        "avg_power": 20.0,
-        "meter_start": 100.0,
-        "meter_end": 120.0,
-    }
 
 
 def _admin_token(server: RunningServer, contract: ContractClient) -> str:

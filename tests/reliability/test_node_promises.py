@@ -170,6 +170,31 @@ def test_sample__taken_in_on_one_node__is_shown_by_another(world: World) -> None
         until(lambda power_kw=power_kw: _power(world, SECOND, device) == power_kw, world.within_s)
 
 
+def test_configuration__said_on_one_node_then_another__is_the_last_word(world: World) -> None:
+    """A word that comes back to a node is compared with what others wrote, not with memory."""
+    voices, device = world.voices, world.charger(FIRST)
+    path = f"/v1/operator/devices/{device.device_id}"
+
+    def shows(config_hash: str, kind: str) -> bool:
+        token = world.client.token
+        config = voices.get(THIRD, "GET", f"{path}/config-profile", token)
+        metadata = voices.get(THIRD, "GET", f"{path}?include=connectivity", token)
+        return (
+            config.get("reported", {}).get("running_config_hash"),
+            metadata["connectivity"].get("type"),
+        ) == (config_hash, kind)
+
+    def says(node: int, config_hash: str, kind: str) -> bool:
+        more = {"running_config_hash": config_hash, "connectivity": {"type": kind}}
+        voices.beat(node, device, **more)
+        return shows(config_hash, kind)
+
+    for node, word in ((FIRST, ("aa", "wifi")), (SECOND, ("bb", "ethernet"))):
+        assert says(node, *word)
+    # Until the first has heard of it, it holds its own word for the newest, and writes nothing.
+    until(lambda: says(FIRST, "aa", "wifi"), world.within_s)
+
+
 def _open(world: World, node: int, *devices: Device) -> Any:
     names = ",".join(device.device_id for device in devices)
     return connect(

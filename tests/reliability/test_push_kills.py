@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tellus.legacy.model_outbox import IN_FLIGHT_LARGEST
+from tellus.delivery.model import IN_FLIGHT_LARGEST
 from tellus.simulator.peer_client import PeerCallFailed, PeerClient
 from tellus.simulator.peer_faults import PeerFault
 from tests.api.legacy.emulated import Emulated

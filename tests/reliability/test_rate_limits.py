@@ -16,7 +16,8 @@ from tests.reliability.arrivals import (
     count_allowed,
     paced,
 )
-from tests.reliability.tenants import now_text, record_body
+from tests.reliability.tenant_records import record_body
+from tests.reliability.tenants import now_text
 from tests.server import Client, Device, RunningServer, start_server
 
 MINUTE_S = 60.0

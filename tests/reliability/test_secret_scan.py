@@ -81,7 +81,9 @@ def _take_traffic(server: RunningServer) -> Remains:
     canaries = [*CANARIES, *issued_canaries(server, client, device)]
     with SecretTraffic(server, client, device) as traffic:
         traffic.send_misplaced(CANARIES)
+        canaries += traffic.upload_logs()
         canaries += traffic.configure_peers([one for one in CANARIES if one.kind != "vin"])
+        canaries += traffic.set_up_webhooks([one for one in CANARIES if one.kind != "vin"])
         traffic.send_records(VINS)
         traffic.send_raw(CANARIES)
         sent, refusals = traffic.sent, traffic.refusals

@@ -15,6 +15,7 @@ from tests.reliability import tenant_matrix
 from tests.reliability.broken_server import start_broken
 from tests.reliability.charger_links import new_serial, registration
 from tests.reliability.tenant_matrix import Report, run_matrix, what_is_missing
+from tests.reliability.tenant_reports import fetch_address
 from tests.reliability.tenants import World, build_world
 from tests.server import RunningServer
 
@@ -79,12 +80,19 @@ def test_public_operations__whatever_the_caller_holds__serve_the_body_alone(
 ) -> None:
     """Where the body proves who calls, no token helps, hinders or is looked at."""
     public = {route.operation_id: route for route in ROUTES if route not in PROTECTED}
+    files = {name: public.pop(name) for name, route in [*public.items()] if route.upload}
     with platform(tmp_path / "data") as world:
         assert public.keys() == public_bodies(world).keys(), "add a body to public_bodies"
+        assert files.keys() == {"uploadDiagnostics"}, "upload it below"
+        place = world.places["a1"]
+        path = f"/v1/operator/devices/{place.device.device_id}/diagnostics"
+        world.operator_of(place).post(path, expect=200)
+        upload = fetch_address(world.contract.device(place.device.token))
         for caller in world.callers:
             for name, body in public_bodies(world).items():
                 path = public[name].path
                 world.contract.post(path, body, headers=caller.headers, expect=200)
+            world.contract.raw("PUT", upload, b"logs", headers=caller.headers, expect=200)
 
 
 BROKEN = {

@@ -34,6 +34,9 @@ POLL_PARKED = "poll_parked"
 STREAM_OPENED = "stream_opened"
 """Streams with these keys were opened: an older one with the same key is to end."""
 
+ALERT_CHANGED = "alert_changed"
+"""These alerts (``alert_no``) changed, or, without a key, some did."""
+
 
 class Bus(Protocol):
     """Delivers at most once, in no promised order, without blocking the sender."""

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "sites": _Place("sites", "sites", "Create, list and change sites."),
     "devices": _Place("devices", "devices", "Provision, list, move and delete chargers."),
     "consents": _Place("consents", "consents", "Record what owners of chargers agree to."),
+    "readers": _Place("readers", "readers", "See who read what of a charger."),
     "firmware": _Place("firmware", "firmware", "Keep releases; plan and steer rollouts."),
     "peers": _Place("peers", "peers", "Deal with platforms of other operators."),
     "service-accounts": _Place(

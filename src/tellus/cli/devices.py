@@ -12,6 +12,12 @@ from tellus.cli.output import hint, json_option, show_item, show_list
 _PATH = "/v1/admin/devices"
 _PROVISIONINGS = "/v1/admin/provisionings"
 _LONGEST_WINDOW_S = 10 * 366 * 86_400
+_LIFECYCLE = {
+    "activation-date": "activation_date",
+    "warranty-expires-at": "warranty_expires_at",
+    "batch": "manufacturing_batch",
+    "decommissioned-at": "decommissioned_at",
+}
 _TOKEN_HINT = (
     "The token is shown this once. The charger registers with it as a bearer, or with"  # noqa: S105
     " /e/<token> before the path of its base URL."
@@ -118,6 +124,32 @@ def update_device(
         raise click.UsageError("Nothing to change was given")
     with ApiClient.find(data_dir) as api:
         show_item(api.patch(resource_path(_PATH, device), body), as_json=as_json)
+
+
+@devices.command("lifecycle")
+@click.argument("device")
+@click.option(
+    "--activation-date", metavar="DATE", help="Since when it is in use, such as 2026-03-01."
+)
+@click.option("--warranty-expires-at", metavar="TIME", help="When its warranty ends.")
+@click.option("--batch", "manufacturing_batch", help="The batch it was made in.")
+@click.option("--decommissioned-at", metavar="TIME", help="When it went out of use for good.")
+@click.option(
+    "--clear",
+    multiple=True,
+    type=click.Choice(sorted(_LIFECYCLE)),
+    help="Take a value away; may be repeated.",
+)
+@data_dir_option
+@json_option
+def show_lifecycle(
+    device: str, data_dir: Path | None, clear: tuple[str, ...], *, as_json: bool, **facts: Any
+) -> None:
+    """Show a device's life, or set what is given of it."""
+    body = dict.fromkeys(_LIFECYCLE[name] for name in clear) | given(**facts)
+    path = resource_path(_PATH, device, "lifecycle")
+    with ApiClient.find(data_dir) as api:
+        show_item(api.patch(path, body) if body else api.get(path), as_json=as_json)
 
 
 @devices.command("delete")

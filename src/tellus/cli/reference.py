@@ -7,6 +7,7 @@ from typing import Any, Final
 import tellus.app  # noqa: F401 - errors are known once everything that raises them is loaded
 from tellus.cli.reference_commands import commands_page
 from tellus.cli.reference_faults import faults_page
+from tellus.cli.reference_runbooks import runbooks_page
 from tellus.config import describe_settings
 from tellus.kernel import limits
 from tellus.kernel.call import Nothing
@@ -78,6 +79,7 @@ def build_pages() -> dict[str, str]:
         "api.md": api_page(ROUTES),
         "cli.md": commands_page(),
         "faults.md": faults_page(),
+        "runbooks.md": runbooks_page(),
     }
     return {name: f"{_WRITTEN}\n\n{text.strip()}\n" for name, text in pages.items()}
 
@@ -217,7 +219,7 @@ def _operation(route: Route) -> tuple[Any, ...]:
         f"`{route.method} {route.path}`",
         f"`{route.scope}`" if route.scope else "–",
         "–" if route.limit is LimitClass.NONE else f"`{route.limit.value}`",
-        f"{route.body_bytes // 1024} KiB" if route.request is not Nothing else "–",
+        f"{route.body_bytes // 1024} KiB" if route.request is not Nothing or route.upload else "–",
         route.summary,
     )
 

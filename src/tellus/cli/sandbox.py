@@ -25,8 +25,8 @@ from tellus.cli.environment import ENV_FILE
 from tellus.cli.output import hint
 from tellus.cli.sandbox_processes import Child
 from tellus.cli.sandbox_setup import ReadingsKwh, SandboxSetup
-from tellus.cli.sandbox_words import describe_ready
-from tellus.cli.sandbox_world import SITES, DemoCharger, Plan, build_chargers
+from tellus.cli.sandbox_words import describe_ready, describe_stories
+from tellus.cli.sandbox_world import SITES, DemoCharger, Plan, build_chargers, tell_stories
 
 FOLDER: Final = Path("var/sandbox")
 _HOST: Final = "127.0.0.1"
@@ -49,12 +49,17 @@ _READY: Final = 200
     "--limit-scale", default=1.0, show_default=True, type=float, help="Multiplies every rate limit."
 )
 @click.option("--keep", is_flag=True, help="Go on with what var/sandbox holds.")
-def sandbox(port: int, seed: int, limit_scale: float, *, keep: bool) -> None:
+@click.option("--stories", is_flag=True, help="Say what is planted in the fleet, and end.")
+def sandbox(port: int, seed: int, limit_scale: float, *, keep: bool, stories: bool) -> None:
     """Run the platform with 24 simulated chargers until Ctrl-C or SIGTERM.
 
     Everything is stored in var/sandbox, which starts empty unless --keep is given; credentials go
-    to .env.tellus. Both are in the working directory.
+    to .env.tellus. Both are in the working directory. Seven faults with a known truth are planted
+    in the fleet, each with a decoy beside it: --stories tells them.
     """
+    if stories:
+        click.echo(describe_stories(tell_stories(seed)))
+        return
     if limit_scale <= 0:
         raise click.UsageError("--limit-scale must be above 0")
     problem = try_port(_HOST, port)
@@ -169,7 +174,7 @@ class Sandbox:
             readings_kwh: ReadingsKwh = {}
             if self._options.is_fresh:
                 await setup.build_world(operator_id, self._chargers)
-            variables = await setup.write_environment(operator_id, keep=not self._options.is_fresh)
+            variables = await setup.find_access(operator_id, keep=not self._options.is_fresh)
             if not self._options.is_fresh:
                 readings_kwh = await setup.read_meters(variables)
             start = {"base_url": access.base_url, "readings_kwh": readings_kwh}
@@ -179,6 +184,9 @@ class Sandbox:
                 await setup.find_device(self._chargers[0].sn),
                 await setup.find_device(self._chargers[-1].sn),
             )
+            setup.write_environment(variables, devices[0])
+            if self._options.is_fresh:
+                await setup.assign_profiles(variables, self._chargers)
         click.echo(_welcome(access, self._chargers, devices))
 
     async def _await_platform(self) -> AdminAccess:

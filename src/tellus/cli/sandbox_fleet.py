@@ -55,7 +55,8 @@ def run_demo_fleet(folder: Path, said: "queue.Queue[bytes]") -> int:
     period = Period(plan.from_ms, plan.to_ms)
     histories: list[DeviceHistory] = []
     if not plan.history_done:
-        histories = [device_history(one.past, period, plan.seed) for one in chargers]
+        pasts = [one.enacted(plan.to_ms, is_past=True) for one in chargers]
+        histories = [device_history(past, period, plan.seed) for past in pasts]
     start = msgspec.json.decode(said.get(), type=Start)
     os.nice(_NICENESS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -64,7 +65,10 @@ def run_demo_fleet(folder: Path, said: "queue.Queue[bytes]") -> int:
 
 
 def live_spec(
-    charger: DemoCharger, history: DeviceHistory | None, readings_kwh: dict[int, float]
+    charger: DemoCharger,
+    history: DeviceHistory | None,
+    readings_kwh: dict[int, float],
+    present_ms: int = 0,
 ) -> ChargerSpec:
     """Return a charger as it lives now: no meter stands lower than it was ever read."""
     registers = dict(history.registers) if history is not None else {}
@@ -72,7 +76,8 @@ def live_spec(
         held = registers.get(connector_id)
         if held is None or held.import_kwh - held.export_kwh < reading_kwh:
             registers[connector_id] = Registers(reading_kwh, 0.0)
-    return replace(charger.past, scenario=charger.scenario, registers=registers)
+    spec = replace(charger.enacted(present_ms), scenario=charger.scenario, registers=registers)
+    return spec if history is None else replace(spec, contactor_cycles=history.contactor_cycles)
 
 
 async def _live(
@@ -87,7 +92,8 @@ async def _live(
     store = CredentialStore(folder / _STATE_FILE)
     pasts = {history.spec.sn: history for history in histories}
     specs = [
-        live_spec(one, pasts.get(one.sn), start.readings_kwh.get(one.sn, {})) for one in chargers
+        live_spec(one, pasts.get(one.sn), start.readings_kwh.get(one.sn, {}), plan.to_ms)
+        for one in chargers
     ]
     config = FleetConfig(
         start.base_url,

@@ -8,6 +8,7 @@ from tellus.cli.environment import (
     ADMIN,
     BASE_URL,
     CLIENT,
+    DEVICE_ID,
     ENV_FILE,
     OPERATOR_ID,
     PEER,
@@ -19,6 +20,10 @@ from tellus.cli.sandbox_world import SITES, DemoCharger
 _REMARK: Final = "Written by `tellus sandbox`. For play only: never use these for anything real."
 _CLIENT_NAME: Final = "Demo client (sandbox)"
 _PEER_NAME: Final = "Demo partner platform (sandbox)"
+_PROFILES: Final[dict[str, dict[str, Any]]] = {
+    "standard": {"max_power_pct": 100, "heartbeat_s": 30},
+    "reduced": {"max_power_pct": 60, "heartbeat_s": 30},
+}
 _PAGE_SIZE: Final = 100
 _PAGES_READ: Final = 5
 
@@ -59,20 +64,20 @@ class SandboxSetup:
             }
             await self._admin("POST", "/v1/admin/devices/provision", body)
 
-    async def write_environment(self, operator_id: str, *, keep: bool) -> dict[str, str]:
-        """Return the variables for clients, and write ``.env.tellus`` where they are news.
+    async def find_access(self, operator_id: str, *, keep: bool) -> dict[str, str]:
+        """Return the variables that let clients in.
 
-        With ``keep`` the client and the peer in the file stay, as long as the platform knows them.
+        With ``keep`` the client and the peer in ``.env.tellus`` stay, as long as the platform knows
+        them.
         """
-        path = Path(ENV_FILE)
-        held = read_env_file(path) if keep else {}
+        held = read_env_file(Path(ENV_FILE)) if keep else {}
         client_id, secret = (held.get(name, "") for name in CLIENT)
         if not await self._is_known(client_id, secret):
             client_id, secret = await self._create_client(operator_id)
         peer_id, peer_secret = (held.get(name, "") for name in PEER)
         if not await self._is_known(peer_id, peer_secret):
             peer_id, peer_secret = await self._create_peer(operator_id)
-        variables = {
+        return {
             BASE_URL: self._access.base_url,
             CLIENT[0]: client_id,
             CLIENT[1]: secret,
@@ -82,9 +87,29 @@ class SandboxSetup:
             PEER[0]: peer_id,
             PEER[1]: peer_secret,
         }
-        if variables != held:
+
+    def write_environment(self, access: dict[str, str], free_device_id: str) -> None:
+        """Write ``.env.tellus``, where it is news; it also names a charger to try things on."""
+        path = Path(ENV_FILE)
+        variables = {**access, DEVICE_ID: free_device_id}
+        if variables != read_env_file(path):
             write_env_file(path, variables, _REMARK)
-        return variables
+
+    async def assign_profiles(self, variables: dict[str, str], chargers: list[DemoCharger]) -> None:
+        """Give the chargers of a story the configuration profiles that it names."""
+        token = await self._client_token(*(variables[name] for name in CLIENT))
+        made: dict[str, str] = {}
+        for charger in chargers:
+            name = "" if charger.part is None else charger.part.profile
+            if not name:
+                continue
+            if name not in made:
+                body = {"name": f"Demo, {name}", "values": _PROFILES[name]}
+                path = "/v1/operator/config-profiles"
+                profile = await self._api.call("POST", path, body, token=token)
+                made[name] = profile["config_profile_id"]
+            path = f"/v1/operator/devices/{await self.find_device(charger.sn)}/config-profile"
+            await self._api.call("PUT", path, {"config_profile_id": made[name]}, token=token)
 
     async def read_meters(self, variables: dict[str, str]) -> ReadingsKwh:
         """Return the newest meter readings of records, by serial number and connector id (kWh)."""

@@ -2,8 +2,11 @@
 
 import os
 import sys
+import textwrap
 from string import Template
 from typing import Final
+
+from tellus.simulator.stories import Story
 
 _READY: Final = Template("""
 The sandbox is ready: $sites sites, $chargers chargers, $connectors connectors, all simulated.
@@ -13,6 +16,7 @@ A play platform: registration is open, the data may go at any time. Nothing here
   Reference    $base_url/docs
   Credentials  $env_file
   Status       $tellus status
+  Stories      $tellus sandbox --stories    (what is wrong with this fleet, and what only seems so)
 
 What to try next, in another terminal in this folder:
 
@@ -58,3 +62,14 @@ def describe_ready(
         python=python,
         tellus=beside,
     )
+
+
+def describe_stories(told: list[tuple[Story, dict[str, list[str]]]]) -> str:
+    """Return what is planted: each story with its truth, its decoy and the chargers of both."""
+    lines = ["What is planted in the fleet of the sandbox, with the serial numbers:"]
+    for number, (story, cast) in enumerate(told, 1):
+        lines += ["", f"{number}  {story.title} ({story.slug})"]
+        for role, text in (("truth", story.truth), ("decoy", story.decoy)):
+            whole = f"{role}  {text} [{', '.join(cast[role])}]"
+            lines += textwrap.wrap(whole, 100, initial_indent="   ", subsequent_indent=" " * 10)
+    return "\n".join(lines)

@@ -11,6 +11,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from tellus.simulator.device import ChargerSpec
+from tellus.simulator.stories import Story, StoryCharger, all_stories, enact
 
 HISTORY_DAYS: Final = 30
 _DAY_MS: Final = 86_400_000
@@ -88,31 +89,63 @@ SITES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DemoCharger:
-    """A charger of the sandbox: its past self, and how it lives now."""
+    """A charger of the sandbox: its past self, how it lives now, and its part in a story."""
 
     site: DemoSite
     past: ChargerSpec
     scenario: str | None
+    part: StoryCharger | None = None
 
     @property
     def sn(self) -> str:
         """Return the serial number."""
         return self.past.sn
 
+    def enacted(self, present_ms: int, *, is_past: bool = False) -> ChargerSpec:
+        """Return it with what its part in a story plants in it, as of the sandbox's present."""
+        if self.part is None:
+            return self.past
+        return enact(self.past, self.part, present_ms, is_past=is_past)
+
+
+def _find_parts() -> dict[tuple[str, str, int], StoryCharger]:
+    """Return the parts of all stories by site, model and number."""
+    return {
+        (SITES[part.site - 1].name, part.model, part.number): part
+        for story in all_stories()
+        for part in story.chargers
+    }
+
+
+def tell_stories(seed: int) -> list[tuple[Story, dict[str, list[str]]]]:
+    """Return the stories, each with the serial numbers of its chargers by role."""
+    parts = {id(one.part): one.sn for one in build_chargers(seed) if one.part is not None}
+    told = []
+    for story in all_stories():
+        cast: dict[str, list[str]] = {"truth": [], "decoy": []}
+        for part in story.chargers:
+            cast[part.role].append(parts[id(part)])
+        told.append((story, cast))
+    return told
+
 
 def build_chargers(seed: int) -> list[DemoCharger]:
     """Return all chargers; the first is never visited, so that it is free for a remote start."""
     chargers: list[DemoCharger] = []
+    parts = _find_parts()
     for site in SITES:
         for model, count in site.models:
-            for _ in range(count):
+            for number in range(1, count + 1):
                 past = ChargerSpec(
                     sn=f"TPS{seed:04d}-{len(chargers) + 1:05d}",
                     model=model,
                     scenario=site.scenario,
                     timezone=site.timezone,
+                    site=site.name,
                 )
-                chargers.append(DemoCharger(site, past, None if chargers else _ALWAYS_FREE))
+                part = parts.get((site.name, model, number))
+                scenario = None if chargers else _ALWAYS_FREE
+                chargers.append(DemoCharger(site, past, scenario, part))
     return chargers
 
 

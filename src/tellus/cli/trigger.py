@@ -11,6 +11,7 @@ from tellus.simulator.control import ControlRefused, ControlRequest, ask_fleet
 from tellus.simulator.triggers import TRIGGERS
 
 _SANDBOX_SOCKET: Final = Path("var/sandbox/fleet.sock")
+_CAUSES: Final = {"fault": "inject", "clear": "cure"}
 _COLUMNS: Final = ("sn", "model", "firmware_version", "online", "connector_id", "stage", "power_kw")
 
 
@@ -23,16 +24,30 @@ _COLUMNS: Final = ("sn", "model", "firmware_version", "online", "connector_id", 
     help="The socket of the fleet, as given to simulate --control.",
 )
 @json_option
-@click.argument("action", type=click.Choice(["list", *TRIGGERS]))
+@click.argument("action", type=click.Choice(["list", *TRIGGERS, "clear"]))
 @click.argument("sn", required=False)
 @click.argument("connector", default=1, type=click.IntRange(1))
+@click.option("--device", help="Serial number or device id; then the fault is named in SN's place.")
+@click.option("--connector", "at", type=click.IntRange(1), help="The connector, with --device.")
+@click.option("--variant", help="How it comes about, such as fan or vents (fault).")
+@click.option("--strength", type=float, help="How strong, in the fault's own unit (fault).")
 @click.option(
     "--value",
     help="State of charge in % (plug-in), seconds (offline, slow), fault code (fault), version "
     "(fail-firmware).",
 )
-def trigger(
-    *, control: Path, as_json: bool, action: str, sn: str | None, connector: int, value: str | None
+def trigger(  # noqa: PLR0913 - one for each option
+    *,
+    control: Path,
+    as_json: bool,
+    action: str,
+    sn: str | None,
+    connector: int,
+    value: str | None,
+    device: str | None,
+    at: int | None,
+    variant: str | None,
+    strength: float | None,
 ) -> None:
     """Tell a running fleet what happens to the charger SN, or to all, at CONNECTOR if it matters.
 
@@ -41,10 +56,24 @@ def trigger(
     reject, slow, lose-command and power-cut-next spoil its next command, lose-report and
     duplicate-report what it next says of one, fail-firmware an upgrade to the version --value.
     list shows the chargers.
+
+    fault F-0421 --device SN brings about the cause of a fault of the dictionary: what it shows, it
+    shows at its occasion, such as the next session. clear F-0421 --device SN puts it right.
     """
-    if action != "list" and sn is None:
+    if device is not None:
+        if action not in _CAUSES or sn is None:
+            raise click.UsageError("--device goes with fault CODE and clear CODE")
+        request = ControlRequest(_CAUSES[action], device, at or 1, sn, variant, strength)
+    elif action == "clear":
+        raise click.UsageError("clear needs a fault code and --device")
+    elif action != "list" and sn is None:
         raise click.UsageError(f"{action} needs the serial number of a charger")
-    request = ControlRequest(action, sn or "", connector, value)
+    else:
+        request = ControlRequest(action, sn or "", connector, value)
+    _show(control, request, as_json=as_json)
+
+
+def _show(control: Path, request: ControlRequest, *, as_json: bool) -> None:
     try:
         answer = ask_fleet(control, request)
     except ControlRefused as refusal:

@@ -6,9 +6,18 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tellus.commands.model import Command, Effect, FirmwareReport, Report, Signal
+from tellus.commands.model import (
+    Command,
+    Effect,
+    FirmwareReport,
+    HeartbeatMore,
+    Report,
+    Running,
+    Signal,
+)
 from tellus.commands.service import CommandService
 from tellus.fleet.model import ConnectorId
+from tellus.fleet.model_metadata import ConnectivityReport, link_of
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.decoding import BodyDecoder
 from tellus.kernel.units import to_ms, to_text
@@ -23,7 +32,8 @@ Message = Annotated[str, Meta(max_length=2_048)]
 class HeartbeatRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A sign of life, about every 30 s; ``fault_code`` 0 for none.
 
-    ``config_profile_id`` and ``running_config_hash`` name the configuration the charger runs.
+    ``config_profile_id`` and ``running_config_hash`` name the configuration the charger runs,
+    ``connectivity`` how it is connected.
     """
 
     timestamp: datetime
@@ -31,6 +41,7 @@ class HeartbeatRequest(msgspec.Struct, frozen=True, kw_only=True):
     fault_code: FaultCode
     config_profile_id: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
     running_config_hash: Annotated[str, Meta(max_length=256)] | UnsetType = UNSET
+    connectivity: ConnectivityReport | UnsetType = UNSET
 
 
 class LenientHeartbeatRequest(HeartbeatRequest, frozen=True, kw_only=True):
@@ -94,8 +105,9 @@ async def report_heartbeat(
         _known(body.fault_code),
         to_ms(body.timestamp),
         call.now_ms,
+        _more_of(body),
     )
-    return HeartbeatResponse([_to_item(command) for command in leased])
+    return HeartbeatResponse([_to_item(commands, command) for command in leased])
 
 
 async def fetch_command(
@@ -105,7 +117,7 @@ async def fetch_command(
     command = await commands.wait_for_command(
         call.principal.device_no, call.query.connector_id, call.query.wait, call.left
     )
-    return None if command is None else _to_item(command)
+    return None if command is None else _to_item(commands, command)
 
 
 async def report_command_status(
@@ -141,13 +153,23 @@ async def report_firmware_status(
     await commands.report_firmware(said)
 
 
-def _to_item(command: Command) -> PendingCommandItem:
+def _to_item(commands: CommandService, command: Command) -> PendingCommandItem:
     return PendingCommandItem(
         command.command_id,
         command.command,
-        msgspec.json.decode(command.params),
+        commands.completions.params_of(command),
         to_text(command.expires_ms),
     )
+
+
+def _more_of(body: HeartbeatRequest) -> HeartbeatMore | None:
+    profile_id, config_hash = body.config_profile_id, body.running_config_hash
+    running = None
+    if profile_id is not UNSET or config_hash is not UNSET:
+        running = Running(profile_id or "", config_hash or "")
+    elif body.connectivity is UNSET:
+        return None
+    return HeartbeatMore(running, link_of(body.connectivity))
 
 
 def _known(value: Any) -> Any:

@@ -10,6 +10,7 @@ import msgspec
 
 from tellus.audit.model import Actor
 from tellus.consent.model import BIT, Service
+from tellus.fleet.model_metadata import Link
 from tellus.kernel.errors import Conflict
 from tellus.kernel.units import DAY_MS, HOUR_MS, SECOND_MS
 
@@ -297,6 +298,20 @@ class Report(NamedTuple):
     effect: Effect
     message: str | None
     details: dict[str, Any] | None
+
+
+class Running(NamedTuple):
+    """Which configuration a charger says it runs; empty where it does not say."""
+
+    config_profile_id: str
+    running_config_hash: str
+
+
+class HeartbeatMore(NamedTuple):
+    """What a heartbeat says beyond being one; None where it does not."""
+
+    running: Running | None = None
+    link: Link | None = None
 
 
 class FirmwareReport(NamedTuple):

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -11,6 +11,7 @@ import msgspec
 from tellus.bus.port import COMMAND_PENDING, Bus, Keys
 from tellus.commands import desk, rules, store, upgrades
 from tellus.commands.aggregates import Aggregates
+from tellus.commands.completing import Completions
 from tellus.commands.desk import Desk, Operation
 from tellus.commands.handing import Asking, Counter
 from tellus.commands.lookout import Lookout
@@ -22,6 +23,7 @@ from tellus.commands.model import (
     CommandFilter,
     Effect,
     FirmwareReport,
+    HeartbeatMore,
     Issued,
     Moments,
     NotBidirectional,
@@ -79,9 +81,14 @@ class CommandService:
         self._desk = Desk(self._pending, bus, fleet.note_firmware)
         self._counter = Counter(database, self._desk)
         self._stop_listening = bus.subscribe(COMMAND_PENDING, self._wake)
+        self.completions = Completions()
         self.aggregates: Aggregates | None = None
         self.on_parked: Callable[[int], None] | None = None
         """Told where a poll was parked, as a number; set where other nodes park polls too."""
+        self.on_more: list[Callable[[int, HeartbeatMore, int], Awaitable[Any] | None]] = []
+        """Told (device, what, now in ms) what heartbeats say beyond being one; may have it stored.
+
+        Called with each of them: what changes nothing returns None at once."""
 
     # ------------------------------------------------------------------ operators
 
@@ -249,6 +256,7 @@ class CommandService:
         fault_code: float | str | None,
         timestamp_ms: int,
         now_ms: int,
+        more: HeartbeatMore | None = None,
     ) -> list[Command]:
         """Take a heartbeat; return what the charger is to do, leased. One that goes gets nothing.
 
@@ -256,6 +264,11 @@ class CommandService:
             NotFound: the device exists no longer.
         """
         await self._fleet.heartbeat(device_no, status, fault_code, timestamp_ms, now_ms)
+        if more is not None:
+            for tell in self.on_more:
+                storing = tell(device_no, more, now_ms)
+                if storing is not None:
+                    await storing
         return [] if status == "offline" else await self.take_all(device_no, now_ms)
 
     async def report_firmware(self, said: FirmwareReport) -> None:

@@ -11,7 +11,7 @@ from tellus.fleet.device_api import SerialNumber, Word
 from tellus.fleet.model import ConnectorId, PowerKw, Provisioning, Site
 from tellus.fleet.operator_api import (
     DeviceItem,
-    DevicesQuery,
+    DeviceListQuery,
     LocationItem,
     SiteItem,
     SitesQuery,
@@ -42,7 +42,7 @@ class AdminSitesQuery(SitesQuery, frozen=True, kw_only=True):
     operator_id: Word | UnsetType = UNSET
 
 
-class AdminDevicesQuery(DevicesQuery, frozen=True, kw_only=True):
+class AdminDevicesQuery(DeviceListQuery, frozen=True, kw_only=True):
     """Which devices to list, of one operator or of all."""
 
     operator_id: Word | UnsetType = UNSET

@@ -10,13 +10,23 @@ from tellus.fleet.model import ConnectorId, PowerKw
 
 
 class ChargerModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model: the unit's rating, which each connector may reach while the other rests."""
+    """A model: the unit's rating, which each connector may reach while the other rests.
+
+    ``brand``, ``product_name`` and ``connector_types`` are what it is sold as; what is not known
+    of its housing and its screen (pixels, such as ``1024x600``) is left out.
+    """
 
     current: Literal["ac", "dc"]
     rated_power_kw: PowerKw
     connectors: ConnectorId
     phases: Annotated[int, msgspec.Meta(ge=1, le=3)]
     v2g: bool
+    brand: str
+    product_name: str
+    connector_types: tuple[str, ...]
+    ip_rating: str | None = None
+    screen_resolution: str | None = None
+    screen_size_inches: Annotated[float, msgspec.Meta(gt=0)] | None = None
 
 
 class Catalogue:

@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tellus.fleet.events import EventService, make_event
 from tellus.fleet.model import DeviceIdentity, EventConnectorId, EventType, StoredEvent
+from tellus.fleet.model_metadata import ConnectivityReport, link_of
 from tellus.fleet.registration import RegisterCall, RegistrationService
 from tellus.kernel.batch import (
     DUPLICATE,
@@ -40,6 +41,7 @@ class RegisterRequest(msgspec.Struct, frozen=True):
     manufacturer: Word
     firmware_version: Word
     mac: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
+    connectivity: ConnectivityReport | UnsetType = UNSET
 
 
 class RegisterResponse(msgspec.Struct, frozen=True):
@@ -68,7 +70,12 @@ async def register_device(
     """Register a charger; an answer that got lost is healed by asking again."""
     body = call.body
     identity = DeviceIdentity(
-        body.sn, body.model, body.manufacturer, body.firmware_version, body.mac or None
+        body.sn,
+        body.model,
+        body.manufacturer,
+        body.firmware_version,
+        body.mac or None,
+        link_of(body.connectivity),
     )
     enrolment = call.enrolment.strip()
     if enrolment[: len(_BEARER)].lower() == _BEARER:

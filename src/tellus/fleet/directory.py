@@ -9,6 +9,7 @@ from typing import Protocol
 
 from tellus.consent.model import BIT, Service
 from tellus.fleet.model import ConnectorState, Reading
+from tellus.fleet.model_health import ComponentHealth
 from tellus.kernel.call import Principal
 from tellus.kernel.permits import EVERYTHING, OPEN, Permit
 
@@ -18,12 +19,14 @@ class Connector:
 
     ``content`` is the reading as stored: of two readings of one instant the larger content is
     current, so that the outcome does not depend on the order of arrival. ``peak_power_kw`` is the
-    highest power seen, kept only where no rating is known.
+    highest power seen, kept only where no rating is known. ``health`` is what the newest reading
+    that told of the charger's parts said of them, as far as this process knows.
     """
 
     __slots__ = (
         "connector_id",
         "content",
+        "health",
         "peak_power_kw",
         "rated_power_kw",
         "reading",
@@ -37,12 +40,20 @@ class Connector:
         self.time_ms = 0
         self.content = b""
         self.reading: Reading | None = None
+        self.health: ComponentHealth | None = None
+
+    def take_reading(self, reading: Reading) -> None:
+        """Make a reading the newest one."""
+        self.reading = reading
+        if type(reading) is not Reading:
+            self.health = reading.component_health
 
     def forget_reading(self) -> None:
         """Know as little as before the first reading."""
         self.time_ms = 0
         self.content = b""
         self.reading = None
+        self.health = None
 
     @property
     def state(self) -> str:

@@ -15,7 +15,7 @@ import structlog
 
 from tellus.audit.model import Actor
 from tellus.audit.service import record
-from tellus.fleet import store_erasures, store_retention
+from tellus.fleet import store_erasures, store_metadata, store_retention
 from tellus.fleet.administration import DeviceAdministration
 from tellus.fleet.model_erasures import DEVICE, VEHICLE, Erasure
 from tellus.identity.vault import Vault
@@ -62,7 +62,10 @@ class ErasureService:
         self._settling = Settling(database)
         self._scrub_is_due = False
         self._not_before_ms = 0
-        self._parts: list[Part] = [self.part("events", store_retention.remove_events_of)]
+        self._parts: list[Part] = [
+            self.part("events", store_retention.remove_events_of),
+            self.part("metadata", store_metadata.remove_metadata),
+        ]
         self.still_needed: StillNeeded | None = None
         """Set where energy is made of what devices say."""
 

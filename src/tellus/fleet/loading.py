@@ -9,11 +9,9 @@ import msgspec
 
 from tellus.fleet import store_state
 from tellus.fleet.directory import Connector, Device, Directory
-from tellus.fleet.model import Reading
+from tellus.fleet.model import decode_reading
 from tellus.identity.service import IdentityService
 from tellus.storage.database import Database, Row
-
-_readings = msgspec.msgpack.Decoder(Reading)
 
 _AT_ONCE: Final = 200
 _SHUTDOWN_WITHIN_MS: Final = 1_000
@@ -168,7 +166,7 @@ def _advance(device: Device, reading: Sequence[Any]) -> bool:
         return False
     connector.time_ms = time_ms
     connector.content = bytes(content)
-    connector.reading = _readings.decode(connector.content)
+    connector.take_reading(decode_reading(connector.content))
     return True
 
 

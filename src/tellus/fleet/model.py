@@ -5,6 +5,9 @@ from typing import Annotated, Final
 
 import msgspec
 
+from tellus.fleet.model_health import ComponentHealth
+from tellus.fleet.model_metadata import Link
+
 CONNECTORS_LARGEST: Final = 255
 
 ConnectorId = Annotated[int, msgspec.Meta(ge=1, le=CONNECTORS_LARGEST)]
@@ -56,6 +59,38 @@ class Reading(msgspec.Struct, array_like=True, frozen=True, gc=False):
     temperature_c: float | None = None
     detail_state: str | None = None
     phases: tuple[tuple[float, float] | None, ...] | None = None
+
+    @property
+    def component_health(self) -> ComponentHealth | None:
+        """Return what it says of the charger's parts: nothing."""
+        return None
+
+
+class HealthReading(Reading, array_like=True, frozen=True, gc=False, kw_only=True):
+    """A reading that also tells of the charger's parts.
+
+    It is a type of its own so that a reading that does not is stored in the bytes in which it
+    always was: those are its identity (rule U1).
+    """
+
+    component_health: ComponentHealth
+
+
+_decode_plain: Final = msgspec.msgpack.Decoder(Reading).decode
+_decode_with_health: Final = msgspec.msgpack.Decoder(HealthReading).decode
+_TEN_FIELDS: Final = 0x9A  # how MessagePack begins an array of ten
+
+
+def tells_health(content: bytes) -> bool:
+    """Tell whether a reading, as stored, tells of the charger's parts."""
+    return content[0] == _TEN_FIELDS
+
+
+def decode_reading(content: bytes) -> Reading:
+    """Return a stored reading."""
+    if content[0] == _TEN_FIELDS:
+        return _decode_with_health(content)
+    return _decode_plain(content)
 
 
 class Presence(enum.StrEnum):
@@ -165,6 +200,7 @@ class DeviceIdentity(msgspec.Struct, frozen=True):
     manufacturer: str
     firmware_version: str
     mac: str | None = None
+    link: Link | None = None
 
 
 class StoredEvent(msgspec.Struct, frozen=True, gc=False):

@@ -1,7 +1,8 @@
 """The fleet as operators see it: sites, devices with their connectors, device events."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -10,6 +11,15 @@ from msgspec.structs import replace
 from tellus.consent.model import Service, services_in
 from tellus.fleet.directory import Connector
 from tellus.fleet.model import FAULT_KEYS, EventFilter, EventType, Presence, StoredEvent
+from tellus.fleet.model_health_form import ComponentHealthForm, write_form
+from tellus.fleet.operator_api_metadata import (
+    ConnectivityItem,
+    LifecycleItem,
+    ProductItem,
+    connectivity_item,
+    lifecycle_item,
+    product_item,
+)
 from tellus.fleet.queries import DeviceFilter, DeviceView, FleetQueries, SiteSummary
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.errors import InvalidParameter
@@ -20,7 +30,11 @@ from tellus.kernel.units import SECOND_MS, to_text
 
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
 
-_INCLUDES: Final = frozenset({"events"})
+NewestHealth: TypeAlias = ComponentHealthForm | UnsetType
+"""What a connector said last of the charger's parts, as far as is known here."""
+
+_METADATA: Final = frozenset({"product", "connectivity", "lifecycle"})
+_INCLUDES: Final = _METADATA | {"events"}
 _DIGITS_KW: Final = 6
 _FAULT_HREF: Final = "/v1/operator/faults/{}"
 
@@ -31,7 +45,7 @@ class SitesQuery(PageQuery, frozen=True, kw_only=True):
     status: Literal["active", "inactive"] | UnsetType = UNSET
 
 
-class DevicesQuery(PageQuery, frozen=True, kw_only=True):
+class DeviceListQuery(PageQuery, frozen=True, kw_only=True):
     """Which devices to list; what is left out admits all."""
 
     site_id: Word | UnsetType = UNSET
@@ -41,8 +55,18 @@ class DevicesQuery(PageQuery, frozen=True, kw_only=True):
     sn: Word | UnsetType = UNSET
 
 
+class DevicesQuery(DeviceListQuery, frozen=True, kw_only=True):
+    """Which of the own devices to list; ``include`` as for one device, without ``events``."""
+
+    include: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
+
+
 class DeviceQuery(msgspec.Struct, frozen=True):
-    """What to show beside the device: ``events`` for its 10 newest events."""
+    """What to show beside the device, separated by commas.
+
+    ``events`` for its 10 newest events, ``product`` for what its model is known for,
+    ``connectivity`` for how it is connected, ``lifecycle`` for since when it is in use.
+    """
 
     include: Annotated[str, Meta(max_length=128)] | UnsetType = UNSET
 
@@ -94,6 +118,7 @@ class ConnectorItem(msgspec.Struct, frozen=True, kw_only=True):
     """A connector with its newest reading: kW, V, A, kWh of the session, %, °C.
 
     ``detail_state`` is the charger's own word where it says more than ``status``.
+    ``component_health`` is what it said last of its parts.
     """
 
     connector_id: int
@@ -106,6 +131,7 @@ class ConnectorItem(msgspec.Struct, frozen=True, kw_only=True):
     temperature: float | UnsetType = UNSET
     last_telemetry_time: str | UnsetType = UNSET
     detail_state: str | UnsetType = UNSET
+    component_health: NewestHealth = UNSET
 
 
 class EventItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,6 +192,9 @@ class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
     mac: str | UnsetType = UNSET
     created_at: str
     events: list[EventItem] | UnsetType = UNSET
+    product: ProductItem | UnsetType = UNSET
+    connectivity: ConnectivityItem | UnsetType = UNSET
+    lifecycle: LifecycleItem | UnsetType = UNSET
     consent: DeviceConsentItem | UnsetType = UNSET
     needs_firmware: str | UnsetType = UNSET
 
@@ -189,16 +218,18 @@ async def get_site(fleet: FleetQueries, call: Call[Nothing, Nothing]) -> SiteIte
 async def list_devices(fleet: FleetQueries, call: Call[Nothing, DevicesQuery]) -> Page[DeviceItem]:
     """List the operator's devices in order of registration."""
     query = call.query
+    includes = _read_includes(query.include, _METADATA)
     wanted = device_filter(query, call.principal.operator_id)
     total, devices = await fleet.list_devices(wanted, query.offset, query.size, call.now_ms)
-    return Page(total, query.page, query.size, [device_item(device) for device in devices])
+    items = await _device_items(fleet, devices, includes, call.now_ms)
+    return Page(total, query.page, query.size, items)
 
 
 async def get_device(fleet: FleetQueries, call: Call[Nothing, DeviceQuery]) -> DeviceItem:
     """Return a device of the operator with its connectors."""
-    includes = _read_includes(call.query.include)
+    includes = _read_includes(call.query.include, _INCLUDES)
     view = fleet.get_device(call.path["device_id"], call.principal.operator_id, call.now_ms)
-    item = device_item(view)
+    (item,) = await _device_items(fleet, [view], includes, call.now_ms)
     if "events" in includes and view.is_diagnosed:
         events = await fleet.newest_events(view.device, call.principal.vin_mode)
         item = replace(item, events=[event_item(event) for event in events])
@@ -223,7 +254,7 @@ async def list_device_events(
     return Page(total, query.page, query.size, [event_item(event) for event in events])
 
 
-def device_filter(query: DevicesQuery, operator_id: str | None) -> DeviceFilter:
+def device_filter(query: DeviceListQuery, operator_id: str | None) -> DeviceFilter:
     """Return the filter that a query asks for."""
     return DeviceFilter(
         operator_id,
@@ -318,7 +349,13 @@ def connector_item(connector: Connector) -> ConnectorItem:
         temperature=UNSET if reading.temperature_c is None else reading.temperature_c,
         last_telemetry_time=to_text(connector.time_ms),
         detail_state=reading.detail_state or UNSET,
+        component_health=newest_health(connector),
     )
+
+
+def newest_health(connector: Connector) -> NewestHealth:
+    """Return what a connector said last of the charger's parts, as it goes out."""
+    return UNSET if connector.health is None else write_form(connector.health)
 
 
 def event_item(event: StoredEvent) -> EventItem:
@@ -336,13 +373,36 @@ def event_item(event: StoredEvent) -> EventItem:
     )
 
 
-def _read_includes(text: str | UnsetType) -> frozenset[str]:
+async def _device_items(
+    fleet: FleetQueries, views: Sequence[DeviceView], includes: frozenset[str], now_ms: int
+) -> list[DeviceItem]:
+    """Return devices as they go out, with what was asked for beside them."""
+    if not includes & _METADATA:
+        return [device_item(view) for view in views]
+    metadata = await fleet.read_metadata(views)
+    items = []
+    for view in views:
+        known = metadata[view.device.device_no]
+        items.append(
+            replace(
+                device_item(view),
+                product=product_item(view) if "product" in includes else UNSET,
+                connectivity=connectivity_item(view, known)
+                if "connectivity" in includes
+                else UNSET,
+                lifecycle=lifecycle_item(view, known, now_ms) if "lifecycle" in includes else UNSET,
+            )
+        )
+    return items
+
+
+def _read_includes(text: str | UnsetType, known: frozenset[str]) -> frozenset[str]:
     if text is UNSET or not text:
         return frozenset()
     names = frozenset(name.strip() for name in text.split(","))
-    unknown = names - _INCLUDES
+    unknown = names - known
     if unknown:
-        message = f"Parameter 'include' knows {', '.join(sorted(_INCLUDES))}"
+        message = f"Parameter 'include' knows {', '.join(sorted(known))}"
         raise InvalidParameter(message, "include", min(unknown))
     return names
 

@@ -4,10 +4,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from tellus.consent.model import Service
-from tellus.fleet import rules, store_state
+from tellus.fleet import rules, store_network, store_state
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.events import EventKind, make_event
@@ -19,6 +20,7 @@ from tellus.fleet.model import (
     PresenceChanged,
     StoredEvent,
 )
+from tellus.fleet.model_network import ConnectionEntry, ConnectionKind
 from tellus.identity.model import DeviceTokenIssued, SecretOverdue
 from tellus.kernel.clock import Clock
 from tellus.kernel.units import MINUTE_MS, SECOND_MS, to_text
@@ -71,6 +73,13 @@ class Transition(NamedTuple):
     since_ms: int
     announced: bool
 
+    @property
+    def entry(self) -> ConnectionEntry:
+        """Return what the log of connections says of it."""
+        kind = ConnectionKind.SHUTDOWN if self.announced else ConnectionKind.OFFLINE
+        kind = ConnectionKind.ONLINE if self.online else kind
+        return ConnectionEntry(self.device.device_no, self.since_ms, kind)
+
 
 class PresenceWatch:
     """Watches all devices; ``sweep`` is to be called every few seconds."""
@@ -94,6 +103,7 @@ class PresenceWatch:
         self._offset_ms = self._wall_offset_ms(clock.now_ms())
         self._flushed_ms = clock.now_ms()
         self._pending: deque[StoredEvent] = deque(maxlen=_PENDING_EVENTS)
+        self._reconnects: deque[ConnectionEntry] = deque(maxlen=_PENDING_EVENTS)
         self._peaks: dict[tuple[int, int], float] = {}
         self.told: list[Callable[[PresenceChanged], None]] = []
         self.others: Others | None = None
@@ -145,6 +155,7 @@ class PresenceWatch:
         for part in _slices(turned):
             await self._store(part, now_ms)
         await self._store_pending(now_ms)
+        await self._store_reconnects()
         if now_ms - self._flushed_ms >= self._settings.flush_ms or now_ms < self._flushed_ms:
             await self.flush(now_ms)
 
@@ -167,6 +178,7 @@ class PresenceWatch:
     async def flush(self, now_ms: int) -> None:
         """Store when devices were last seen, in few statements; also to be called at the end."""
         await self._store_pending(now_ms)
+        await self._store_reconnects()
         changed = []
         for k, device in enumerate(self._directory):
             if k % _SLICE == _SLICE - 1:
@@ -210,6 +222,14 @@ class PresenceWatch:
         while self._pending:
             await self._store((), now_ms)
 
+    async def _store_reconnects(self) -> None:
+        """Store the reconnects that this node has seen, whoever counts them."""
+        while self._reconnects:
+            part = list(islice(self._reconnects, _SLICE))
+            await self._database.write(store_network.append_entries, part)
+            for _ in part:
+                self._reconnects.popleft()
+
     async def _store(self, turned: Sequence[Transition], now_ms: int) -> None:
         events = [self._pending.popleft() for _ in range(min(len(self._pending), _SLICE))]
         lost = [
@@ -242,6 +262,7 @@ class PresenceWatch:
             for transition in turned
         ]
         store_state.upsert_transitions(tx, rows)
+        store_network.append_entries(tx, [transition.entry for transition in turned])
         stored = self._events.append(tx, events)
         return [
             event
@@ -269,6 +290,8 @@ class PresenceWatch:
         return last_ms > max(device.offline_since_ms or 0, recent_ms)
 
     def _tell_reconnect(self, device: Device, now_ms: int) -> None:
+        entry = ConnectionEntry(device.device_no, now_ms, ConnectionKind.RECONNECT)
+        self._reconnects.append(entry)
         if self.others is None:
             self._count_reconnect(device, now_ms)
         else:

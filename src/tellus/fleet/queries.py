@@ -1,15 +1,15 @@
 """What is asked of the fleet: answered from memory, with history from the store."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from tellus.consent.model import BIT, Service
-from tellus.fleet import rules, store, store_events
-from tellus.fleet.catalogue import Catalogue
+from tellus.fleet import rules, rules_metadata, store, store_events, store_metadata
+from tellus.fleet.catalogue import Catalogue, ChargerModel
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.events import open_event
 from tellus.fleet.model import (
@@ -20,6 +20,7 @@ from tellus.fleet.model import (
     Site,
     StoredEvent,
 )
+from tellus.fleet.model_metadata import NO_LINK, ActivationStatus, Lifecycle, Metadata
 from tellus.fleet.presence import PresenceWatch
 from tellus.identity.vault import Vault
 from tellus.kernel.errors import NotFound
@@ -27,6 +28,7 @@ from tellus.storage.database import Database, Tx
 
 NEWEST_EVENTS: Final = 10
 _SLICE: Final = 250
+_UNKNOWN: Final = Metadata(NO_LINK, Lifecycle(), is_site_active=True)
 
 
 class SiteSummary(NamedTuple):
@@ -44,7 +46,8 @@ class SiteSummary(NamedTuple):
 class DeviceView(NamedTuple):
     """A device with what follows from its state at one moment; ``services`` are bits.
 
-    ``needed_firmware`` is what it has to be upgraded to before its owner can agree to more.
+    ``model`` is None if it is unknown. ``needed_firmware`` is what it has to be upgraded to before
+    its owner can agree to more.
     """
 
     device: Device
@@ -55,6 +58,7 @@ class DeviceView(NamedTuple):
     rated_power_kw: float | None
     v2g: bool
     last_heartbeat_ms: int | None
+    model: ChargerModel | None
     services: int
     needed_firmware: str | None
 
@@ -163,6 +167,12 @@ class FleetQueries:
         """
         return self._view(self._find(device_id, operator_id), now_ms)
 
+    async def read_metadata(self, views: Sequence[DeviceView]) -> dict[int, Metadata]:
+        """Return what is known of devices beyond their operation, by their numbers."""
+        device_nos = [view.device.device_no for view in views]
+        found = await self._database.read(store_metadata.read_metadata, device_nos)
+        return {device_no: found.get(device_no, _UNKNOWN) for device_no in device_nos}
+
     async def newest_events(self, device: Device, vin_mode: str) -> list[StoredEvent]:
         """Return the 10 newest events of a device whose times can be believed, newest first.
 
@@ -257,6 +267,22 @@ class FleetQueries:
             self._catalogue.rated_power_kw(device),
             self._catalogue.is_v2g(device),
             device.heartbeat_ms,
+            self._catalogue.find(device.model),
             device.permit.at(now_ms),
             self._directory.needed_firmware(device),
         )
+
+
+def activation_of(view: DeviceView, metadata: Metadata, now_ms: int) -> ActivationStatus:
+    """Return whether a device is in use."""
+    return rules_metadata.activation_status(
+        metadata.lifecycle,
+        now_ms,
+        is_active=view.device.active,
+        is_site_active=metadata.is_site_active,
+    )
+
+
+def usage_days_of(metadata: Metadata, now_ms: int) -> int | None:
+    """Return for how many whole days a device has been in use, None where that is not known."""
+    return rules_metadata.usage_days(metadata.lifecycle, now_ms)

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from tellus.audit.service import record
-from tellus.fleet import store, store_state
+from tellus.fleet import store, store_metadata, store_state
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Connector, Device, Directory
 from tellus.fleet.enrolment import EnrolmentTokens
 from tellus.fleet.model import DeviceIdentity, Provisioning, Registration
+from tellus.fleet.model_metadata import NO_LINK
 from tellus.fleet.rules import Claim, Mode, decide_claim
+from tellus.fleet.rules_metadata import merge_link
 from tellus.identity.model import IssuedSecret, SecretFirstUsed
 from tellus.identity.service import IdentityService
 from tellus.kernel.clock import Clock
@@ -141,6 +143,7 @@ class RegistrationService:
         """End the pending state of a device, in the transaction that first used its secret."""
         if not store.mark_active(tx, fact.device_no, fact.now_ms):
             return
+        store_metadata.note_activated(tx, fact.device_no, fact.now_ms)
         known = self._directory.by_no(fact.device_no)
         device_id = known.device_id if known else str(fact.device_no)
         operator_id = known.operator_id if known else None
@@ -169,9 +172,11 @@ class RegistrationService:
             now_ms=call.now_ms,
         )
         if claim is Claim.CREATE:
-            return self._create(tx, identity, provisioning, proof, call)
+            claimed = self._create(tx, identity, provisioning, proof, call)
+            return _note_link(tx, claimed, identity, call.now_ms)
         if claim is Claim.RENEW and device is not None:
-            return self._renew(tx, identity, device, proof, call)
+            claimed = self._renew(tx, identity, device, proof, call)
+            return _note_link(tx, claimed, identity, call.now_ms)
         self._record_refusal(tx, identity.sn, provisioning, device, claim, call)
         return claim
 
@@ -298,6 +303,15 @@ class RegistrationService:
             address=call.address,
             reason=claim.value,
         )
+
+
+def _note_link(tx: Tx, claimed: Claimed, identity: DeviceIdentity, now_ms: int) -> Claimed:
+    """Write how a charger says it is connected, if it does."""
+    if identity.link is not None:
+        known = store_metadata.read_links(tx, [claimed.device_no]).get(claimed.device_no, NO_LINK)
+        link = merge_link(known, identity.link)
+        store_metadata.upsert_links(tx, [(claimed.device_no, link, now_ms)])
+    return claimed
 
 
 def _windows(scale: float) -> KeyedWindows[RollingWindow]:

@@ -1,6 +1,6 @@
 """The fleet's door for other features: what exists, heartbeats, and state moving forward."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -27,6 +27,8 @@ class HeartbeatKind:
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
+        self.in_tx: list[Callable[[Tx, Sequence[Heartbeat]], None]] = []
+        """Called with heartbeats that changed something, in the transaction that writes them."""
 
     def apply_many(self, tx: Tx, operations: Sequence[Heartbeat]) -> list[None]:
         """Write the last status and fault code of each device."""
@@ -39,6 +41,8 @@ class HeartbeatKind:
             for beat in operations
         }
         store_state.upsert_heartbeats(tx, list(rows.values()))
+        for react in self.in_tx:
+            react(tx, operations)
         return [None] * len(operations)
 
     def after_commit(self, operations: Sequence[Heartbeat], outcomes: Sequence[None]) -> None:
@@ -62,7 +66,7 @@ class FleetService:
         self._database = database
         self._directory = directory
         self._presence = presence
-        self._heartbeats = HeartbeatKind(directory)
+        self.heartbeats = HeartbeatKind(directory)
 
     async def heartbeat(
         self,
@@ -83,7 +87,7 @@ class FleetService:
         seen_ms = device.seen_ms or now_ms
         code = int(fault_code) if isinstance(fault_code, float) else fault_code
         if (status, code) != (device.heartbeat_status, device.fault_code):
-            await self._database.submit(self._heartbeats, Heartbeat(device_no, status, code))
+            await self._database.submit(self.heartbeats, Heartbeat(device_no, status, code))
         device.heartbeat_ms = now_ms
         device.clock_offset_ms = timestamp_ms - now_ms
         self._presence.note_status(device, status, seen_ms, now_ms)

@@ -264,6 +264,7 @@ def mark_deleted(tx: Tx, device_no: int, now_ms: int) -> None:
     tx.execute("DELETE FROM device_state WHERE device_no = $1", device_no)
     tx.execute("DELETE FROM connector_state WHERE device_no = $1", device_no)
     tx.execute("DELETE FROM connectors WHERE device_no = $1", device_no)
+    tx.execute("DELETE FROM device_connectivity WHERE device_no = $1", device_no)
 
 
 def _conditions(given: list[tuple[str, Any]]) -> tuple[str, list[Any]]:

@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from tellus.kernel.files import Upload
 from tellus.kernel.permits import OPEN, Permit
 
 Body = TypeVar("Body")
@@ -90,6 +91,7 @@ class Call(Generic[Body, Query]):
     a route reads it itself (Basic), ``enrolment`` the token of a charger that registers, from its
     base URL or as bearer, ``idempotency_key`` what a control call may be repeated under. ``left``
     is there for handlers that wait: awaiting what it returns ends when the caller leaves.
+    ``upload`` is a body that is a file.
     """
 
     __slots__ = (
@@ -105,6 +107,7 @@ class Call(Generic[Body, Query]):
         "query",
         "raw",
         "request_id",
+        "upload",
     )
 
     def __init__(
@@ -128,6 +131,7 @@ class Call(Generic[Body, Query]):
         self.idempotency_key = ""
         self.request_id = ""
         self.left: Callable[[], Awaitable[Any]] | None = None
+        self.upload: Upload | None = None
 
 
 class Nothing(msgspec.Struct, frozen=True):

@@ -33,7 +33,7 @@ _INTEGER = re.compile(r"-?[0-9]+(?:\.0+)?")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d[Tt ]")
 _MENDABLE = re.compile(r"`int`?.*got `float`|Invalid RFC3339")
 _LEAP_SECOND = re.compile(r"(\d[Tt ]\d\d:\d\d):60")
-_SECRET_FIELD = re.compile(r"secret|token|vin|password|authorization", re.IGNORECASE)
+_SECRET_FIELD = re.compile(r"secret|token|vin|(?:^|[._])imei|password|authorization", re.IGNORECASE)
 _SECRET_SHAPE = re.compile(r"eyJ|sk_|cs_|Bearer ", re.IGNORECASE)
 
 

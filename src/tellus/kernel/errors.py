@@ -153,6 +153,15 @@ class PayloadTooLarge(InvalidParameter):
         super().__init__(f"The body exceeds {limit_bytes} bytes", "body")
 
 
+class TooSlow(InvalidParameter):
+    """1001 with HTTP 408: the request did not arrive in time."""
+
+    http_status = 408
+
+    def __init__(self) -> None:
+        super().__init__("The request body did not arrive in time", "body")
+
+
 class UnsupportedMedia(InvalidParameter):
     """1001 with HTTP 415: the content type or encoding is not accepted here."""
 

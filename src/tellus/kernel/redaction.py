@@ -16,15 +16,15 @@ _DEPTH_LARGEST: Final = 8
 _DISTINCT_IN_SECRET: Final = 16
 _KEY: Final = re.compile(
     r"secret|token|passw|authorization|credential|cookie|signature|private|api[_-]?key|pepper"
-    r"|(?:^|_)vins?(?:$|_)",
+    r"|(?:^|_)vins?(?:$|_)|(?:^|_)imei(?:$|_)",
     re.IGNORECASE,
 )
 _HARMLESS_KEY: Final = re.compile(r"_(?:id|ms|s|at|count|kind|type)$", re.IGNORECASE)
 _JWT: Final = re.compile(r"eyJ[A-Za-z0-9_\-]{8,}(?:\.[A-Za-z0-9_\-]*){0,2}")
-_PREFIXED: Final = re.compile(r"\b(?:sk|cs|enr)_[A-Za-z0-9_\-]{16,}")
+_PREFIXED: Final = re.compile(r"\b(?:sk|cs|enr|upl)_[A-Za-z0-9_\-]{16,}")
 _SCHEME: Final = re.compile(r"\b(Bearer|Basic|Digest)\s+[^\s\"',;]+", re.IGNORECASE)
 _ASSIGNED: Final = re.compile(
-    r"((?:secret|token|passw(?:or)?d|authorization|signature|vin)[\"']?\s*[=:]\s*[\"']?)"
+    r"((?:secret|token|passw(?:or)?d|authorization|signature|vin|\bimei)[\"']?\s*[=:]\s*[\"']?)"
     r"[^\s&\"',;}\])]+",
     re.IGNORECASE,
 )

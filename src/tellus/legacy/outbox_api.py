@@ -6,11 +6,12 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from tellus.audit.model import Actor
+from tellus.delivery.model import Outcome, PushState
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.paging import Page, PageQuery
 from tellus.kernel.units import to_text
 from tellus.legacy.model import PushOperation
-from tellus.legacy.model_outbox import Outcome, OwedPush, PushFilter, PushState
+from tellus.legacy.model_outbox import OwedPush, PushFilter
 from tellus.legacy.outbox_desk import OutboxDesk
 
 

@@ -3,17 +3,17 @@
 from tellus.audit.model import Actor
 from tellus.audit.service import record
 from tellus.kernel.errors import NotFound
-from tellus.legacy import outbox_steps as steps
 from tellus.legacy import store_outbox as store
 from tellus.legacy.model_outbox import OwedPush, PushFilter
-from tellus.legacy.outbox import Outbox
+from tellus.legacy.outbox import PeerOutbox
+from tellus.legacy.outbox_steps import STEPS
 from tellus.storage.database import Database, Tx
 
 
 class OutboxDesk:
     """What administrators may do with pushes."""
 
-    def __init__(self, database: Database, outbox: Outbox) -> None:
+    def __init__(self, database: Database, outbox: PeerOutbox) -> None:
         self._database = database
         self._outbox = outbox
 
@@ -56,13 +56,13 @@ class OutboxDesk:
 
 
 def _retry(tx: Tx, push_id: str, by: Actor, now_ms: int) -> OwedPush:
-    push = steps.drive_again(tx, push_id, now_ms)
+    push = STEPS.drive_again(tx, push_id, now_ms)
     _record(tx, by, "push.retried", push, now_ms)
     return push
 
 
 def _cancel(tx: Tx, push_id: str, by: Actor, now_ms: int) -> OwedPush:
-    push = steps.cancel(tx, push_id, now_ms)
+    push = STEPS.cancel(tx, push_id, now_ms)
     _record(tx, by, "push.cancelled", push, now_ms)
     return push
 

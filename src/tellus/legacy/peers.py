@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from tellus.audit.model import Actor
 from tellus.audit.service import record
+from tellus.delivery.addresses import check_url
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.sites import check_timezone
 from tellus.identity.keys import KeyRing
@@ -16,7 +17,6 @@ from tellus.kernel.clock import Clock
 from tellus.kernel.errors import Conflict, InvalidParameter, NotFound
 from tellus.kernel.ids import new_id
 from tellus.legacy import store, store_outbox
-from tellus.legacy.delivery_addresses import check_url
 from tellus.legacy.model import Peer, PeerAuth, Share, ShareKind
 from tellus.storage.database import Database, Tx
 from tellus.storage.settling import Settling

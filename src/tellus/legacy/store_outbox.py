@@ -5,16 +5,10 @@ from typing import Final
 
 import msgspec
 
+from tellus.delivery.model import IN_FLIGHT_LARGEST, LEASE_MS, Attempt, PushState
 from tellus.kernel.ids import new_id
 from tellus.legacy.model import Push, PushOperation
-from tellus.legacy.model_outbox import (
-    IN_FLIGHT_LARGEST,
-    LEASE_MS,
-    Attempt,
-    OwedPush,
-    PushFilter,
-    PushState,
-)
+from tellus.legacy.model_outbox import OwedPush, PushFilter
 from tellus.storage.database import Row, Tx
 
 _COLUMNS: Final = (
@@ -28,6 +22,7 @@ _SELECT: Final = (
     " AND n.operation = o.operation AND n.ordering_key = o.ordering_key"
     " AND n.push_no > o.push_no) THEN 1 ELSE 0 END FROM legacy_outbox AS o"
 )
+_FIELDS: Final = ("push_no", "push_id", "receiver_id", *_COLUMNS.split(", ")[3:], "has_newer")
 _HISTORY: Final = msgspec.json.Decoder(tuple[Attempt, ...])
 # Those of a busy line may stand before those that can go, and there are at most as many of them.
 _DEVICES_AT_ONCE: Final = 200
@@ -76,12 +71,12 @@ def append_push(tx: Tx, push: Push) -> str:
 # ------------------------------------------------------------------ sending
 
 
-def lock_peer(tx: Tx, peer_id: str) -> None:
+def lock_receiver(tx: Tx, peer_id: str) -> None:
     """Let nobody else decide which pushes of a peer are sent until this transaction ends."""
     tx.lock(f"legacy_outbox {peer_id}")
 
 
-def list_peers_due(tx: Tx, now_ms: int) -> list[str]:
+def list_receivers_due(tx: Tx, now_ms: int) -> list[str]:
     """Return the peers that a push is due for."""
     rows = tx.rows(
         "SELECT p.peer_id FROM legacy_peers AS p WHERE EXISTS (SELECT 1 FROM legacy_outbox AS o"
@@ -92,7 +87,7 @@ def list_peers_due(tx: Tx, now_ms: int) -> list[str]:
     return [str(row[0]) for row in rows]
 
 
-def has_peer(tx: Tx, peer_id: str) -> bool:
+def has_receiver(tx: Tx, peer_id: str) -> bool:
     """Tell whether there is such a peer, for pushes to go to."""
     return tx.row("SELECT 1 FROM legacy_peers WHERE peer_id = $1", peer_id) is not None
 
@@ -109,7 +104,7 @@ def list_due(tx: Tx, peer_id: str, now_ms: int) -> list[OwedPush]:
     return [_from_row(row) for row in rows]
 
 
-def list_busy(tx: Tx, peer_id: str, now_ms: int) -> list[tuple[str, str]]:
+def list_busy(tx: Tx, peer_id: str, now_ms: int) -> list[tuple[str, ...]]:
     """Return the lines of the pushes to a peer that are being sent, by whichever node."""
     rows = tx.rows(
         "SELECT operation, ordering_key FROM legacy_outbox WHERE peer_id = $1"
@@ -245,9 +240,9 @@ def delete_ended(tx: Tx, before_ms: int, limit: int) -> int:
 
 
 def _from_row(row: Row) -> OwedPush:
-    held = list(row)
-    held[3] = PushOperation(row[3])
-    held[6] = PushState(row[6])
-    held[14] = _HISTORY.decode(row[14])
-    held[16] = bool(row[16])
-    return OwedPush(*held)
+    held = dict(zip(_FIELDS, row, strict=True))
+    held["operation"] = PushOperation(held["operation"])
+    held["state"] = PushState(held["state"])
+    held["history"] = _HISTORY.decode(held["history"])
+    held["has_newer"] = bool(held["has_newer"])
+    return OwedPush(**held)

@@ -8,19 +8,18 @@ that an idle one costs nothing.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from tellus.simulator.agenda import NEVER_MS
-from tellus.simulator.bounds import Bounds
 from tellus.simulator.chance import uniform_ms
-from tellus.simulator.discharge import is_too_empty, refuse_discharge
-from tellus.simulator.display import Display
+from tellus.simulator.connector_state import ConnectorState
+from tellus.simulator.discharge import refusal_of, refuse_discharge
 from tellus.simulator.figures import default_figures
+from tellus.simulator.heat import watch_pins
+from tellus.simulator.incidents import await_trouble, engages, stalls, stay_live
 from tellus.simulator.messages import record_message
-from tellus.simulator.metering import Registers, reading_kwh
+from tellus.simulator.metering import reading_kwh
 from tellus.simulator.planning import follow_plan
-from tellus.simulator.power import PowerPath
 from tellus.simulator.session import (
     Session,
     StartOrder,
@@ -31,18 +30,15 @@ from tellus.simulator.session import (
 )
 from tellus.simulator.stages import (
     DISCHARGE,
-    ENERGISED,
     FLOWING,
     HANDSHAKING,
     PREPARING,
-    Installation,
     Stage,
     handshake_after,
 )
-from tellus.simulator.voice import Voice
 
 if TYPE_CHECKING:
-    from tellus.simulator.scenario import Visit, Visits
+    from tellus.simulator.scenario import Visit
 
 _TIMING = default_figures().timing
 _GOAL_KWH = 1e-7
@@ -50,34 +46,8 @@ _REMOTE_STAY_MS = 3_600_000
 _REMOTE_AUTHORISE_S = (0.1, 1.0)
 
 
-class ConnectorTwin(Voice):
-    """One connector; ``power`` is its physics, ``stage`` where the visit stands."""
-
-    def __init__(
-        self,
-        connector_id: int,
-        home: Installation,
-        visits: Visits,
-        registers: Registers,
-        now_ms: int,
-    ) -> None:
-        super().__init__(connector_id, home)
-        self.visits = visits
-        self.bounds = Bounds()
-        self.power = PowerPath(home, registers, now_ms)
-        self.stage = Stage.AVAILABLE
-        self.contactor_cycles = 0
-        self.discharge_cycles = 0
-        self.is_out_of_service = False
-        self.fault_code: int | str | None = None
-        self.cached_authorisations = 0
-        self.visit: Visit | None = visits.next_after(now_ms)
-        self.session: Session | None = None
-        self.order: StartOrder | None = None
-        self.following: StartOrder | None = None
-        self._stage_due_ms = NEVER_MS
-        self._depart_ms = NEVER_MS
-        self._display = Display(connector_id, home, now_ms)
+class ConnectorTwin(ConnectorState):
+    """One connector: what happens at it, by itself or because it is told to."""
 
     # ------------------------------------------------------------------ time
 
@@ -130,13 +100,15 @@ class ConnectorTwin(Voice):
         return True
 
     def _end_stage(self, now_ms: int) -> None:
+        if self.mishaps.stall and stalls(self):
+            return
         if self.stage is Stage.PLUGGED:
             method = "rfid" if self.order is None else "remote"
             self.cached_authorisations += self.order is None
             self.tell("auth_ok", now_ms, {"method": method})
             self._next_handshake(now_ms)
-        elif self.stage is Stage.NEGOTIATION and is_too_empty(self):
-            refuse_discharge(self, now_ms)
+        elif self.stage is Stage.NEGOTIATION and (refusal := refusal_of(self)) is not None:
+            refuse_discharge(self, refusal, now_ms)
         elif self.stage in HANDSHAKING:
             self._next_handshake(now_ms)
         elif self.stage is Stage.FULL:
@@ -163,19 +135,21 @@ class ConnectorTwin(Voice):
         follow_plan(self, now_ms)
 
     def _next_handshake(self, now_ms: int) -> None:
+        if self.stage is Stage.CABLE_CHECK:
+            self.isolation.measure(now_ms)
         kind = DISCHARGE if self.is_discharging else self.home.model.kind
         step = handshake_after(kind, self.stage)
         if step is None:
-            self._close_contactor(now_ms)
+            if engages(self, now_ms):
+                self._begin_session(now_ms)
             return
         self.stage, span_s = step
         self._stage_due_ms = now_ms + uniform_ms(self._present.rng, span_s)
 
-    def _close_contactor(self, now_ms: int) -> None:
+    def _begin_session(self, now_ms: int) -> None:
         net_kwh = self.power.meter.net_kwh
         self.stage = Stage.DISCHARGING if self.is_discharging else Stage.CHARGING
-        self.contactor_cycles += 1
-        self.discharge_cycles += self.is_discharging
+        self.contactor.count(is_discharge=self.is_discharging)
         soc_pct = self.power.battery.soc_pct
         self.session = Session(self._present, now_ms, net_kwh, soc_pct, self.order)
         reason = "user_request"
@@ -184,6 +158,7 @@ class ConnectorTwin(Voice):
         data = {"reason": reason, "meter_start": reading_kwh(net_kwh)}
         self.tell("start", now_ms, self._with_transaction(data))
         self._display.show_begin(now_ms)
+        await_trouble(self, self.session, now_ms)
 
     def _with_transaction(self, data: dict[str, Any]) -> dict[str, Any]:
         if self.order is not None and self.order.transaction_id is not None:
@@ -207,6 +182,8 @@ class ConnectorTwin(Voice):
         if session is None:
             return
         self.power.warm(now_ms)
+        flow = self.power.flow
+        has_opened = self.contactor.opens(session.current_a)
         self.power.cut()
         self.stage = Stage.FINISHING
         record = close_session(session, self, now_ms)
@@ -216,7 +193,12 @@ class ConnectorTwin(Voice):
         self._display.show_end(now_ms)
         self._complete_commands(session, record.energy, now_ms)
         self._depart_ms = departure_ms(session, self.home.usage, now_ms)
+        if not has_opened:
+            stay_live(self, self._live_voltage_v(flow.voltage_v), now_ms)
         follow_plan(self, now_ms)
+
+    def _live_voltage_v(self, voltage_v: float) -> float:
+        return voltage_v if voltage_v > 0.0 else self.home.supply.voltage_v(0)
 
     def _complete_commands(self, session: Session, energy_kwh: float, now_ms: int) -> None:
         details = completion_details(session, energy_kwh, now_ms)
@@ -234,10 +216,16 @@ class ConnectorTwin(Voice):
 
     def _plug_out(self, now_ms: int) -> None:
         self.abandon_order(now_ms, "the vehicle left before charging began")
+        self.tell("plug_out", now_ms, {"vehicle_connected": False})
+        self.vacate(now_ms)
+
+    def vacate(self, now_ms: int) -> None:
+        """Be free for the next vehicle."""
         self.stage = Stage.AVAILABLE
         self.power.disconnect()
         self._stage_due_ms = self._depart_ms = NEVER_MS
-        self.tell("plug_out", now_ms, {"vehicle_connected": False})
+        if self.mishaps.stall == "vehicle":
+            self.mishaps.stall = ""
         self.visit = self.visits.next_after(now_ms)
         self._display.show_step(now_ms)
 
@@ -280,6 +268,7 @@ class ConnectorTwin(Voice):
     def cancel_start(self, now_ms: int) -> None:
         """End a handshake or an expected arrival without a session."""
         self.abandon_order(now_ms, "stopped before charging began")
+        self.mishaps.try_again()
         if self.stage is Stage.AVAILABLE:
             self.visit = self.visits.next_after(now_ms)
             return
@@ -287,12 +276,21 @@ class ConnectorTwin(Voice):
         self._stage_due_ms = NEVER_MS
         self._display.show_step(now_ms)
 
-    def cut(self, now_ms: int, reason: str, why: str) -> None:
+    def shake_hands_again(self, now_ms: int) -> None:
+        """Begin a handshake anew that had come to a standstill."""
+        if self.is_stalled or (self.stage is Stage.PLUGGED and self._stage_due_ms == NEVER_MS):
+            self.stage = Stage.PLUGGED
+            self._stage_due_ms = now_ms + uniform_ms(self._present.rng, _TIMING.authorise_s)
+            self._display.show_step(now_ms)
+
+    def cut(
+        self, now_ms: int, reason: str, why: str, details: dict[str, Any] | None = None
+    ) -> None:
         """Open at once: a session ends as ``reason``, a start under way fails for ``why``."""
         now_ms = self._display.after_last_ms(now_ms)
         self.abandon_following(now_ms, why)
         if self.session is not None:
-            self.begin_stop(now_ms, reason)
+            self.begin_stop(now_ms, reason, details)
             self.session.stop_reason = reason
             self._stage_due_ms = NEVER_MS
             self._open_contactor(now_ms)
@@ -315,66 +313,22 @@ class ConnectorTwin(Voice):
 
     # --------------------------------------------------------------- physics
 
-    @property
-    def is_energised(self) -> bool:
-        """Return whether the contactor is closed."""
-        return self.stage in ENERGISED
-
-    @property
-    def is_blocked(self) -> bool:
-        """Return whether nobody is served: a fault, or out of service."""
-        return self.is_out_of_service or self.fault_code is not None
-
-    @property
-    def is_busy(self) -> bool:
-        """Return whether a session runs or is about to begin."""
-        return self.is_energised or self.order is not None or self.stage in HANDSHAKING
-
-    @property
-    def is_discharging(self) -> bool:
-        """Return whether energy flows out of the vehicle, or is about to."""
-        order = self.order if self.session is None else self.session.order
-        return order is not None and order.is_discharge
-
-    @property
-    def is_waiting(self) -> bool:
-        """Return whether a vehicle stands there that nobody has authorised, or that is done."""
-        is_idle = self.stage is Stage.PLUGGED and self._stage_due_ms == NEVER_MS
-        return is_idle or self.stage is Stage.FINISHING
-
-    @property
-    def limit_kw(self) -> float:
-        """Return the power limit in force either way, infinite without one."""
-        if self.session is None or self.session.order is None:
-            return self.bounds.limit_kw
-        limit_kw = self.session.order.power_kw
-        return self.bounds.limit_kw if limit_kw is None else min(limit_kw, self.bounds.limit_kw)
-
-    def demand_kw(self, dt_s: float) -> float:
-        """Return what this connector asks of a shared cabinet for the coming step."""
-        return self.power.demand_kw(dt_s, self.limit_kw, is_discharge=self.is_discharging)
-
     def settle_flow(self, now_ms: int, dt_s: float, share_kw: float) -> None:
         """Set what flows during the coming ``dt_s``."""
         if self.home.model.kind == "dc":
             self.power.set_dc_flow(now_ms, dt_s, share_kw)
         elif self.stage is Stage.CHARGING:
-            self.power.set_ac_flow(self.limit_kw)
-
-    def seconds_to_goal(self) -> float:
-        """Return how long the present power takes to the nearest goal."""
-        power_kw = abs(self.power.flow.power_kw)
-        if self.session is None or self.stage not in FLOWING or power_kw == 0.0:
-            return math.inf
-        nearest_kwh = min(left_kwh for left_kwh, _ in goals_kwh(self.session, self.power))
-        return max(0.0, nearest_kwh) * 3600.0 / power_kw
+            self.power.set_ac_flow(min(self.limit_kw, share_kw))
 
     def apply(self, end_ms: int, dt_s: float) -> None:
         """Let the flow run for ``dt_s``, then see whether it is enough."""
         self.power.run(end_ms, dt_s)
         if self.session is None:
             return
-        self.session.note_power(self.power.flow.power_kw)
+        self.session.note_flow(self.power.flow)
+        pins = self.power.pins
+        if pins.temperature_c > pins.warning_c or self.is_hot:
+            watch_pins(self, end_ms)
         if self.stage not in FLOWING:
             return
         for left_kwh, reason in goals_kwh(self.session, self.power):

@@ -28,12 +28,17 @@ class ControlRefused(Exception):
 
 
 class ControlRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """What a fleet is told; ``value`` depends on the action."""
+    """What a fleet is told; ``value`` depends on the action.
+
+    ``variant`` and ``strength`` belong to ``inject``. ``sn`` may also be the platform's device id.
+    """
 
     action: str
     sn: str = ""
     connector_id: int = 1
     value: str | None = None
+    variant: str | None = None
+    strength: float | None = None
 
 
 class ControlAnswer(msgspec.Struct, omit_defaults=True):

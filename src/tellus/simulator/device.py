@@ -8,13 +8,17 @@ that the same seed and start give the same messages however late the wake-up com
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from tellus.simulator.agenda import Agenda
+from tellus.simulator.breakdown import code_form
+from tellus.simulator.cabinet import Cabinet
 from tellus.simulator.chance import seeded, uniform_ms
+from tellus.simulator.climate import Climate
 from tellus.simulator.commands import CommandDesk
 from tellus.simulator.connector import ConnectorTwin
 from tellus.simulator.downtime import PowerState
@@ -22,8 +26,11 @@ from tellus.simulator.electrics import Supply, split_equally_kw
 from tellus.simulator.faults import FaultDice
 from tellus.simulator.figures import Scenario, default_figures
 from tellus.simulator.firmware import draw_failing_firmware
+from tellus.simulator.heat import CabinetWatch
 from tellus.simulator.messages import Kind, Message, PendingCommand
 from tellus.simulator.metering import Registers
+from tellus.simulator.plants import Plant, plant
+from tellus.simulator.profile import RunningProfile
 from tellus.simulator.scenario import Visits
 from tellus.simulator.stages import LIVE_CADENCE, Cadence, Installation
 
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     from tellus.simulator.figures import ChargerModel, Usage
 
 _STEP_MS = 1_000
+_FAULTS_KEPT = 50
 _LIFETIME_KWH = (800.0, 60_000.0)
 
 
@@ -41,7 +49,9 @@ class ChargerSpec:
     """One charger to simulate.
 
     ``firmware_version`` and ``connectors`` default to the model's, ``scenario`` to the fleet's.
-    ``registers`` maps connector ids to meter readings to carry on from.
+    ``registers`` maps connector ids to meter readings to carry on from. Chargers with the same
+    ``site`` share what strikes a site. ``plants`` are the causes of faults in it; faults of one
+    that is attended are reset after a while, as by an operator.
     """
 
     sn: str
@@ -51,7 +61,12 @@ class ChargerSpec:
     scenario: str | None = None
     enrolment_token: str | None = None
     timezone: str = "UTC"
+    site: str = ""
     registers: dict[int, Registers] = field(default_factory=dict)
+    contactor_cycles: dict[int, int] = field(default_factory=dict)
+    plants: tuple[Plant, ...] = ()
+    gives_back_every_s: float | None = None
+    is_attended: bool = False
 
     @property
     def charger_model(self) -> ChargerModel:
@@ -75,7 +90,10 @@ class ChargerSpec:
 
 
 class ChargerTwin:
-    """One charger from ``start_ms`` on. Messages gather in ``outbox`` until ``take`` is called."""
+    """One charger from ``start_ms`` on. Messages gather in ``outbox`` until ``take`` is called.
+
+    ``platform_url`` is where addresses without a host lead to; empty where there is no platform.
+    """
 
     def __init__(
         self,
@@ -88,6 +106,7 @@ class ChargerTwin:
         step_ms: int = _STEP_MS,
     ) -> None:
         self.spec = spec
+        self.seed = seed
         self.model = spec.charger_model
         self.scenario = scenario
         self.time_ms = start_ms
@@ -98,16 +117,20 @@ class ChargerTwin:
         self.failing_firmware = draw_failing_firmware(scenario.command_faults, (seed, spec.sn))
         self.firmware_version = spec.firmware
         self.is_upgrading = False
-        self.config_profile_id: str | None = None
-        self.config: dict[str, Any] = {}
-        self.fan_since_ms = start_ms
+        self.profile = RunningProfile(spec.model)
+        self.heat = CabinetWatch(self)
+        self.fault_log: deque[dict[str, object]] = deque(maxlen=_FAULTS_KEPT)
+        self.platform_url = ""
         self.desk = CommandDesk(self)
         self.rng = seeded(seed, spec.sn)
         self._step_ms = step_ms
         self.home = self._build_home(cadence)
+        parts_rng = seeded(seed, spec.sn, "cabinet")
+        self.cabinet = Cabinet(self.model, self.home.climate, parts_rng, start_ms)
         self.connectors = [
             self._build_connector(seed, number + 1) for number in range(spec.connector_count)
         ]
+        plant(self)
         # So far ahead nothing is due: a fleet asks this every time it looks at the charger.
         self.due_ms = self._next_due_ms()
 
@@ -121,7 +144,11 @@ class ChargerTwin:
             scenario=self.scenario,
             usage=spec.usage(self.scenario),
             cadence=cadence,
-            utc_offset_ms=0 if offset is None else round(1000 * offset.total_seconds()),
+            climate=Climate(
+                self.scenario.ambient_c,
+                0 if offset is None else round(1000 * offset.total_seconds()),
+            ),
+            charger=self,
             supply=Supply(self.rng),
             emit=self._emit,
         )
@@ -181,9 +208,13 @@ class ChargerTwin:
         live = [connector for connector in self.connectors if connector.is_energised]
         end_ms = min(horizon_ms, self.time_ms + self._step_ms) if live else horizon_ms
         self.home.supply.advance((end_ms - self.time_ms) / 1000.0)
+        power_kw = 0.0
         if live:
             end_ms = self._run(live, end_ms)
+            power_kw = sum(abs(one.power.flow.power_kw) for one in live)
         self.time_ms = end_ms
+        self.cabinet.advance(end_ms, power_kw)
+        self.heat.look(end_ms)
 
     def _run(self, live: list[ConnectorTwin], end_ms: int) -> int:
         """Let power flow until ``end_ms``, or until the first vehicle has had enough."""
@@ -201,10 +232,11 @@ class ChargerTwin:
         return end_ms
 
     def _share_cabinet(self, live: list[ConnectorTwin], dt_s: float) -> list[float]:
+        capacity_kw = self.cabinet.capacity_kw
         if self.model.kind == "ac":
-            return [self.model.rated_kw] * len(live)
+            return [capacity_kw] * len(live)
         demands_kw = [connector.demand_kw(dt_s) for connector in live]
-        shares_kw = split_equally_kw(self.model.rated_kw, [abs(one) for one in demands_kw])
+        shares_kw = split_equally_kw(capacity_kw, [abs(one) for one in demands_kw])
         return [
             math.copysign(share, demand)
             for share, demand in zip(shares_kw, demands_kw, strict=True)
@@ -234,6 +266,15 @@ class ChargerTwin:
         """Return the fault code of the first connector that has one, 0 without."""
         codes = (one.fault_code for one in self.connectors if one.fault_code is not None)
         return next(codes, 0)
+
+    def heed_profile(self) -> None:
+        """Give no more power than the running configuration allows, and tell of it soon."""
+        self.cabinet.rating_ratio = self.profile.rating_ratio(self.model.rated_kw)
+        self.power_state.needs_heartbeat = True
+
+    def write_code(self, code: str) -> int | str:
+        """Return a code of the fault dictionary as this unit writes it."""
+        return code_form(self.seed, self.spec.sn, code)
 
     @property
     def registers(self) -> dict[int, Registers]:

@@ -2,34 +2,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tellus.simulator.battery import rounded_soc_pct
+from tellus.simulator.breakdown import REFUSED, warn
 
 if TYPE_CHECKING:
     from tellus.simulator.connector import ConnectorTwin
 
-_REFUSED_BY_VEHICLE = 702
+TOO_EMPTY = "soc_too_low"
+REFUSALS = {
+    "soc": TOO_EMPTY,
+    "maintenance": "maintenance_mode",
+    "not-certified": "not_certified",
+    "time-of-day": "time_of_day",
+}
 
 
-def is_too_empty(connector: ConnectorTwin) -> bool:
-    """Return whether the vehicle stands at or below the charge it must keep."""
+def refusal_of(connector: ConnectorTwin) -> str | None:
+    """Return the code with which the vehicle refuses to discharge, None where it does not."""
     order = connector.order
-    return order is not None and connector.power.battery.soc_pct <= order.floor_soc_pct
+    if order is None:
+        return None
+    if connector.mishaps.refusal:
+        return REFUSALS[connector.mishaps.refusal]
+    is_too_empty = connector.power.battery.soc_pct <= order.floor_soc_pct
+    return TOO_EMPTY if is_too_empty else None
 
 
-def refuse_discharge(connector: ConnectorTwin, now_ms: int) -> None:
+def refuse_discharge(connector: ConnectorTwin, refusal: str, now_ms: int) -> None:
     """Fail the order: the vehicle gives nothing (F-0702)."""
     order = connector.order
     if order is None:
         return
-    details = {
-        "reason": "soc_too_low",
+    details: dict[str, Any] = {
+        "reason": refusal,
         "soc": rounded_soc_pct(connector.power.battery.soc_pct),
         "min_soc": round(order.floor_soc_pct),
     }
     text = "the vehicle refuses to discharge"
-    data = {"fault_code": _REFUSED_BY_VEHICLE, "fault_message": text, "details": details}
-    connector.tell("alarm", now_ms, data)
+    warn(connector, REFUSED, now_ms, text, refusal_code=refusal, details=details)
     connector.abandon_order(now_ms, text, details)
     connector.cancel_start(now_ms)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tellus.simulator.chance import seeded
+from tellus.simulator.component_report import HealthCadence
 from tellus.simulator.frames import build_sample
 from tellus.simulator.messages import telemetry_message
 from tellus.simulator.stages import PREPARING
 
 if TYPE_CHECKING:
-    from tellus.simulator.connector import ConnectorTwin
+    from tellus.simulator.connector_state import ConnectorState
     from tellus.simulator.stages import Installation
 
 
@@ -20,6 +21,7 @@ class Display:
     def __init__(self, connector_id: int, home: Installation, now_ms: int) -> None:
         self._cadence = home.cadence
         self._settle_left = 0
+        self._health = HealthCadence(home.cadence.health_ms)
         rng = seeded(home.sn, connector_id, "frames", now_ms)
         self.due_ms = now_ms + rng.randrange(home.cadence.idle_ms)
         self.last_ms = -1
@@ -46,7 +48,7 @@ class Display:
         """Return ``now_ms``, or the first moment after the last frame where that is later."""
         return max(now_ms, self.last_ms + 1)
 
-    def send(self, connector: ConnectorTwin, now_ms: int) -> None:
+    def send(self, connector: ConnectorState, now_ms: int) -> None:
         """Send a frame, unless one of this moment has been sent."""
         if now_ms <= self.last_ms:
             self.due_ms = self.last_ms + 1
@@ -54,9 +56,13 @@ class Display:
         connector.power.warm(now_ms)
         self.last_ms = now_ms
         self.due_ms = now_ms + self._gap_ms(connector)
-        connector.home.emit(telemetry_message(build_sample(connector, now_ms), now_ms))
+        sample = build_sample(connector, now_ms)
+        health = self._health.report_if_due(connector, now_ms)
+        if health is not None:
+            sample.component_health = health
+        connector.home.emit(telemetry_message(sample, now_ms))
 
-    def _gap_ms(self, connector: ConnectorTwin) -> int:
+    def _gap_ms(self, connector: ConnectorState) -> int:
         cadence = self._cadence
         if connector.is_energised or connector.stage in PREPARING:
             return cadence.session_ms

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 from tellus.simulator.agenda import NEVER_MS
+from tellus.simulator.breakdown import find_standing_faults
 from tellus.simulator.figures import default_figures
 from tellus.simulator.planning import follow_plan
 
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from tellus.simulator.device import ChargerTwin
 
 _FIGURES = default_figures().downtime
+_BOOTS_KEPT = 20
 _LOST = "the power failed before it was finished"
 
 
@@ -31,6 +34,8 @@ class PowerState:
         self.back_ms: int | None = None
         self.boots = 0
         self.needs_heartbeat = False
+        self.is_storming = False
+        self.boot_log: deque[tuple[int, str]] = deque(maxlen=_BOOTS_KEPT)
 
     @property
     def is_frozen(self) -> bool:
@@ -57,6 +62,7 @@ class PowerState:
             connector.fault_code = None
         self._lost = charger.agenda.forget_commands()
         self.back_ms = now_ms + round(1000 * off_s)
+        self.boot_log.append((self.back_ms, reason))
 
     def boot_if_due(self, now_ms: int) -> None:
         """Start up once the time has come."""
@@ -75,6 +81,7 @@ class PowerState:
             action(now_ms)
         for connector in charger.connectors:
             connector.bounds.begin_anew(now_ms)
+            find_standing_faults(connector, now_ms)
             follow_plan(connector, now_ms)
             connector.show(now_ms)
 

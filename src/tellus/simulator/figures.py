@@ -50,9 +50,103 @@ class ThermalFigures(_Figures, frozen=True):
     ac_tau_s: float
     dc_rise_at_rated_k: float
     dc_tau_s: float
+    ac_warning_c: float
+    dc_warning_c: float
+    hysteresis_k: float
+    derating_span_k: float
+    derating_floor_ratio: float
+    cut_off_span_k: float
+    cabinet_rise_at_rated_k: float
+    ac_cabinet_rise_at_rated_k: float
+    cabinet_tau_s: float
+    cabinet_critical_c: float
+    cabinet_clear_c: float
+    cabinet_limit_ratio: float
+    cabinet_look_s: float
+    fan_rpm: float
+    fan_spread_ratio: float
+    fan_exponent: float
+    fan_warning_ratio: float
+    fan_fault_ratio: float
+    fan_still_air_ratio: float
+    module_rise_k: float
+    board_drop_k: float
+    inlet_rise_k: float
 
 
 Span = tuple[float, float]
+
+
+class WearFigures(_Figures, frozen=True):
+    """How parts wear: cycles, hours, and the hazard of a weld at one opening."""
+
+    ac_max_cycles: int
+    dc_max_cycles: int
+    inverter_max_cycles: int
+    kwh_per_cycle: float
+    weld_hazard_per_opening: float
+    weld_growth: float
+    weld_knee_ratio: float
+    feedback_ms: tuple[int, int]
+    fan_wear_per_1000_h: float
+    fan_hours: Span
+    inverter_health_pct: Span
+    thd_at_rated_pct: float
+    thd_exponent: float
+    thd_cap_pct: float
+
+
+class IsolationFigures(_Figures, frozen=True):
+    """Insulation to earth in kilo-ohm, log-normal; lower on humid days and with age."""
+
+    median_kohm: float
+    sigma_ln: float
+    pass_kohm: float
+    humid_day_ratio: float
+    humid_drop_ratio: float
+    trend_per_month_ratio: float
+    age_months: Span
+
+
+class InjectionFigures(_Figures, frozen=True):
+    """How strong an injected cause is, and when it shows."""
+
+    oxidised_factor: float
+    heat_wave_k: float
+    slow_fan_ratio: float
+    dying_fan_ratio: float
+    fan_decline_s: float
+    bearing_decline_s: float
+    blocked_vents_factor: float
+    overload_factor: float
+    sensor_drift_k: float
+    telling_load_ratio: float
+    telling_excess_k: float
+    reset_module_ratio: float
+    second_close_ratio: float
+    overridden_power_ratio: float
+    resync_s: float
+    sync_loss_after_s: Span
+    unexpected_end_after_s: Span
+    inverter_health_drop: Span
+    storm_period_s: float
+    storm_down_s: float
+    storm_reconnects: int
+    attended_s: Span
+    text_code_ratio: float
+
+
+class FirmwareDefect(_Figures, frozen=True):
+    """A build's own fault: versions from ``since`` up to, not including, ``fixed``.
+
+    ``ratio`` is its chance at each occasion; with ``vehicle`` only that class meets it.
+    """
+
+    code: str
+    since: str
+    fixed: str
+    ratio: float
+    vehicle: str = ""
 
 
 class Timing(_Figures, frozen=True):
@@ -67,6 +161,8 @@ class Timing(_Figures, frozen=True):
     full_wait_s: Span
     unplug_s: Span
     remote_arrival_s: Span
+    health_s: float
+    discharge_health_s: float
     occupied_within_s: float
 
 
@@ -202,6 +298,10 @@ class Figures(_Figures, frozen=True):
     electrical: Electrical
     battery: BatteryFigures
     thermal: ThermalFigures
+    wear: WearFigures
+    isolation: IsolationFigures
+    injection: InjectionFigures
+    firmware_defects: tuple[FirmwareDefect, ...]
     timing: Timing
     bidirectional: BidirectionalFigures
     downtime: DowntimeFigures

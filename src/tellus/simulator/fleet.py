@@ -34,7 +34,7 @@ from tellus.simulator.report import FleetReport, Ledger, Recorder
 from tellus.simulator.roster import build_roster
 from tellus.simulator.scheduler import Scheduler
 from tellus.simulator.terms import LinkTerms
-from tellus.simulator.triggers import describe, obey_trigger
+from tellus.simulator.triggers import CAUSES, describe, obey_trigger, strikes_site
 from tellus.simulator.wire import Wire
 
 _HEARTBEAT_S = 30.0
@@ -115,6 +115,10 @@ class _Member:
         self.link = link
         self.wake_sim_ms = 0
 
+    def is_called(self, name: str) -> bool:
+        """Tell whether this is its serial number, or the platform's id for it."""
+        return name in {self.twin.spec.sn, self.link.device_id} - {""}
+
 
 class Fleet:
     """The chargers of one run; use ``run_fleet``."""
@@ -140,6 +144,7 @@ class Fleet:
         scenario = default_figures().scenario(spec.scenario or config.scenario)
         begin_ms = self._clock.sim_ms(now_s - config.head_start_s)
         twin = ChargerTwin(spec, scenario, config.seed, begin_ms)
+        twin.platform_url = config.base_url
         rng = seeded(config.seed, spec.sn, "link")
         member: _Member
 
@@ -196,6 +201,8 @@ class Fleet:
         member.link.push(member.twin.take())
         member.link.set_dark(is_dark=power.is_dark)
         member.link.fault_code = member.twin.fault_code
+        member.link.config_profile_id = member.twin.profile.profile_id
+        member.link.config_hash = member.twin.profile.config_hash
         if power.needs_heartbeat and not power.is_dark:
             power.needs_heartbeat = False
             member.link.beat()
@@ -216,15 +223,19 @@ class Fleet:
             return [describe(one.twin, is_online=one.link.is_online) for one in self._members]
         if request.sn == EVERY_CHARGER:
             return self._tell_all(request)
-        member = next((one for one in self._members if one.twin.spec.sn == request.sn), None)
+        member = next((one for one in self._members if one.is_called(request.sn)), None)
         if member is None:
             raise ControlRefused(f"there is no charger {request.sn}")
+        if request.action in CAUSES and strikes_site(request):
+            return self._tell_all(request, member.twin.spec.site)
         return self._tell(member, request)
 
-    def _tell_all(self, request: ControlRequest) -> list[dict[str, Any]]:
-        """Tell every charger; where it makes no sense, that one is passed over."""
+    def _tell_all(self, request: ControlRequest, site: str | None = None) -> list[dict[str, Any]]:
+        """Tell every charger, or those of a site; where it makes no sense, one is passed over."""
         done, refusal = [], ControlRefused("the fleet is empty")
         for member in self._members:
+            if site is not None and member.twin.spec.site != site:
+                continue
             try:
                 done.append(self._tell(member, request))
             except ControlRefused as reason:

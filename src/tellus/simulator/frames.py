@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from tellus.simulator.battery import rounded_soc_pct
 from tellus.simulator.electrics import Phase, cabinet_loss_kw
 from tellus.simulator.messages import (
-    ComponentHealth,
     PhaseItem,
     PhasesItem,
     TelemetryUpload,
@@ -17,10 +16,10 @@ from tellus.simulator.metering import reading_kwh
 from tellus.simulator.stages import FLOWING, PREPARING, Stage
 
 if TYPE_CHECKING:
-    from tellus.simulator.connector import ConnectorTwin
+    from tellus.simulator.connector_state import ConnectorState
 
 
-def detail_state(connector: ConnectorTwin) -> str | None:
+def detail_state(connector: ConnectorState) -> str | None:
     """Return the finer state that the published enum has no word for, or None."""
     if connector.is_blocked:
         return None
@@ -34,10 +33,12 @@ def detail_state(connector: ConnectorTwin) -> str | None:
     return None
 
 
-def state_of(connector: ConnectorTwin) -> str:
+def state_of(connector: ConnectorState) -> str:
     """Return the state as the platform is told it."""
     if connector.fault_code is not None:
         return "fault"
+    if connector.contactor.is_welded:
+        return "fault" if connector.contactor.is_reported else "unavailable"
     if connector.is_out_of_service:
         return "unavailable"
     if not connector.is_energised:
@@ -45,14 +46,7 @@ def state_of(connector: ConnectorTwin) -> str:
     return "discharging" if connector.is_discharging else "charging"
 
 
-def inverter_state(connector: ConnectorTwin) -> str:
-    """Return how the inverter stands to the grid."""
-    if connector.stage is Stage.SYNCING:
-        return "syncing"
-    return "synced" if connector.is_energised and connector.is_discharging else "unsynced"
-
-
-def supply_phases(connector: ConnectorTwin) -> tuple[Phase, ...]:
+def supply_phases(connector: ConnectorState) -> tuple[Phase, ...]:
     """Return the three supply phases: the vehicle's own on AC, the cabinet's intake on DC."""
     supply = connector.home.supply
     flow = connector.power.flow
@@ -66,7 +60,7 @@ def supply_phases(connector: ConnectorTwin) -> tuple[Phase, ...]:
     return tuple(Phase(phase.voltage_v, current_a) for phase in idle)
 
 
-def build_sample(connector: ConnectorTwin, now_ms: int) -> TelemetryUpload:
+def build_sample(connector: ConnectorState, now_ms: int) -> TelemetryUpload:
     """Return the frame of a connector; optional fields that are not known stay out."""
     power = connector.power
     flow = power.flow
@@ -92,13 +86,6 @@ def build_sample(connector: ConnectorTwin, now_ms: int) -> TelemetryUpload:
         and connector.stage is not (Stage.PLUGGED)
     ):
         sample.soc = rounded_soc_pct(power.battery.soc_pct)
-    if connector.home.model.v2g:
-        sample.component_health = ComponentHealth(
-            contactor_cycles=connector.contactor_cycles,
-            inverter_sync_status=inverter_state(connector),
-            bidirectional_inverter_cycles=connector.discharge_cycles,
-            discharge_contactor_cycles=connector.discharge_cycles,
-        )
     detail = detail_state(connector)
     if detail is not None:
         sample.detail_state = detail

@@ -27,6 +27,7 @@ class Period:
     to_ms: int
     sample_period_s: int = 300
     idle_period_s: int = 3_600
+    health_period_s: int = 21_600
 
     @property
     def cadence(self) -> Cadence:
@@ -36,6 +37,7 @@ class Period:
             idle_ms=1000 * self.idle_period_s,
             settle_frames=1,
             show_steps=False,
+            health_ms=1000 * self.health_period_s,
         )
 
 
@@ -46,6 +48,7 @@ class DeviceHistory:
     spec: ChargerSpec
     messages: list[Message]
     registers: dict[int, Registers]
+    contactor_cycles: dict[int, int]
 
     def of(self, kind: Kind) -> list[Message]:
         """Return the messages of one kind."""
@@ -58,7 +61,8 @@ class DeviceHistory:
 
     def live_spec(self) -> ChargerSpec:
         """Return the charger as it goes on from here."""
-        return replace(self.spec, registers=self.registers)
+        cycles = self.contactor_cycles
+        return replace(self.spec, registers=self.registers, contactor_cycles=cycles)
 
 
 def device_history(
@@ -81,7 +85,8 @@ def device_history(
     # The last moments belong to closing up, which must not reach past the end.
     twin.advance(period.to_ms - 1000)
     twin.shut_down()
-    return DeviceHistory(spec, twin.take(), twin.registers)
+    cycles = {one.connector_id: one.contactor.cycles for one in twin.connectors}
+    return DeviceHistory(spec, twin.take(), twin.registers, cycles)
 
 
 def fleet_history(

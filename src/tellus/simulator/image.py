@@ -26,7 +26,7 @@ class Image:
     def __init__(self, url: str, sha256: str, size_bytes: int) -> None:
         self._problem: Future[str | None] | None = None
         if is_on_this_machine(url):
-            self._problem = _workers().submit(_fetch, url, sha256, size_bytes)
+            self._problem = workers().submit(_fetch, url, sha256, size_bytes)
 
     @property
     def is_settled(self) -> bool:
@@ -50,8 +50,9 @@ def is_on_this_machine(url: str) -> bool:
 
 
 @cache
-def _workers() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="firmware-image")
+def workers() -> ThreadPoolExecutor:
+    """Return the threads in which chargers fetch and send files."""
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="charger-files")
 
 
 def _fetch(url: str, sha256: str, size_bytes: int) -> str | None:

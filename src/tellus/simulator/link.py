@@ -75,6 +75,8 @@ class ChargerLink:
         self.is_online = False
         self.is_dark = False
         self.fault_code: int | str = 0
+        self.config_profile_id = ""
+        self.config_hash = ""
         self._wire = wire
         self._identity = identity
         self._recorder = recorder
@@ -130,6 +132,11 @@ class ChargerLink:
             self._identity.forget_token()
         else:
             self.kick()
+
+    @property
+    def device_id(self) -> str:
+        """Return the platform's id of this charger, empty before registration."""
+        return self._identity.device_id
 
     @property
     def has_work(self) -> bool:
@@ -328,7 +335,15 @@ class ChargerLink:
         timestamp = utc_text(self._terms.device_time_ms())
         if status == "online" and self.fault_code != 0:
             status = "fault"
-        body = json_body({"timestamp": timestamp, "status": status, "fault_code": self.fault_code})
+        beat: dict[str, object] = {
+            "timestamp": timestamp,
+            "status": status,
+            "fault_code": self.fault_code,
+        }
+        if self.config_profile_id:
+            beat["config_profile_id"] = self.config_profile_id
+            beat["running_config_hash"] = self.config_hash
+        body = json_body(beat)
         answer = await self._wire.post("/v1/device/heartbeat", body, token)
         if answer.verdict is Verdict.TAKEN:
             tally.acknowledged += 1

@@ -51,13 +51,31 @@ class PhasesItem(msgspec.Struct):
     phase_c: PhaseItem
 
 
-class ComponentHealth(msgspec.Struct):
-    """State and wear of the parts that discharging uses."""
+class ModuleItem(msgspec.Struct):
+    """How one power module stands."""
+
+    index: int
+    status: str
+
+
+class ComponentHealth(msgspec.Struct, omit_defaults=True):
+    """State and wear of the parts: cycles, rpm, °C by place, kilo-ohm, percent."""
 
     contactor_cycles: int
-    inverter_sync_status: str
-    bidirectional_inverter_cycles: int
-    discharge_contactor_cycles: int
+    contactor_max_cycles: int
+    relay_state: str
+    internal_temps: dict[str, float]
+    cooling_fan_rpm: int | msgspec.UnsetType = msgspec.UNSET
+    cooling_fan_status: str | msgspec.UnsetType = msgspec.UNSET
+    isolation_test_kohms: int | msgspec.UnsetType = msgspec.UNSET
+    last_isolation_test: str | msgspec.UnsetType = msgspec.UNSET
+    modules: list[ModuleItem] | msgspec.UnsetType = msgspec.UNSET
+    inverter_sync_status: str | msgspec.UnsetType = msgspec.UNSET
+    inverter_health_pct: float | msgspec.UnsetType = msgspec.UNSET
+    bidirectional_inverter_cycles: int | msgspec.UnsetType = msgspec.UNSET
+    bidirectional_inverter_max_cycles: int | msgspec.UnsetType = msgspec.UNSET
+    harmonic_distortion_v2g_pct: float | msgspec.UnsetType = msgspec.UNSET
+    discharge_contactor_cycles: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class TelemetryUpload(msgspec.Struct, omit_defaults=True):

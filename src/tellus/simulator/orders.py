@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tellus.simulator.agenda import NEVER_MS
+from tellus.simulator.breakdown import clear_fault
 from tellus.simulator.chance import uniform_ms
 from tellus.simulator.figures import default_figures
 from tellus.simulator.limits import PowerLimit
@@ -202,6 +203,11 @@ def stop(job: Job) -> None:
     elif connector.order is not None or connector.stage in PREPARING:
         job.accept("Start cancelled")
         connector.cancel_start(now_ms)
+        job.complete(now_ms, "Nothing flowed", {"energy_delivered": 0.0, "duration": 0})
+    elif connector.contactor.is_intermittent and connector.fault_code is not None:
+        # Cycling the state is what helps a contactor that closes now and then.
+        job.accept("Start cancelled")
+        clear_fault(job.charger, connector, now_ms)
         job.complete(now_ms, "Nothing flowed", {"energy_delivered": 0.0, "duration": 0})
     else:
         raise CommandRefused("there is no session to stop")

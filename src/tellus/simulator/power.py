@@ -20,7 +20,7 @@ from tellus.simulator.electrics import (
 )
 from tellus.simulator.figures import default_figures
 from tellus.simulator.metering import Meter, Registers
-from tellus.simulator.thermal import Pins, ambient_c
+from tellus.simulator.thermal import Pins
 
 if TYPE_CHECKING:
     from tellus.simulator.scenario import Visit
@@ -41,6 +41,7 @@ class PowerPath:
         self._pins_ms = now_ms
         self._ramp_from_kw = 0.0
         self._ramp_end_ms: int | None = None
+        self._at_rest: Flow = NO_FLOW
         self.meter = Meter(registers)
         self.pins = Pins(home.model, self.air_c(now_ms))
         self.flow: Flow = NO_FLOW
@@ -93,8 +94,13 @@ class PowerPath:
 
     def cut(self) -> None:
         """Open the circuit: nothing flows any more."""
-        self.flow = NO_FLOW
+        self.flow = self._at_rest
         self._ramp_end_ms = None
+
+    def stay_live(self, voltage_v: float) -> None:
+        """Keep this voltage at the connector though nothing flows, as behind a welded contactor."""
+        self._at_rest = Flow(voltage_v, 0.0, 0.0) if voltage_v > 0.0 else NO_FLOW
+        self.cut()
 
     def demand_kw(self, dt_s: float, limit_kw: float, *, is_discharge: bool = False) -> float:
         """Return the DC power wanted for the coming step, within limits and ramps."""
@@ -102,7 +108,7 @@ class PowerPath:
             return self._ramp_from_kw
         battery, sign = self.battery, -1.0 if is_discharge else 1.0
         vehicle_kw = battery.discharge_limit_kw if is_discharge else battery.dc_limit_kw
-        wanted_kw = min(vehicle_kw, self._home.model.rated_kw, limit_kw)
+        wanted_kw = min(vehicle_kw, self._home.model.rated_kw, limit_kw) * self.pins.derating_ratio
         if is_discharge and wanted_kw < _FIGURES.bidirectional.minimum_kw:
             wanted_kw = 0.0
         return sign * max(0.0, ramped_kw(sign * self.flow.power_kw, wanted_kw, dt_s))
@@ -127,6 +133,9 @@ class PowerPath:
             return
         per_amp_kw = battery.kind.phases * _ELECTRICAL.phase_voltage_v / 1000.0
         allowed_a = min(self._home.model.max_current_a, limit_kw / per_amp_kw)
+        derating = self.pins.derating_ratio
+        if derating < 1.0 and self._onboard is not None:
+            allowed_a = min(allowed_a, self._onboard.max_current_a) * derating
         offered_a = pilot_current_a(pilot_duty_pct(allowed_a))
         taper = constant_voltage_ratio(battery.soc_pct)
         self.flow = self._onboard.flow(self._home.supply, offered_a, taper)
@@ -139,7 +148,7 @@ class PowerPath:
 
     def air_c(self, now_ms: int) -> float:
         """Return the ambient temperature at the charger."""
-        return ambient_c(self._home.scenario.ambient_c, now_ms + self._home.utc_offset_ms)
+        return self._home.climate.air_c(now_ms)
 
     def warm(self, now_ms: int) -> None:
         """Bring the pins up to ``now_ms`` under the present current."""

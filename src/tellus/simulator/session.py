@@ -13,6 +13,7 @@ from tellus.simulator.metering import reading_kwh
 
 if TYPE_CHECKING:
     from tellus.simulator.connector import ConnectorTwin
+    from tellus.simulator.electrics import Flow
     from tellus.simulator.figures import Usage
     from tellus.simulator.metering import Meter
     from tellus.simulator.power import PowerPath
@@ -62,6 +63,7 @@ class Session:
     stop_command_ids: list[str] = field(default_factory=list)
     peak_in_kw: float = 0.0
     peak_out_kw: float = 0.0
+    current_a: float = 0.0
 
     @property
     def end_limit_ms(self) -> int | None:
@@ -77,10 +79,12 @@ class Session:
         """Return whether energy is to flow out of the vehicle."""
         return self.order is not None and self.order.is_discharge
 
-    def note_power(self, power_kw: float) -> None:
-        """Keep the peaks of both directions."""
+    def note_flow(self, flow: Flow) -> None:
+        """Keep the peaks of both directions, and the present current."""
+        power_kw = flow.power_kw
         self.peak_in_kw = max(self.peak_in_kw, power_kw)
         self.peak_out_kw = max(self.peak_out_kw, -power_kw)
+        self.current_a = abs(flow.current_a)
 
     def energy_kwh(self, meter: Meter) -> float:
         """Return the net energy so far."""

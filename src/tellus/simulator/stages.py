@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
+from tellus.simulator.climate import Climate
 from tellus.simulator.electrics import Supply
 from tellus.simulator.figures import ChargerModel, Scenario, Span, Usage, default_figures
 from tellus.simulator.messages import Message
+
+if TYPE_CHECKING:
+    from tellus.simulator.device import ChargerTwin
 
 _TIMING = default_figures().timing
 _BIDIRECTIONAL = default_figures().bidirectional
@@ -74,6 +79,7 @@ class Cadence:
     settle_ms: int = 5_000
     settle_frames: int = 3
     show_steps: bool = True
+    health_ms: int = round(1000 * _TIMING.health_s)
 
 
 LIVE_CADENCE = Cadence()
@@ -81,13 +87,14 @@ LIVE_CADENCE = Cadence()
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What a connector belongs to: its charger's identity, supply, scenario and mouth."""
+    """What a connector belongs to: its charger, its identity, supply, scenario and mouth."""
 
     sn: str
     model: ChargerModel
     scenario: Scenario
     usage: Usage
     cadence: Cadence
-    utc_offset_ms: int
+    climate: Climate
+    charger: ChargerTwin
     supply: Supply
     emit: Callable[[Message], None]

@@ -10,6 +10,7 @@ from tellus.simulator.breakdown import clear_fault, raise_fault
 from tellus.simulator.control import ControlRefused, ControlRequest
 from tellus.simulator.figures import default_figures
 from tellus.simulator.frames import detail_state, state_of
+from tellus.simulator.injection import EVERYWHERE, cure, dictionary_form, inject
 from tellus.simulator.session import StartOrder
 from tellus.simulator.stages import Stage
 
@@ -163,6 +164,19 @@ def _fail_firmware(charger: ChargerTwin, _: ConnectorTwin, value: str | None) ->
     charger.failing_firmware.add(value)
 
 
+def _inject(charger: ChargerTwin, connector: ConnectorTwin, request: ControlRequest) -> None:
+    code = request.value or _USUAL_FAULT
+    inject(charger, connector, code, request.variant, request.strength)
+
+
+def _cure(charger: ChargerTwin, connector: ConnectorTwin, request: ControlRequest) -> None:
+    cure(charger, connector, request.value or _USUAL_FAULT)
+
+
+CAUSES: dict[str, Callable[[ChargerTwin, ConnectorTwin, ControlRequest], None]] = {
+    "inject": _inject,
+    "cure": _cure,
+}
 TRIGGERS: dict[str, Callable[[ChargerTwin, ConnectorTwin, str | None], None]] = {
     "plug-in": _plug_in,
     "plug-out": _plug_out,
@@ -182,20 +196,28 @@ TRIGGERS: dict[str, Callable[[ChargerTwin, ConnectorTwin, str | None], None]] = 
     "power-cut-next": _power_cut_next,
     "fail-firmware": _fail_firmware,
 }
-_WITHOUT_POWER = frozenset({"online", "offline", "fail-firmware"})
+_WITHOUT_POWER = frozenset({"online", "offline", "fail-firmware", "inject", "cure"})
+
+
+def strikes_site(request: ControlRequest) -> bool:
+    """Tell whether a cause strikes every charger of a site at once."""
+    return (dictionary_form(request.value or _USUAL_FAULT), request.variant) in EVERYWHERE
 
 
 def obey_trigger(charger: ChargerTwin, request: ControlRequest) -> dict[str, Any]:
     """Do it at the charger's present time and return how the charger stands then."""
-    act = TRIGGERS.get(request.action)
-    if act is None:
-        known = ", ".join(["list", *TRIGGERS])
+    act, because = TRIGGERS.get(request.action), CAUSES.get(request.action)
+    if act is None and because is None:
+        known = ", ".join(["list", *TRIGGERS, *CAUSES])
         raise ControlRefused(f"unknown action {request.action!r} (known: {known})")
     if charger.power_state.is_frozen and request.action not in _WITHOUT_POWER:
         raise ControlRefused("the charger has no power; it comes back by itself")
     for connector in charger.connectors:
         if connector.connector_id == request.connector_id:
-            act(charger, connector, request.value)
+            if act is not None:
+                act(charger, connector, request.value)
+            elif because is not None:
+                because(charger, connector, request)
             charger.settle()
             return describe(charger, is_online=not charger.power_state.is_dark)
     raise ControlRefused(f"{request.sn} has no connector {request.connector_id}")

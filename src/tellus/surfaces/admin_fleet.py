@@ -4,6 +4,7 @@ from functools import partial
 from typing import Final
 
 from tellus.fleet import admin_api as fleet
+from tellus.fleet import admin_api_lifecycle as lifecycle
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page
 from tellus.surfaces.routes import Route
@@ -72,6 +73,20 @@ FLEET_ADMIN_ROUTES: Final[tuple[Route, ...]] = (
         summary="Change a device",
         description="Moves it to a site, also of another operator, or sets its rated power (kW) and"
         " whether it can discharge. Its credentials stay good.",
+    ),
+    _device_query(
+        "/v1/admin/devices/{device_id}/lifecycle", "getDeviceLifecycle",
+        lifecycle.get_device_lifecycle, response=lifecycle.DeviceLifecycleResponse,
+        summary="Read a device's life",
+        description="Since when it is in use, its warranty, its batch.",
+    ),
+    _device_change(
+        "PATCH", "/v1/admin/devices/{device_id}/lifecycle", "updateDeviceLifecycle",
+        lifecycle.change_device_lifecycle,
+        request=lifecycle.ChangeLifecycleRequest, response=lifecycle.DeviceLifecycleResponse,
+        summary="Change a device's life",
+        description="What is left out stays as it is; null takes a value away. The activation date"
+        " is noted by itself when a charger first uses its secret.",
     ),
     _device_change(
         "DELETE", "/v1/admin/devices/{device_id}", "deleteDevice", fleet.delete_device,

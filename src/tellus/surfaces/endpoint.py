@@ -12,7 +12,8 @@ from tellus.kernel.call import NOTHING, Call, Nothing, Principal
 from tellus.kernel.decoding import BodyDecoder, convert_query
 from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.tables import Table
-from tellus.surfaces.routes import Route
+from tellus.surfaces.reads import kind_of
+from tellus.surfaces.routes import Answer, Route
 
 LATENCY_BOUNDS_S: Final = (
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
@@ -29,7 +30,8 @@ class Endpoint:
 
     __slots__ = (
         "_body", "_empty", "_handler", "_query", "_service", "audience", "bit", "body_bytes",
-        "by_status", "latency", "limit", "reads_body", "reads_query", "route", "scope", "seconds",
+        "by_status", "hears_leaving", "latency", "limit", "reads", "reads_body", "reads_query",
+        "route", "scope", "seconds",
     )  # fmt: skip
 
     def __init__(self, route: Route, services: Services) -> None:
@@ -38,8 +40,11 @@ class Endpoint:
         self.scope = route.scope
         self.bit = 0 if route.service is None else BIT[route.service]
         self.limit = route.limit
+        self.reads = kind_of(route)
         self.body_bytes = route.body_bytes
         self.reads_body = route.request is not Nothing
+        files = route.table is not None or route.answer is Answer.FILE
+        self.hears_leaving = route.waits or files
         self.reads_query = route.query is not Nothing
         self._body: BodyDecoder[Any] = BodyDecoder(
             route.request, whole=route.request is not BatchRequest

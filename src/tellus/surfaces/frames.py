@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tellus.fleet.directory import Device
+from tellus.fleet.operator_api import NewestHealth, newest_health
 from tellus.kernel.units import to_text
 from tellus.surfaces.guard.streamsocket import text_frame
 
@@ -22,6 +23,7 @@ class FrameConnector(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     current: float | UnsetType = UNSET
     temperature: float | UnsetType = UNSET
     detail_state: str | UnsetType = UNSET
+    component_health: NewestHealth = UNSET
 
 
 class TelemetryFrame(msgspec.Struct, frozen=True, gc=False):
@@ -65,4 +67,5 @@ def _frame_connector(connector: Any) -> FrameConnector:
         reading.current_a,
         UNSET if reading.temperature_c is None else reading.temperature_c,
         UNSET if reading.detail_state is None else reading.detail_state,
+        newest_health(connector),
     )

@@ -13,11 +13,12 @@ from typing import Any
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError
 from tellus.surfaces import cors
+from tellus.surfaces.credentials import bearer_of, read_authorization
 from tellus.surfaces.endpoint import Endpoint
 from tellus.surfaces.envelope import JSON_TYPE, NULL_BODY
 from tellus.surfaces.guard.errands import Headers
 from tellus.surfaces.guard.protocol import GuardProtocol
-from tellus.surfaces.http import Pipeline, Scope, Send, bearer_of, read_authorization
+from tellus.surfaces.http import Pipeline, Scope, Send
 from tellus.surfaces.media import check_media
 
 Enqueue = Callable[[Any, Any, "Answer"], None]

@@ -25,6 +25,12 @@ from tellus.kernel.errors import (
 )
 from tellus.surfaces import cors
 from tellus.surfaces.consenting import ConsentGate, refuse
+from tellus.surfaces.credentials import (
+    bearer_of,
+    check_network,
+    read_authorization,
+    split_enrolment,
+)
 from tellus.surfaces.endpoint import Endpoint
 from tellus.surfaces.envelope import (
     JSON_TYPE,
@@ -40,17 +46,19 @@ from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.idempotency import read_key
 from tellus.surfaces.media import Receive, check_media, read_body
 from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import Answer, LimitClass
 from tellus.surfaces.routing import Router, check_path
 from tellus.surfaces.signing import Signatures, Signed, check_signed
 from tellus.surfaces.streaming import Download, Downloads
+from tellus.surfaces.streaming_files import StoredDownload
 from tellus.surfaces.streaming_formats import choose_format
-
-ENROLMENT_PREFIX = "/e/"
+from tellus.surfaces.uploading import CLOSE, SIGNED_BYTES, Uploads, open_upload, upload_of
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Any]
-Work = Callable[[], Awaitable[bytes | Download]]
+Body = bytes | Download | StoredDownload
+Work = Callable[[], Awaitable[Body]]
 
 
 class Authenticator(Signatures, Protocol):
@@ -122,7 +130,9 @@ class Pipeline:
         self._request_numbers = count(1)
         self._request_prefix = f"req_{os.urandom(6).hex()}_"
         self.downloads = Downloads()
+        self.uploads = Uploads()
         self.consents: ConsentGate | None = None
+        self.reads: ReadAccounting | None = None
         self.origins: Callable[[], frozenset[str]] = frozenset
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
 
@@ -155,6 +165,8 @@ class Pipeline:
         except ApiError as error:
             status, body = error.http_status, encode_failure(error, exchange.answer)
             exchange.headers += failure_headers(error)
+            if exchange.endpoint is not None and exchange.endpoint.route.upload:
+                exchange.headers.append(CLOSE)
             self._recorder.failure(exchange.request_id, exchange.name, error, exchange.address)
         except asyncio.CancelledError:
             raise
@@ -163,7 +175,7 @@ class Pipeline:
             self._recorder.crash(exchange.request_id, exchange.name, error)
         if exchange.endpoint is not None:
             exchange.endpoint.tally(status, perf_counter() - began_s)
-        if isinstance(body, Download):
+        if not isinstance(body, bytes):
             await self._deliver(exchange, body, send)
             return
         headers = exchange.headers
@@ -171,7 +183,9 @@ class Pipeline:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _deliver(self, exchange: "Exchange", file: Download, send: Send) -> None:
+    async def _deliver(
+        self, exchange: "Exchange", file: Download | StoredDownload, send: Send
+    ) -> None:
         """Send a file; what fails on the way leaves it without an end: the server breaks off."""
         try:
             await file.deliver(exchange.headers, send)
@@ -191,9 +205,9 @@ class Pipeline:
 
     async def _run(
         self, exchange: "Exchange", scope: Scope, receive: Receive, origin: str | None
-    ) -> bytes | Download:
+    ) -> Body:
         """Return the body of the answer, after all checks in their order."""
-        path, enrolment = _split_enrolment(scope["path"])
+        path, enrolment = split_enrolment(scope["path"])
         endpoint, parameters = self._find(scope["method"], path, exchange.address)
         exchange.enter(endpoint)
         authorization = read_authorization(scope)
@@ -216,19 +230,56 @@ class Pipeline:
         read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
         call = await self._shape(endpoint, scope, (receive, read), principal, parameters)
         call.idempotency_key = read_key(endpoint.route, scope)
-        check = partial(self._check_consent, endpoint, call)
-        check()
+        self._check_consent(endpoint, call)
         call.address = exchange.address
         call.request_id = exchange.request_id
         call.authorization = authorization
         call.enrolment = enrolment or authorization.removeprefix("Bearer ")
+        return await self._respond(exchange, endpoint, call, (scope, receive), signed)
+
+    async def _respond(
+        self,
+        exchange: "Exchange",
+        endpoint: Endpoint,
+        call: Call[Any, Any],
+        source: tuple[Scope, Receive],
+        signed: Signed | None,
+    ) -> Body:
+        """Return the body of the answer to a call that may be made."""
+        scope, receive = source
         kind = None if endpoint.route.table is None else choose_format(scope)
         if kind is not None:
-            return await self.downloads.begin(endpoint, call, kind, check)
-        answer = partial(_handle, endpoint, call, exchange.answer)
+            check = partial(self._check_consent, endpoint, call)
+            download = await self.downloads.begin(endpoint, call, kind, check)
+            await self._note_read(endpoint, call, None)
+            return download
+        if exchange.answer is Answer.FILE:
+            stored = await self.downloads.begin_stored(endpoint, call)
+            await self._note_read(endpoint, call, None)
+            return stored
+        answer = partial(self._handle, endpoint, call, exchange.answer)
+        if endpoint.route.upload:
+            if signed is None:
+                call.upload = open_upload(receive, scope, endpoint.body_bytes)
+            else:
+                call.upload = upload_of(signed.body, scope)
+            answer = partial(self.uploads.take, call, answer)
         if signed is not None and endpoint.route.is_control:
-            return await self._signatures.answer_once(principal, signed.signature, answer)
+            return await self._signatures.answer_once(call.principal, signed.signature, answer)
         return await answer()
+
+    async def _handle(self, endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
+        result = await endpoint.handle(call)
+        if endpoint.reads is not None:
+            await self._note_read(endpoint, call, result)
+        return encode_success(result, answer)
+
+    async def _note_read(self, endpoint: Endpoint, call: Call[Any, Any], result: Any) -> None:
+        """Count what was read of devices; the first of a day is on disk before the answer."""
+        if self.reads is None or endpoint.reads is None:
+            return
+        if self.reads.count(endpoint.reads, call, result):
+            await self.reads.flush()
 
     def _check_consent(self, endpoint: Endpoint, call: Call[Any, Any]) -> None:
         if self.consents is not None and endpoint.bit:
@@ -278,7 +329,8 @@ class Pipeline:
     ) -> Signed | None:
         """Return the signature of a client that may or must sign; a wrong one counts as none."""
         caller = (principal, endpoint.route.is_control, self._clock.now_ms())
-        read = partial(read_body, receive, scope, endpoint.body_bytes)
+        most = min(endpoint.body_bytes, SIGNED_BYTES)
+        read = partial(read_body, receive, scope, most)
         try:
             return await check_signed(self._signatures, scope, caller, read)
         except Unauthenticated:
@@ -310,7 +362,7 @@ class Pipeline:
                 form = check_media(scope, endpoint)
             body = self._decode(endpoint, principal, raw, form=form)
         call = Call(principal, body, query, self._clock.now_ms(), path, raw)
-        if endpoint.route.waits or endpoint.route.table is not None:
+        if endpoint.hears_leaving:
             call.left = partial(_until_left, receive)
         return call
 
@@ -326,30 +378,6 @@ class Pipeline:
             return body
 
 
-def read_authorization(scope: Scope) -> str:
-    """Return the Authorization header, empty where there is none or more than one."""
-    found = [value for name, value in scope["headers"] if name == b"authorization"]
-    return found[0].decode("latin-1") if len(found) == 1 else ""
-
-
-def bearer_of(authorization: str) -> str:
-    """Return the token of a Bearer authorization (RFC 6750); raises Unauthenticated for others."""
-    if authorization[:7].lower() != "bearer ":
-        raise Unauthenticated
-    return authorization[7:].strip()
-
-
-def check_network(principal: Principal, address: str) -> None:
-    """Refuse a client that calls from outside its networks.
-
-    Raises:
-        PermissionDenied: the address is in none of ``principal.allowed_networks``.
-    """
-    if not cors.is_in_networks(address, principal.allowed_networks):
-        message = "This client may not call from this address"
-        raise PermissionDenied(message)
-
-
 async def _body_of(
     signed: Signed | None, receive: Receive, scope: Scope, limit_bytes: int
 ) -> bytes:
@@ -357,19 +385,7 @@ async def _body_of(
     return signed.body if signed is not None else await read_body(receive, scope, limit_bytes)
 
 
-async def _handle(endpoint: Endpoint, call: Call[Any, Any], answer: Answer) -> bytes:
-    return encode_success(await endpoint.handle(call), answer)
-
-
 async def _until_left(receive: Receive) -> None:
     """Return when the caller has left."""
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def _split_enrolment(path: str) -> tuple[str, str]:
-    """Return the path without ``/e/<token>`` in front, and that token."""
-    if not path.startswith(ENROLMENT_PREFIX):
-        return path, ""
-    token, slash, rest = path[len(ENROLMENT_PREFIX) :].partition("/")
-    return (slash + rest, token) if rest.startswith("v1/device/") else (path, "")

@@ -5,8 +5,10 @@ cadence, and always the newest. What a slow subscriber has not taken is replaced
 """
 
 import asyncio
+import enum
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
+from typing import Final
 
 from tellus.bus.port import Keys
 from tellus.consent.model import Service
@@ -33,21 +35,41 @@ CLOSE_REPLACED = 4409
 CLOSE_TOO_MANY = 4429
 
 
+class Channel(enum.StrEnum):
+    """What a stream may carry."""
+
+    TELEMETRY = "telemetry"
+    ALERTS = "alerts"
+
+
+TELEMETRY_ALONE: Final = frozenset({Channel.TELEMETRY})
+
+
 class Subscriber:
-    """One open stream: its devices, when each was last sent, and which have changed since."""
+    """One open stream: its devices, when each was last sent, and which have changed since.
+
+    ``alerts`` are the frames of alerts that wait to be sent, the newest of each.
+    """
 
     __slots__ = (
-        "closing", "device_nos", "due", "key", "opened_ms", "paused_since_s", "peer", "principal",
-        "sent_s", "token",
+        "alerts", "channels", "closing", "device_nos", "due", "key", "opened_ms", "paused_since_s",
+        "peer", "principal", "sent_s", "token",
     )  # fmt: skip
 
     def __init__(
-        self, peer: StreamPeer, principal: Principal, device_nos: Sequence[int], token: str
+        self,
+        peer: StreamPeer,
+        principal: Principal,
+        device_nos: Sequence[int],
+        token: str,
+        channels: frozenset[Channel] = TELEMETRY_ALONE,
     ) -> None:
         self.peer = peer
         self.principal = principal
         self.device_nos = tuple(sorted(device_nos))
-        self.key = (principal.principal_id, self.device_nos)
+        self.channels = channels
+        self.key = (principal.principal_id, self.device_nos, channels)
+        self.alerts: dict[int, bytes] = {}
         self.token = token
         self.opened_ms = 0
         self.due: dict[int, None] = {}
@@ -57,8 +79,8 @@ class Subscriber:
 
     @property
     def number(self) -> int:
-        """Return a number that stands for client and devices, the same on every node."""
-        text = f"{self.key[0]} {self.device_nos}".encode()
+        """Return a number that stands for client, devices and channels, the same on every node."""
+        text = " ".join((self.key[0], str(self.device_nos), *sorted(self.channels))).encode()
         return int.from_bytes(blake2b(text, digest_size=8).digest()) >> _MOMENT_BITS + 1
 
     def close(self, code: int, reason: str) -> None:
@@ -86,6 +108,8 @@ class Hub:
         self._slow_after_s = slow_after_s
         self._by_device: dict[int, dict[Subscriber, None]] = {}
         self._subscribers: dict[Subscriber, None] = {}
+        self.followers: dict[Subscriber, None] = {}
+        """Those who are told of alerts."""
         self._waiting: dict[Subscriber, None] = {}
         self._changed: dict[int, None] = {}
         self.frames_sent = 0
@@ -110,8 +134,11 @@ class Hub:
             moment = subscriber.opened_ms & _MOMENTS
             self.on_opened(subscriber.number << _MOMENT_BITS | moment)
         self._subscribers[subscriber] = None
-        for device_no in subscriber.device_nos:
-            self._by_device.setdefault(device_no, {})[subscriber] = None
+        if Channel.ALERTS in subscriber.channels:
+            self.followers[subscriber] = None
+        if Channel.TELEMETRY in subscriber.channels:
+            for device_no in subscriber.device_nos:
+                self._by_device.setdefault(device_no, {})[subscriber] = None
 
     def close_replaced(self, keys: Keys) -> None:
         """Close the streams for which the same were opened later on another node.
@@ -131,6 +158,7 @@ class Hub:
         """Forget a subscriber."""
         self._subscribers.pop(subscriber, None)
         self._waiting.pop(subscriber, None)
+        self.followers.pop(subscriber, None)
         for device_no in subscriber.device_nos:
             held = self._by_device.get(device_no)
             if held is not None:
@@ -140,6 +168,8 @@ class Hub:
 
     async def send_snapshot(self, subscriber: Subscriber) -> None:
         """Send one frame per subscribed device, in the order of their numbers."""
+        if Channel.TELEMETRY not in subscriber.channels:
+            return
         for number, device_no in enumerate(subscriber.device_nos, 1):
             if not subscriber.peer.is_writable() and not await subscriber.peer.drain():
                 return
@@ -190,6 +220,19 @@ class Hub:
             self._send(subscriber, device_no, frame, now_s)
             sent += 1
         return sent
+
+    def send_alerts(self, subscriber: Subscriber) -> None:
+        """Send the frames of alerts that a subscriber takes now; the others wait."""
+        while subscriber.alerts:
+            if not subscriber.peer.is_writable():
+                if subscriber.paused_since_s is None:
+                    subscriber.paused_since_s = self._clock.monotonic_s()
+                return
+            number = next(iter(subscriber.alerts))
+            if subscriber.peer.write_frame(subscriber.alerts.pop(number)):
+                self.frames_sent += 1
+        if not subscriber.due:
+            subscriber.paused_since_s = None
 
     async def run(self) -> None:
         """Send what has become due and close what has to end, until cancelled."""

@@ -71,14 +71,15 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         "/v1/operator/devices", "listDevices", fleet.list_devices,
         query=fleet.DevicesQuery, response=Page[fleet.DeviceItem],
         summary="List devices", tag=_FLEET,
-        description="The operator's chargers with the current state of their connectors.",
+        description="The operator's chargers with the current state of their connectors;"
+        " `include=product,connectivity,lifecycle` adds what else is known of them.",
     ),
     _query(
         "/v1/operator/devices/{device_id}", "getDevice", fleet.get_device,
         query=fleet.DeviceQuery, response=fleet.DeviceItem,
         summary="Get a device", tag=_FLEET,
         description="A charger and the last known state of its connectors. `include=events` adds"
-        " its ten newest events.",
+        " its ten newest events, `product`, `connectivity` and `lifecycle` what else is known.",
     ),
     _query(
         "/v1/operator/devices/{device_id}/events", "listDeviceEvents", fleet.list_device_events,
@@ -227,6 +228,8 @@ OPERATOR_ROUTES: Final[tuple[Route, ...]] = (
         summary="Subscribe to live telemetry", tag=_STREAM,
         description="A WebSocket. The token goes into the `Authorization` header, or `?token=`"
         " where the client cannot set headers. First comes a frame for each device, then one per"
-        " change, at most one per device and second.",
+        " change, at most one per device and second. `?channels=telemetry,alerts` adds a frame"
+        ' `{"type": "alert", "change": "opened|changed|closed", "alert": …}` for each change of an'
+        " alert.",
     ),
 )  # fmt: skip

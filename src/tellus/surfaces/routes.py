@@ -17,6 +17,7 @@ BODY_BYTES = 64 * KIB
 BODY_BYTES_CREDENTIALS = 4 * KIB
 BODY_BYTES_FLEXIBILITY = 256 * KIB
 BODY_BYTES_BATCH = 1024 * KIB
+BODY_BYTES_FILE = 32 * 1024 * KIB
 
 
 class LimitClass(enum.StrEnum):
@@ -39,6 +40,7 @@ class Answer(enum.StrEnum):
     TOKEN = "token"  # noqa: S105 - a name, no secret
     STREAM = "stream"
     BARE = "bare"
+    FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,11 @@ class Route:
     its kind and itself, or None where the handler has more to do. ``waits`` marks a handler that
     parks the call and wants to know when the caller leaves. ``secret`` marks an answer that no
     cache may keep. ``table`` gives the whole list for a file, as ``async (service, call) -> Table``
-    with the service of ``handler``; callers ask for it by ``Accept``. ``service`` is what the owner
-    of a device must have agreed to before this may touch its data; None for what always works.
-    ``sifts`` marks a handler that leaves out the devices without that consent.
+    with the service of ``handler``; callers ask for it by ``Accept``. ``upload`` marks a body that
+    is a file: of any media type, up to ``body_bytes``, in ``Call.upload`` and never held whole. An
+    answer of ``Answer.FILE`` is one: the handler returns a ``FileAnswer``. ``service`` is what the
+    owner of a device must have agreed to before this may touch its data; None for what always
+    works. ``sifts`` marks a handler that leaves out the devices without that consent.
     """
 
     method: str
@@ -81,6 +85,7 @@ class Route:
     waits: bool = False
     secret: bool = False
     table: Callable[..., Awaitable[Table[Any]]] | None = None
+    upload: bool = False
     service: Service | None = None
     sifts: bool = False
 

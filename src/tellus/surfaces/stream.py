@@ -1,4 +1,4 @@
-"""``/v1/operator/stream``: live telemetry of chosen devices over a WebSocket."""
+"""``/v1/operator/stream``: live telemetry of chosen devices, and alerts, over a WebSocket."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,14 +21,16 @@ from tellus.kernel.errors import (
     UpgradeRequired,
 )
 from tellus.kernel.ids import is_identifier
+from tellus.surfaces.credentials import check_network, read_authorization
 from tellus.surfaces.endpoint import parse_parameters
 from tellus.surfaces.envelope import JSON_TYPE, encode_failure, failure_headers
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.streamsocket import STREAM_KEY
-from tellus.surfaces.http import Authenticator, check_network, read_authorization
-from tellus.surfaces.hub import CLOSE_TOO_MANY, Hub, Subscriber, may_look_at_any
+from tellus.surfaces.http import Authenticator
+from tellus.surfaces.hub import CLOSE_TOO_MANY, Channel, Hub, Subscriber, may_look_at_any
 from tellus.surfaces.ratelimit import Limiter
+from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import LimitClass
 
 STREAM_PATH = "/v1/operator/stream"
@@ -41,14 +43,23 @@ Send = Callable[[dict[str, Any]], Any]
 
 
 class StreamQuery(msgspec.Struct, frozen=True):
-    """``devices``: 1 to 1,000 identifiers with commas between; ``token`` replaces the header."""
+    """``devices``: 1 to 1,000 identifiers with commas between; ``token`` replaces the header.
 
-    devices: str
+    ``channels``: ``telemetry``, ``alerts`` or both with a comma between. Alerts without telemetry
+    need no devices and are then those of the whole operator; otherwise alerts about devices that
+    are not named are left out.
+    """
+
+    devices: str = ""
     token: str = ""
+    channels: str = "telemetry"
 
 
-async def subscribe_telemetry(_hub: Hub, _call: Call[Nothing, StreamQuery]) -> None:
+async def subscribe_telemetry(_hub: Hub, call: Call[Nothing, StreamQuery]) -> None:
     """Answer a plain GET of the stream's path: only a WebSocket handshake gets further."""
+    if not call.query.devices and Channel.TELEMETRY in parse_channels(call.query.channels):
+        field = "devices"
+        raise MissingParameter(field)
     raise UpgradeRequired
 
 
@@ -75,6 +86,7 @@ class StreamEndpoint:
         self._proxies = proxies
         self._next_request_id = next_request_id
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
+        self.reads: ReadAccounting | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one WebSocket from handshake to end."""
@@ -93,9 +105,19 @@ class StreamEndpoint:
             return
         self._hub.add(subscriber)
         try:
+            await self._note_opened(subscriber)
             await self._serve(subscriber, receive, send)
         finally:
             self._hub.remove(subscriber)
+            if self.reads is not None:
+                self.reads.close_stream(subscriber, self._clock.now_ms())
+
+    async def _note_opened(self, subscriber: Subscriber) -> None:
+        """Have it on disk that the client reads these devices, before it gets a frame."""
+        if self.reads is not None:
+            principal, device_nos = subscriber.principal, subscriber.device_nos
+            now_ms = self._clock.now_ms()
+            await self.reads.open_stream(subscriber, principal, device_nos, now_ms)
 
     async def _serve(self, subscriber: Subscriber, receive: Receive, send: Send) -> None:
         reader = asyncio.create_task(_read_until_left(receive))
@@ -139,17 +161,23 @@ class StreamEndpoint:
             await self._limiter.check_together(principal, LimitClass.QUERIES, now_s)
         else:
             self._limiter.check_principal(principal, LimitClass.QUERIES, now_s)
-        device_nos = self._read_devices(scope, principal)
-        if not may_look_at_any(self._directory, device_nos, self._clock.now_ms()):
+        parameters = parse_parameters(scope["query_string"])
+        channels = parse_channels(parameters.get("channels", Channel.TELEMETRY.value))
+        device_nos = self._read_devices(scope, principal, channels)
+        if device_nos and not may_look_at_any(self._directory, device_nos, self._clock.now_ms()):
             raise NotConsented(Service.DIAGNOSTICS)
         if self._drain.draining:
             message = "The server is stopping"
             raise Unavailable(message, 2)
         peer = scope["extensions"][STREAM_KEY]
-        return Subscriber(peer, principal, device_nos, token)
+        return Subscriber(peer, principal, device_nos, token, channels)
 
-    def _read_devices(self, scope: Scope, principal: Principal) -> list[int]:
+    def _read_devices(
+        self, scope: Scope, principal: Principal, channels: frozenset[Channel]
+    ) -> list[int]:
         text = parse_parameters(scope["query_string"]).get("devices")
+        if text is None and Channel.TELEMETRY not in channels:
+            return []
         if text is None:
             field = "devices"
             raise MissingParameter(field)
@@ -178,6 +206,19 @@ def _read_token(scope: Scope) -> str:
     if not token:
         raise Unauthenticated
     return token
+
+
+def parse_channels(text: str) -> frozenset[Channel]:
+    """Return what a stream is to carry.
+
+    Raises:
+        InvalidParameter: a channel is not known, or none is named.
+    """
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    if not names or not names.issubset(set(Channel)):
+        message = "Parameter 'channels' must be some of " + ", ".join(Channel)
+        raise InvalidParameter(message, "channels", text)
+    return frozenset(map(Channel, names))
 
 
 async def _read_until_left(receive: Receive) -> None:

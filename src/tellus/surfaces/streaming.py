@@ -20,6 +20,7 @@ from tellus.kernel.tables import Row, Table
 from tellus.kernel.units import SECOND_MS
 from tellus.surfaces.endpoint import Endpoint
 from tellus.surfaces.envelope import NO_STORE, Header
+from tellus.surfaces.streaming_files import StoredDownload
 from tellus.surfaces.streaming_formats import Encoder, FileFormat
 
 _PIECE_BYTES: Final = 64 * 1024
@@ -138,7 +139,7 @@ class Downloads:
         kind: FileFormat,
         check: Callable[[], object] = lambda: None,
     ) -> Download:
-        """Return the file that answers ``call``, its first page read.
+        """Return the list that answers ``call`` as a file, its first page read.
 
         ``check`` is called before each further page; what it raises ends the file.
 
@@ -146,6 +147,31 @@ class Downloads:
             TooManyRequests: the client takes as many files already as it may.
             ApiError: what the handler raises.
         """
+        ended, until_left = self._count(endpoint, call)
+        try:
+            table = await endpoint.tabulate(call)
+            download = Download(table, kind, call, until_left, ended, check)
+            await download.open()
+        except BaseException:
+            ended()
+            raise
+        return download
+
+    async def begin_stored(self, endpoint: Endpoint, call: Call[Any, Any]) -> StoredDownload:
+        """Return the stored file that answers ``call``, its first piece read; raises likewise."""
+        ended, until_left = self._count(endpoint, call)
+        try:
+            download = StoredDownload(await endpoint.handle(call), call, until_left, ended)
+            await download.open()
+        except BaseException:
+            ended()
+            raise
+        return download
+
+    def _count(
+        self, endpoint: Endpoint, call: Call[Any, Any]
+    ) -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
+        """Count one more file of a client; return what ends it, and what tells of its leaving."""
         client, until_left = call.principal.principal_id, call.left
         if until_left is None:
             raise TypeError(f"{endpoint.route.operation_id} does not hear when its caller leaves")
@@ -153,14 +179,7 @@ class Downloads:
             message = f"This client takes {FILES_PER_CLIENT} files already"
             raise TooManyRequests(_RETRY_AFTER_S, message)
         self._open[client] += 1
-        try:
-            table = await endpoint.tabulate(call)
-            download = Download(table, kind, call, until_left, partial(self._end, client), check)
-            await download.open()
-        except BaseException:
-            self._end(client)
-            raise
-        return download
+        return partial(self._end, client), until_left
 
     def _end(self, client: str) -> None:
         self._open[client] -= 1

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from tellus.fleet.model import PUBLISHED_STATE, Reading
+from tellus.fleet.model import PUBLISHED_STATE, HealthReading, Reading
+from tellus.fleet.model_health_form import ComponentHealthForm, read_form
 from tellus.kernel.batch import (
     DUPLICATE,
     STORED,
@@ -55,6 +56,7 @@ class TelemetryUpload(msgspec.Struct, frozen=True, gc=False):
     """One sample.
 
     V and A at the connector's output, kW positive into the vehicle, kWh of the current session.
+    ``component_health`` is the state of the charger's parts, where it tells of them.
     """
 
     timestamp: datetime
@@ -68,6 +70,7 @@ class TelemetryUpload(msgspec.Struct, frozen=True, gc=False):
     temperature: Temperature | UnsetType = UNSET
     phase_details: PhaseDetails | UnsetType = UNSET
     detail_state: DetailState | UnsetType = UNSET
+    component_health: ComponentHealthForm | UnsetType = UNSET
 
 
 class LenientTelemetryUpload(msgspec.Struct, frozen=True, gc=False):
@@ -85,6 +88,7 @@ class LenientTelemetryUpload(msgspec.Struct, frozen=True, gc=False):
     temperature: Temperature | UnsetType = UNSET
     phase_details: PhaseDetails | UnsetType = UNSET
     detail_state: DetailState | UnsetType = UNSET
+    component_health: ComponentHealthForm | UnsetType = UNSET
 
 
 _decoder = BodyDecoder(TelemetryUpload)
@@ -170,7 +174,16 @@ def _to_sample(
         upload.state if state != upload.state else detail,
         _to_phases(upload.phase_details),
     )
+    if upload.component_health is not UNSET:
+        reading = _with_health(reading, upload.component_health)
     return telemetry.judge(device_no, upload.connector_id, time_ms, now_ms, reading)
+
+
+def _with_health(reading: Reading, form: ComponentHealthForm) -> Reading:
+    health = read_form(form)
+    if health is None:
+        return reading
+    return HealthReading(*msgspec.structs.astuple(reading), component_health=health)
 
 
 def _to_phases(

@@ -120,7 +120,7 @@ class TelemetryKind:
             ):
                 connector.time_ms = time_ms
                 connector.content = sample.content
-                connector.reading = sample.reading
+                connector.take_reading(sample.reading)
                 moved[place] = sample
         return moved
 

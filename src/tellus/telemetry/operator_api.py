@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tellus.fleet.model_health_form import ComponentHealthForm, write_form
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.paging import read_cursor, write_cursor
@@ -51,6 +52,7 @@ class SampleItem(msgspec.Struct, frozen=True, omit_defaults=True):
     detail_state: str | UnsetType = UNSET
     phase_details: dict[str, PhaseItem] | UnsetType = UNSET
     clock_suspect: bool = False
+    component_health: ComponentHealthForm | UnsetType = UNSET
 
 
 class SamplePage(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -107,6 +109,7 @@ def _to_item(sample: PastSample, connector_id: int) -> SampleItem:
         UNSET if reading.detail_state is None else reading.detail_state,
         to_phases(reading.phases),
         sample.clock_suspect,
+        UNSET if reading.component_health is None else write_form(reading.component_health),
     )
 
 

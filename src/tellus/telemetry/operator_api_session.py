@@ -5,6 +5,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from tellus.fleet.model_health_form import ComponentHealthForm, write_form
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.paging import read_cursor, write_cursor
 from tellus.kernel.units import HOUR_MS, MINUTE_MS, to_text
@@ -47,6 +48,7 @@ class SessionSampleItem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults
     samples: int | UnsetType = UNSET
     charge_energy: float | UnsetType = UNSET
     discharge_energy: float | UnsetType = UNSET
+    component_health: ComponentHealthForm | UnsetType = UNSET
 
 
 class SessionTelemetryPage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -114,6 +116,7 @@ def _list_items(
 
 def _of_sample(sample: PastSample) -> SessionSampleItem:
     reading = sample.reading
+    health = reading.component_health
     return SessionSampleItem(
         timestamp=to_text(sample.time_ms),
         state=reading.state,
@@ -127,6 +130,7 @@ def _of_sample(sample: PastSample) -> SessionSampleItem:
         phase_details=to_phases(reading.phases),
         received_at=to_text(sample.received_ms),
         clock_suspect=sample.clock_suspect,
+        component_health=UNSET if health is None else write_form(health),
     )
 
 

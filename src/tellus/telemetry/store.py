@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from tellus.fleet.model import Reading
+from tellus.fleet.model import decode_reading
 from tellus.kernel.units import CLOCK_TOLERANCE_MS
 from tellus.storage.database import Row, Tx
 from tellus.telemetry.model import Instant, PastSample, Sample
@@ -13,7 +13,6 @@ _INSERT = "INSERT INTO samples (time_ms, device_no, connector_id, digest, receiv
 _KEYS_AT_ONCE = 500
 _OUTSIDE_AT_ONCE = 5_000
 _decode_rows = msgspec.json.Decoder(list[tuple[int, int, int, str]]).decode
-_decode_reading = msgspec.msgpack.Decoder(Reading).decode
 
 
 def append_samples(
@@ -97,7 +96,7 @@ def list_log_samples(
             connector_id,
             *part,
         )
-        found += [PastSample(row[0], row[1], row[2], _decode_reading(row[3])) for row in rows]
+        found += [PastSample(row[0], row[1], row[2], decode_reading(row[3])) for row in rows]
     return found
 
 
@@ -121,7 +120,7 @@ def list_log_samples_at_once(
             *part,
         )
         for time_ms, digest, received_ms, content in _decode_rows(row[0] if row else b"[]"):
-            reading = _decode_reading(bytes.fromhex(content))
+            reading = decode_reading(bytes.fromhex(content))
             found.append(PastSample(time_ms, digest, received_ms, reading))
     return found
 
@@ -138,7 +137,7 @@ def list_log_between(
         from_ms,
         to_ms,
     )
-    return [PastSample(row[0], row[1], row[2], _decode_reading(row[3])) for row in rows]
+    return [PastSample(row[0], row[1], row[2], decode_reading(row[3])) for row in rows]
 
 
 def list_log_outside(
@@ -154,7 +153,7 @@ def list_log_outside(
         *span,
         _OUTSIDE_AT_ONCE,
     )
-    return [PastSample(row[0], row[1], row[2], _decode_reading(row[3])) for row in rows]
+    return [PastSample(row[0], row[1], row[2], decode_reading(row[3])) for row in rows]
 
 
 def list_aged_places(tx: Tx, span: tuple[int, int]) -> list[tuple[int, int]]:
@@ -254,4 +253,4 @@ def upsert_pack(
 
 
 def _sample(row: Row) -> Sample:
-    return Sample(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), _decode_reading(row[5]))
+    return Sample(row[0], row[1], row[2], row[3], row[4], bytes(row[5]), decode_reading(row[5]))

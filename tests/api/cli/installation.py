@@ -9,6 +9,7 @@ from tellus.config import load_configuration
 from tellus.logs import LogRecorder
 from tests.api.cli.console import wait_until
 from tests.api.legacy.partner import Partner, new_partner
+from tests.api.reports.uploading import ask
 from tests.api.tenancy import (
     Charger,
     Tenant,
@@ -68,7 +69,8 @@ class Installation:
             self.chargers = [tenant.charger() for _ in range(3)]
             for charger in self.chargers:
                 report(charger)
-            self.paths = _operate(tenant, self.chargers)
+            self.paths = _upload(tenant, self.chargers[1])
+            self.paths += _operate(tenant, self.chargers)
             self.paths += _deal_with(new_partner(tenant), self.chargers[0])
             tenant.api.get(ENERGY, expect=200)  # sums up what there is
             upgraded = f"/v1/operator/devices/{self.chargers[2].device_id}/firmware"
@@ -105,6 +107,17 @@ def report(charger: Charger) -> None:
     charger.api.post("/v1/device/charging-records", twice | {"energy": 1.25})
     for _ in range(2):
         charger.send("charging-records", record(vehicle_info={"vin": VIN, "soc_start": 20}))
+
+
+def _upload(tenant: Tenant, charger: Charger) -> list[str]:
+    """Let a charger upload its logs, and its presence be noticed; return what there is to read."""
+    asked = ask(charger)
+    assert asked.upload(bytes(range(256)) * 4_096).status_code == 200
+    device = f"/v1/operator/devices/{charger.device_id}"
+    wait_until(
+        lambda: tenant.api.get(f"{device}/network").data["history"]["items"], "presence to be seen"
+    )
+    return [f"/v1/operator/diagnostics/{asked.report_id}", f"{device}/diagnostics"]
 
 
 def _operate(tenant: Tenant, chargers: list[Charger]) -> list[str]:

@@ -166,6 +166,7 @@ def test_sandbox__fresh__lives_answers_the_steps_and_ends_whole(start: Any, tmp_
         "TELLUS_BASE_URL",
         "TELLUS_CLIENT_ID",
         "TELLUS_CLIENT_SECRET",
+        "TELLUS_DEVICE_ID",
         "TELLUS_OPERATOR_ID",
         "TELLUS_PEER_ID",
         "TELLUS_PEER_SECRET",

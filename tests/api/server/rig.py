@@ -75,6 +75,12 @@ class DoorApp:
     async def http_early(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, 401, {"code": 2001})
 
+    async def http_patient(self, scope: Any, receive: Any, send: Any) -> None:
+        connection = connection_of(scope)
+        assert connection is not None
+        connection.body_grace_s = 1.0
+        await self.http_ok(scope, receive, send)
+
     async def http_large(self, scope: Any, receive: Any, send: Any) -> None:
         await answer(send, 413, {"code": 1001})
 

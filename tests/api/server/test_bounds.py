@@ -129,6 +129,24 @@ def test_body__slow_but_at_the_allowed_pace__is_read(serve: Serve) -> None:
         assert peer.read().json["size"] == 20_000
 
 
+def test_body__of_a_patient_route__may_falter_for_its_grace_and_no_longer(serve: Serve) -> None:
+    """Grace is for one request: it may stand still that much longer, the next one may not."""
+    rig = serve(body_timeout_s=0.2)
+    head = b"POST /%b HTTP/1.1\r\nContent-Length: 2\r\n\r\na"
+    with rig.connect() as peer:
+        peer.send(head % b"patient")
+        time.sleep(0.6)
+        peer.send(b"b")
+        assert peer.read().json["size"] == 2
+        peer.send(head % b"ok")
+        peer.read().assert_refusal(408, 1001)
+    with rig.connect() as peer:
+        began_s = time.monotonic()
+        peer.send(head % b"patient")
+        peer.read().assert_refusal(408, 1001)
+        assert time.monotonic() - began_s > 1.0
+
+
 def test_body__waiting_in_the_server__is_not_the_peers_delay(serve: Serve) -> None:
     """A handler that reads late costs the peer nothing."""
     rig = serve(body_timeout_s=1.0, body_rate_bytes_s=10**9)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from tellus.cli.sandbox_fleet import live_spec
-from tellus.cli.sandbox_world import SITES, Plan, build_chargers
+from tellus.cli.sandbox_world import SITES, Plan, build_chargers, tell_stories
 from tellus.simulator.history import DeviceHistory
 from tellus.simulator.metering import Registers
 
@@ -24,15 +24,43 @@ def test_build_chargers__first_one__is_always_free() -> None:
     first, *others = build_chargers(42)
     assert first.scenario == "quiet"
     assert {one.scenario for one in others} == {None}
+    assert first.part is None
+
+
+def test_tell_stories__any_seed__seven_with_truth_and_decoy_of_their_own() -> None:
+    """Every story has chargers that are told the truth of and a decoy, and none plays two parts."""
+    told = tell_stories(42)
+    assert len(told) == 7
+    cast = [sn for _, roles in told for one in roles.values() for sn in one]
+    assert len(cast) == len(set(cast))
+    assert all(roles["truth"] and roles["decoy"] for _, roles in told)
+    sites = {one.sn: one.site.name for one in build_chargers(42)}
+    cluster = {story.slug: roles for story, roles in told}["firmware-cluster"]
+    assert len({sites[sn] for sn in cluster["truth"]}) == 3
+
+
+def test_enacted__past_and_present__know_only_their_own() -> None:
+    """What begins after a start is not in the past; what began days ago is in both."""
+    fan = next(one for one in build_chargers(42) if one.part and one.part.role == "truth"
+               and one.part.plants and one.part.plants[0].value == "F-0601")  # fmt: skip
+    now_ms = 1_800_000_000_000
+    (past,) = fan.enacted(now_ms, is_past=True).plants
+    assert past.at_ms == now_ms - 9 * 86_400_000
+    assert fan.enacted(now_ms).plants == (past,)
+    storm = next(one for one in build_chargers(42) if one.part and one.part.plants
+                 and one.part.plants[0].value == "F-0302")  # fmt: skip
+    assert storm.enacted(now_ms, is_past=True).plants == ()
+    assert storm.enacted(now_ms).plants[0].after_start_s > 0
 
 
 def test_live_spec__platform_read_more_than_history__carries_on_from_there() -> None:
     """No meter starts below its newest reading, whoever holds it."""
     charger = build_chargers(1)[10]
     past = {1: Registers(500.0, 20.0), 2: Registers(700.0, 0.0)}
-    history = DeviceHistory(charger.past, [], past)
+    history = DeviceHistory(charger.past, [], past, {1: 7, 2: 8})
     spec = live_spec(charger, history, {1: 490.5, 2: 650.0})
     assert spec.registers == {1: Registers(490.5, 0.0), 2: Registers(700.0, 0.0)}
+    assert spec.contactor_cycles == {1: 7, 2: 8}
     assert live_spec(charger, None, {2: 3.0}).registers == {2: Registers(3.0, 0.0)}
 
 

@@ -84,7 +84,8 @@ def test_device__erased__goes_with_its_events_and_leaves_others_alone(run_bench:
         await erasures.turn()
         receipt = await erasures.get_erasure(asked.erasure_id)
         assert receipt.done_ms == bench.clock.now_ms()
-        assert receipt.removed == {"events": 1}
+        assert receipt.removed == {"events": 1, "metadata": 1}
+        assert await bench.rows("SELECT device_no FROM device_lifecycle") == [(other.device_no,)]
         assert await bench.rows("SELECT DISTINCT device_no FROM events") == [(other.device_no,)]
         left = await bench.rows("SELECT mac FROM devices WHERE device_no = $1", gone.device_no)
         assert left == [(None,)]

@@ -25,6 +25,7 @@ VIN = CANARIES[0].value
         "GET /v1/operator/stream?token=short-but-still-a-token",
         f"/e/{SECRET}/v1/device/register",
         "/e/abc/v1/device/register",
+        "PUT /v1/device/diagnostics/uploads/upl_" + "Ab3-_" * 8,
         pytest.param(new_secret("sk"), id="device secret"),
         pytest.param(new_secret("cs"), id="client secret"),
         pytest.param(new_secret("sk_adm"), id="account secret"),

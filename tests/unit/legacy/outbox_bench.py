@@ -5,18 +5,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tellus.delivery.model import Outcome, PushState, Verdict
 from tellus.kernel.clock import ManualClock, SystemClock
 from tellus.legacy import store, store_outbox
 from tellus.legacy.model import Peer, Push, PushOperation
-from tellus.legacy.model_outbox import (
-    Destination,
-    Outcome,
-    OwedPush,
-    PushFilter,
-    PushState,
-    Verdict,
-)
-from tellus.legacy.outbox import Outbox
+from tellus.legacy.model_outbox import Destination, OwedPush, PushFilter
+from tellus.legacy.outbox import PeerOutbox
 from tests.databases import open_database
 
 ACCEPT = Verdict(Outcome.ACCEPTED, 200)
@@ -83,8 +77,8 @@ class OutboxBench:
         self.began_ms = self.clock.now_ms()
         self.outbox = self.build()
 
-    def build(self) -> Outbox:
-        return Outbox(self.database, Everywhere(), self.courier, self.clock)
+    def build(self) -> PeerOutbox:
+        return PeerOutbox(self.database, Everywhere(), self.courier, self.clock)
 
     async def __aenter__(self) -> Self:
         await self.database.start()
@@ -173,6 +167,7 @@ def make_push(
 def owed(operation: PushOperation = PushOperation.WORK_STATUS) -> OwedPush:
     """A push as its sender has it."""
     return OwedPush(
-        1, "psh_1", "cl_1", operation, "A-1", BODY, PushState.WAITING, 0, 0, "lse_1", 0, 0, None,
-        None, (), None,
+        push_no=1, push_id="psh_1", receiver_id="cl_1", operation=operation, ordering_key="A-1",
+        body=BODY, state=PushState.WAITING, attempts=0, due_ms=0, lease_id="lse_1", created_ms=0,
+        updated_ms=0, last_status=None, last_error=None, history=(), ended_ms=None,
     )  # fmt: skip

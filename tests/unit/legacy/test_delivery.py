@@ -8,9 +8,11 @@ from typing import Any, Self
 import pytest
 from aiohttp import web
 
-from tellus.legacy.delivery import ANSWER_BYTES, Delivery
+from tellus.delivery.client import ANSWER_BYTES
+from tellus.delivery.model import Outcome, Verdict
+from tellus.legacy.delivery import Delivery
 from tellus.legacy.model import PeerAuth, PushOperation
-from tellus.legacy.model_outbox import Destination, Outcome, OwedPush, Verdict
+from tellus.legacy.model_outbox import Destination, OwedPush
 from tests.unit.legacy.outbox_bench import BODY, owed
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

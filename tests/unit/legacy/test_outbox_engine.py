@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from tellus.delivery.model import Attempt, Outcome, PushState, Verdict
+from tellus.delivery.steps import PushEnded, PushInFlight, PushOutdated
 from tellus.kernel.errors import Conflict, NotFound, Unavailable
-from tellus.legacy import outbox_steps as steps
 from tellus.legacy import store_outbox
-from tellus.legacy.model_outbox import Attempt, Outcome, OwedPush, PushState, Verdict
-from tellus.legacy.outbox import Outbox
+from tellus.legacy.model_outbox import OwedPush
+from tellus.legacy.outbox import PeerOutbox
+from tellus.legacy.outbox_steps import STEPS
 from tests.unit.legacy.outbox_bench import ACCEPT, DOWN, REJECT, Everywhere, OutboxBench
 
 DAY_MINUTES = 24 * 60
@@ -215,17 +217,17 @@ def test_outbox__accepted_under_a_lease_that_ran_out__is_not_sent_again(tmp_path
             await bench.add_peers("cl_1")
             await bench.push()
             now_ms = bench.clock.now_ms()
-            (push,) = await bench.database.write(steps.reserve, "cl_1", 4, "lse_1", now_ms)
+            (push,) = await bench.database.write(STEPS.reserve, "cl_1", 4, "lse_1", now_ms)
             later_ms = now_ms + 20_000
-            assert await bench.database.write(steps.reserve, "cl_1", 4, "lse_2", later_ms)
+            assert await bench.database.write(STEPS.reserve, "cl_1", 4, "lse_2", later_ms)
             failed = Attempt(now_ms, Outcome.TIMEOUT)
             noted = await bench.database.write(
-                steps.note_attempt, push.push_no, "lse_1", failed, later_ms
+                STEPS.note_attempt, push.push_no, "lse_1", failed, later_ms
             )
             assert noted is None
             accepted = Attempt(now_ms, Outcome.ACCEPTED, 200)
             await bench.database.write(
-                steps.note_attempt, push.push_no, "lse_1", accepted, later_ms
+                STEPS.note_attempt, push.push_no, "lse_1", accepted, later_ms
             )
             assert await bench.states() == ["accepted"]
 
@@ -243,18 +245,18 @@ def test_outbox__retried_by_hand__goes_at_once_unless_it_must_not(tmp_path: Path
             await bench.run()
             bench.courier.scripts["cl_1"] = lambda _push: ACCEPT
             now_ms = bench.clock.now_ms()
-            driven = await bench.database.write(steps.drive_again, first, now_ms)
+            driven = await bench.database.write(STEPS.drive_again, first, now_ms)
             assert (driven.attempts, driven.due_ms) == (0, now_ms)
             await bench.run()
             assert await bench.states() == ["accepted"]
-            with pytest.raises(steps.PushEnded):
-                await bench.database.write(steps.drive_again, first, now_ms)
+            with pytest.raises(PushEnded):
+                await bench.database.write(STEPS.drive_again, first, now_ms)
             older = await bench.push("2", key="order_2")
             await bench.push("3", key="order_2")
-            with pytest.raises(steps.PushOutdated):
-                await bench.database.write(steps.drive_again, older, now_ms)
+            with pytest.raises(PushOutdated):
+                await bench.database.write(STEPS.drive_again, older, now_ms)
             with pytest.raises(NotFound):
-                await bench.database.write(steps.drive_again, "psh_none", now_ms)
+                await bench.database.write(STEPS.drive_again, "psh_none", now_ms)
 
     asyncio.run(scenario())
 
@@ -268,13 +270,13 @@ def test_outbox__cancelled_by_hand__is_not_sent(tmp_path: Path) -> None:
             cancelled = await bench.push()
             sending = await bench.push(key="order_2")
             now_ms = bench.clock.now_ms()
-            await bench.database.write(steps.cancel, cancelled, now_ms)
-            await bench.database.write(steps.reserve, "cl_1", 4, "lse_1", now_ms)
-            for step in (steps.cancel, steps.drive_again):
-                with pytest.raises(steps.PushInFlight):
+            await bench.database.write(STEPS.cancel, cancelled, now_ms)
+            await bench.database.write(STEPS.reserve, "cl_1", 4, "lse_1", now_ms)
+            for step in (STEPS.cancel, STEPS.drive_again):
+                with pytest.raises(PushInFlight):
                     await bench.database.write(step, sending, now_ms)
             with pytest.raises(Conflict):
-                await bench.database.write(steps.cancel, cancelled, now_ms)
+                await bench.database.write(STEPS.cancel, cancelled, now_ms)
             bench.clock.advance(16)
             await bench.run()
             assert [sent.key for sent in bench.courier.sent] == ["order_2"]
@@ -337,7 +339,7 @@ def test_outbox__store_is_away__round_fails_once_and_outcome_is_kept(tmp_path: P
         async with OutboxBench(tmp_path) as bench:
             await bench.add_peers("cl_1")
             store = Away(bench.database)
-            outbox = Outbox(store, Everywhere(), bench.courier, bench.clock)  # type: ignore[arg-type]
+            outbox = PeerOutbox(store, Everywhere(), bench.courier, bench.clock)  # type: ignore[arg-type]
             bench.courier.held["cl_1"] = asyncio.Event()
             await bench.push()
             assert await outbox.look() == 1

@@ -8,7 +8,7 @@ import pytest
 from tellus.legacy.delivery import Delivery
 from tellus.legacy.model import PeerAuth, Push, PushOperation
 from tellus.legacy.model_outbox import Destination
-from tellus.legacy.outbox import Outbox
+from tellus.legacy.outbox import PeerOutbox
 from tellus.legacy.store_outbox import append_push
 from tellus.simulator.peer import PeerOrder, PeerPlatform
 from tellus.simulator.peer_faults import PeerFault
@@ -50,10 +50,12 @@ async def append(bench: OutboxBench, peer_id: str, key: str) -> None:
     await bench.database.write(append_push, push)
 
 
-def engine(bench: OutboxBench, peers: dict[str, PeerPlatform], timeout_s: float = 20.0) -> Outbox:
+def engine(
+    bench: OutboxBench, peers: dict[str, PeerPlatform], timeout_s: float = 20.0
+) -> PeerOutbox:
     """An outbox with real deliveries."""
     courier = Delivery(allows_private=True, timeout_s=timeout_s)
-    return Outbox(bench.database, Places(peers), courier, bench.clock)
+    return PeerOutbox(bench.database, Places(peers), courier, bench.clock)
 
 
 @pytest.mark.parametrize(

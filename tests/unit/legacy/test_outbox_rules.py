@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from tellus.delivery.model import Outcome
+from tellus.delivery.rules import Breaker, follow, room_for
+from tellus.delivery.steps import PeerGone
 from tellus.identity.keys import KeyRing
-from tellus.legacy import outbox_steps as steps
 from tellus.legacy import store
 from tellus.legacy.delivery import Delivery
 from tellus.legacy.model import PeerAuth
-from tellus.legacy.model_outbox import Destination, Outcome
+from tellus.legacy.model_outbox import Destination
 from tellus.legacy.outbox_destinations import PeerDestinations
-from tellus.legacy.rules_outbox import Breaker, follow, room_for
+from tellus.legacy.outbox_steps import STEPS
 from tests.unit.legacy.outbox_bench import REJECT, OutboxBench, make_peer, owed
 
 KEYS = KeyRing(bytes(range(32)), bytes(range(32, 64)))
@@ -152,7 +154,7 @@ def test_outbox__peer_was_deleted__its_pushes_are_not_driven_again(tmp_path: Pat
             push_id = await bench.push()
             await bench.run()
             await bench.database.write(store.delete_peer, "cl_1")
-            with pytest.raises(steps.PeerGone):
-                await bench.database.write(steps.drive_again, push_id, bench.clock.now_ms())
+            with pytest.raises(PeerGone):
+                await bench.database.write(STEPS.drive_again, push_id, bench.clock.now_ms())
 
     asyncio.run(scenario())

@@ -194,8 +194,6 @@ def test_duty__in_a_session__is_rejected(name: str, params: dict[str, Any]) -> N
         ("trigger_message", {"message": "Heartbeat"}, {"message": "Heartbeat"}),
         ("clear_cache", {}, {"entries": 0}),
         ("clear_cache", {"connector_id": 0}, {"entries": 0}),
-        ("reset_fan_counter", {}, {"previous_hours": 0.0}),
-        ("reset_contactor_counter", {}, {"previous_cycles": 0}),
         (
             "apply_config_profile",
             {"config_profile_id": "p1", "running_config_hash": "h", "values": {"a": 1}},
@@ -239,9 +237,20 @@ def test_duty__that_is_not_understood__is_rejected(name: str, params: dict[str, 
 def test_counters__after_sessions__are_reset_to_zero_on_command_only() -> None:
     """The reset tells what was counted and begins anew; logs show the commands."""
     twin = charging()
+    cycles, hours = twin.connectors[0].contactor.cycles, twin.cabinet.fan.hours(twin.time_ms)
     tell(twin, "reset_contactor_counter", connector_id=1)
-    assert reports(twin)[-1]["details"] == {"previous_cycles": 1}
-    assert twin.connectors[0].contactor_cycles == 0
+    assert reports(twin)[-1]["details"] == {"previous_cycles": cycles}
+    assert twin.connectors[0].contactor.cycles == 0
+    tell(twin, "reset_fan_counter", "cmd_fan")
+    assert reports(twin, "cmd_fan")[-1]["details"]["previous_hours"] == pytest.approx(
+        hours, abs=0.1
+    )
+    assert twin.cabinet.fan.hours(twin.time_ms) == 0.0
     tell(twin, "fetch_logs", "cmd_f")
     wait(twin, 2)
-    assert reports(twin, "cmd_f")[-1]["details"]["commands"] == ["cmd_s", "cmd_d", "cmd_f"]
+    assert reports(twin, "cmd_f")[-1]["details"]["commands"] == [
+        "cmd_s",
+        "cmd_d",
+        "cmd_fan",
+        "cmd_f",
+    ]

@@ -45,6 +45,7 @@ def make_page(**changes: Any) -> MetricsPage:
         "polls": lambda: 0,
         "controls": lambda: 0,
         "pushes": lambda: SimpleNamespace(outcomes={}, waiting=0, breakers_open=0),
+        "deliveries": lambda: SimpleNamespace(outcomes={}, waiting=0, breakers_open=0),
         "streams": lambda: 0,
         "frames": lambda: 0,
         "connections": lambda: 0,

@@ -19,7 +19,9 @@ _LINGERING_LEAST = 64
 class Connection:
     """What is counted for one TCP connection."""
 
-    __slots__ = ("_device", "_register", "address_key", "counts_device", "proxied")
+    __slots__ = (
+        "_device", "_register", "address_key", "body_grace_s", "counts_device", "proxied",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -34,6 +36,8 @@ class Connection:
         self.address_key = address_key
         self.proxied = proxied
         self.counts_device = counts_device
+        self.body_grace_s = 0.0
+        """How much longer the body of this request may take than others; the pipeline says so."""
 
     def claim_device(self, device_id: str) -> bool:
         """Count this connection for a device; call after the device has authenticated.
@@ -57,7 +61,8 @@ class Connection:
             self._device = None
 
     def end_request(self) -> None:
-        """Give back the claim of one request where the connection is a proxy's."""
+        """Forget what held for one request, and give back its claim where that is a proxy's."""
+        self.body_grace_s = 0.0
         if self.proxied:
             self.release_device()
 

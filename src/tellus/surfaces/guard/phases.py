@@ -85,7 +85,8 @@ def _check_body(protocol: "GuardProtocol", now_s: float) -> None:
     flow = protocol.flow
     if flow.read_paused:
         return  # the handler is slow, not the peer
-    allowed_s = limits.body_timeout_s + protocol.body_bytes / limits.body_rate_bytes_s
+    grace_s = protocol.connection.body_grace_s if protocol.connection is not None else 0.0
+    allowed_s = limits.body_timeout_s + grace_s + protocol.body_bytes / limits.body_rate_bytes_s
     if now_s - max(protocol.since, flow.resumed_at_s) <= allowed_s:
         return
     if protocol.active is None:

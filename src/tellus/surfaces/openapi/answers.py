@@ -64,6 +64,12 @@ _FAILURES: Final[dict[str, tuple[str, str, errors.ApiError]]] = {
         "It contradicts the state of the resource.",
         errors.Conflict("Serial number is already registered"),
     ),
+    "408": ("TooSlow", "The body did not arrive in time.", errors.TooSlow()),
+    "413": (
+        "PayloadTooLarge",
+        "The body is larger than this operation takes.",
+        errors.PayloadTooLarge(32 * 1024 * 1024),
+    ),
     "426": ("UpgradeRequired", "This path speaks WebSocket only.", errors.UpgradeRequired()),
     "429": ("TooManyRequests", "A limit is reached.", errors.TooManyRequests(12)),
     "503": (
@@ -72,6 +78,9 @@ _FAILURES: Final[dict[str, tuple[str, str, errors.ApiError]]] = {
         errors.Unavailable("The server is stopping"),
     ),
 }
+
+BINARY: Final = {"schema": {"type": "string", "format": "binary"}}
+"""What a body of raw bytes looks like."""
 
 _REQUEST_ID: Final = {
     "description": "Identifies this answer in the log.",
@@ -162,6 +171,8 @@ def success_answer(route: Route, book: SchemaBook) -> dict[str, Any]:
         content = {"schema": book.schema(TelemetryFrame)} | _example(route)
         words = "The connection is a WebSocket now; each text message is one frame."
         return {"101": {"description": words, "content": {"application/json": content}}}
+    if route.answer is Answer.FILE:
+        return {"200": _file_answer()}
     if route.answer is Answer.TOKEN:
         payload = book.schema(route.response)
         schema = _extend("ApiEnvelope", {"data": payload})
@@ -179,6 +190,22 @@ def success_answer(route: Route, book: SchemaBook) -> dict[str, Any]:
         "content": {"application/json": {"schema": schema} | _example(route)} | _files(route),
     }
     return {"200": answer}
+
+
+def _file_answer() -> dict[str, Any]:
+    """Return the answer that is a file, of whatever media type it was stored with."""
+    headers = {
+        "X-Request-Id": _REQUEST_ID,
+        "Content-Disposition": {
+            "description": "`attachment`, with a file name.",
+            "schema": {"type": "string"},
+        },
+        "Content-Length": {
+            "description": "Size in bytes.",
+            "schema": {"type": "integer", "minimum": 0},
+        },
+    }
+    return {"description": "The file.", "headers": headers, "content": {"*/*": BINARY}}
 
 
 def _files(route: Route) -> dict[str, Any]:
@@ -217,12 +244,16 @@ def failing_statuses(route: Route) -> list[str]:
     is_token = route.answer is Answer.TOKEN
     writes = route.method not in _SAFE_METHODS and not is_token
     known = {
-        "400": bool(names) or "{connector_id}" in route.path,
+        "400": bool(names) or route.upload or "{connector_id}" in route.path,
         "401": route.audience is not Audience.PUBLIC or is_token,
         "403": route.audience in (Audience.OPERATOR, Audience.ADMIN),
         "404": "{" in route.path or (bool(names & _LOOKED_UP) and not is_token),
         "406": route.table is not None,
-        "409": writes and route.limit not in (LimitClass.DEVICE_HOT, LimitClass.DEVICE_BATCH),
+        "408": route.upload,
+        "409": writes
+        and not route.upload
+        and route.limit not in (LimitClass.DEVICE_HOT, LimitClass.DEVICE_BATCH),
+        "413": route.upload,
         "426": route.answer is Answer.STREAM,
         "429": route.limit is not LimitClass.NONE or route.audience is Audience.PUBLIC,
         "503": True,

@@ -12,6 +12,7 @@ from tellus.kernel.limits import RATES
 from tellus.surfaces.frames import TelemetryFrame
 from tellus.surfaces.idempotency import HEADER, KEY_CHARACTERS, takes_key
 from tellus.surfaces.openapi.answers import (
+    BINARY,
     ERROR_CODES,
     error_answers,
     fixed_schemas,
@@ -36,6 +37,7 @@ _IDENTIFIER: Final[Schema] = {
 }
 _PATH_SCHEMAS: Final[dict[str, Schema]] = {
     "connector_id": _CONNECTOR,
+    "token": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_\\-]+$"},
     "record_id": {"type": "string", "minLength": 1, "maxLength": 128},
 }
 _KEY_PARAMETER: Final[dict[str, Any]] = {
@@ -174,7 +176,9 @@ def _operation(route: Route, book: SchemaBook) -> dict[str, Any]:
         parameters += [_header_parameter(*header) for header in _SIGNED_HEADERS]
     if parameters:
         operation["parameters"] = parameters
-    if route.request is not Nothing:
+    if route.upload:
+        operation["requestBody"] = {"required": True, "content": {"*/*": dict(BINARY)}}
+    elif route.request is not Nothing:
         operation["requestBody"] = _request_body(route, book)
     operation["responses"] = success_answer(route, book) | error_answers(route)
     operation["security"] = _security(route)

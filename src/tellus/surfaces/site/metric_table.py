@@ -54,6 +54,18 @@ METRICS: Final[tuple[Metric, ...]] = (
         "tellus_legacy_peers_left_alone", "gauge", (),
         "Peers that failed again and again, and are tried with one push now and then.",
     ),
+    Metric(
+        "tellus_webhook_deliveries_total", "counter", ("outcome",),
+        "Attempts at deliveries to webhooks: `accepted` were taken, all else is trouble.",
+    ),
+    Metric(
+        "tellus_webhook_deliveries_waiting", "gauge", (),
+        "Deliveries that webhooks are still owed, as last counted by the node on duty.",
+    ),
+    Metric(
+        "tellus_webhooks_left_alone", "gauge", (),
+        "Webhooks that failed again and again, and are tried with one delivery now and then.",
+    ),
     Metric("tellus_devices", "gauge", ("presence",), "Devices that are `online` and `offline`."),
     Metric(
         "tellus_telemetry_samples_total", "counter", ("outcome",),

@@ -84,7 +84,7 @@ class EnergyFacts(Protocol):
 
 
 class PushFacts(Protocol):
-    """What is counted of pushes: attempts by outcome, those that wait, peers left alone."""
+    """What is counted of pushes: attempts by outcome, those that wait, receivers left alone."""
 
     waiting: int
 
@@ -95,7 +95,7 @@ class PushFacts(Protocol):
 
     @property
     def breakers_open(self) -> int:
-        """Return how many peers are left alone for a while."""
+        """Return how many receivers are left alone for a while."""
         ...
 
 
@@ -108,7 +108,8 @@ class MetricSources:
     controls are under way, ``streams`` how many streams are open, ``frames`` how many frames were
     sent, ``connections`` how many connections are open, ``refused`` the server's own answers by
     status, ``admitted`` what was let in of each (model, deviation) beside what the principals
-    count, ``pushes`` how it stands with what other operators' platforms are owed.
+    count, ``pushes`` how it stands with what other operators' platforms are owed, ``deliveries``
+    with what webhooks are.
     """
 
     endpoints: Sequence[Endpoint]
@@ -128,6 +129,7 @@ class MetricSources:
     admitted: Callable[[], Mapping[tuple[str, str], int]] = dict
     retention: Callable[[], "RetentionFacts | None"] = lambda: None
     energy: Callable[[], "EnergyFacts | None"] = lambda: None
+    deliveries: Callable[[], "PushFacts | None"] = lambda: None
 
 
 class MetricsPage:
@@ -139,7 +141,8 @@ class MetricsPage:
             _Build(sources.version, sources.node_id),
             _Http(sources),
             _Fleet(sources),
-            _Pushes(sources.pushes),
+            _Pushes(sources.pushes, "legacy_pushes", "legacy_peers"),
+            _Pushes(sources.deliveries, "webhook_deliveries", "webhooks"),
             _Storage(sources.storage),
             _Lag(sources.lag),
             _Retention(sources.retention),
@@ -226,15 +229,19 @@ class _Fleet(_Part):
 
 
 class _Pushes(_Part):
-    def __init__(self, pushes: Callable[[], PushFacts]) -> None:
+    def __init__(self, pushes: Callable[[], PushFacts | None], name: str, receivers: str) -> None:
         self._pushes = pushes
+        self._name = f"tellus_{name}"
+        self._receivers = f"tellus_{receivers}"
 
     def collect(self) -> Iterator[Family]:
         pushes = self._pushes()
+        if pushes is None:
+            return
         outcomes: Samples = {(name,): n for name, n in dict(pushes.outcomes).items()}
-        yield _counter("tellus_legacy_pushes_total", outcomes, ("outcome",))
-        yield _gauge("tellus_legacy_pushes_waiting", {(): pushes.waiting})
-        yield _gauge("tellus_legacy_peers_left_alone", {(): pushes.breakers_open})
+        yield _counter(f"{self._name}_total", outcomes, ("outcome",))
+        yield _gauge(f"{self._name}_waiting", {(): pushes.waiting})
+        yield _gauge(f"{self._receivers}_left_alone", {(): pushes.breakers_open})
 
 
 class _Storage(_Part):

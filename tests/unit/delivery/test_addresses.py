@@ -16,9 +16,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tellus.delivery.addresses import AddressRefused, CheckedResolver, check_url, is_allowed
+from tellus.delivery.model import Outcome, Verdict
 from tellus.legacy.delivery import Delivery
-from tellus.legacy.delivery_addresses import AddressRefused, CheckedResolver, check_url, is_allowed
-from tellus.legacy.model_outbox import Destination, Outcome, Verdict
+from tellus.legacy.model_outbox import Destination
 from tests.unit.legacy.outbox_bench import owed
 
 PUBLIC = ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.216.34"]

@@ -1,0 +1,1 @@
+"""Which capability belongs on which channel, as data."""

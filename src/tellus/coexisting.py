@@ -1,0 +1,48 @@
+"""Builds coexistence: who read what, and what runs on which channel."""
+
+from typing import Any
+
+from tellus.building import Ground
+from tellus.coexistence.channels import ChannelService
+from tellus.coexistence.ledger import ReadLedger
+from tellus.coexistence.readers import ReaderService
+from tellus.consent.service import ConsentService
+from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.consents import FleetConsents
+from tellus.rounds import Rounds
+from tellus.surfaces.http import Pipeline
+from tellus.surfaces.reading import ReadAccounting
+from tellus.surfaces.stream import StreamEndpoint
+
+
+class Coexisting:
+    """All of coexistence but consent itself, which lies deeper."""
+
+    def __init__(self, ground: Ground, catalogue: Catalogue, consents: ConsentService) -> None:
+        settings, database, directory, clock, _ = ground
+        self._ledger = ReadLedger(database, clock, kept_days=settings.retention.reads_days)
+        self._reads = ReadAccounting(self._ledger, directory, clock)
+        self._readers = ReaderService(database, directory)
+        self._channels = ChannelService(
+            directory,
+            catalogue,
+            FleetConsents(consents, directory, clock),
+            consent_required=consents.required,
+        )
+
+    @property
+    def services(self) -> tuple[Any, ...]:
+        """Return what handlers may ask for."""
+        return self._readers, self._channels
+
+    def count_reads(self, pipeline: Pipeline, streams: StreamEndpoint) -> None:
+        """Have counted what is read through these."""
+        pipeline.reads = streams.reads = self._reads
+
+    def begin(self, rounds: Rounds) -> None:
+        """Begin what runs by itself."""
+        self._reads.begin(rounds.run_every)
+
+    async def stop(self) -> None:
+        """Store what was counted and not written yet."""
+        await self._ledger.flush()

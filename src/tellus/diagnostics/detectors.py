@@ -1,0 +1,219 @@
+"""Takes what is due from the inbox, loads what it asks for, and lets the detectors judge it."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from tellus.diagnostics import store_conditions, store_inbox
+from tellus.diagnostics.desk import Desk, Outcome
+from tellus.diagnostics.findings import matter_of
+from tellus.diagnostics.model import (
+    Condition,
+    FaultTold,
+    Gone,
+    HeartbeatTold,
+    Item,
+    ItemKind,
+    RecordTold,
+    Seen,
+    Verdict,
+)
+from tellus.diagnostics.observing import Observing
+from tellus.diagnostics.rules_clearing import HEARTBEAT
+from tellus.diagnostics.rules_f_0101 import f_0101
+from tellus.diagnostics.rules_f_0203 import f_0203
+from tellus.diagnostics.rules_f_0512 import f_0512
+from tellus.diagnostics.rules_f_0601 import f_0601
+from tellus.diagnostics.rules_f_0805 import SAME_MS, f_0805
+from tellus.diagnostics.thresholds import Thresholds
+from tellus.fleet.directory import Device, Directory
+from tellus.fleet.model import Origin
+from tellus.kernel.units import MINUTE_MS, to_ms
+from tellus.storage.database import Database
+
+CHARGER: Final = "charger"
+_AT_ONCE: Final = 100
+_TOLD_WITHIN_MS: Final = 10 * MINUTE_MS
+
+_fault = msgspec.json.Decoder(FaultTold).decode
+_heartbeat = msgspec.json.Decoder(HeartbeatTold).decode
+_record = msgspec.json.Decoder(RecordTold).decode
+_decode = msgspec.json.decode
+
+
+class Detectors:
+    """Looks at what is in the inbox; one node at a time does."""
+
+    def __init__(
+        self,
+        database: Database,
+        directory: Directory,
+        desk: Desk,
+        observing: Observing,
+        thresholds: Thresholds,
+    ) -> None:
+        self._database = database
+        self._directory = directory
+        self._desk = desk
+        self._observing = observing
+        self._thresholds = thresholds
+        self.looked = 0
+        self._looks: dict[str, Callable[[Device, Item, int], Awaitable[Outcome]]] = {
+            ItemKind.FAULT: self._look_at_fault,
+            ItemKind.HEARTBEAT: self._look_at_heartbeat,
+            ItemKind.RECORD: self._look_at_record,
+            ItemKind.STOP: self._look_at_stop,
+            ItemKind.FRAME: self._look_at_stop,
+            ItemKind.HEAT: self._look_at_heat,
+            ItemKind.FAN: self._look_at_fan,
+            ItemKind.CONFIG: self._look_at_configuration,
+        }
+
+    async def take(self, now_ms: int) -> int:
+        """Look at all that is due; return how many items that were.
+
+        Raises:
+            ApiError: the store cannot take it now; the rest waits.
+        """
+        taken = 0
+        while True:
+            items = await self._database.read(store_inbox.list_due, now_ms, _AT_ONCE)
+            if not items:
+                return taken
+            # What chargers told themselves goes first: others look at whether they did.
+            told = [item for item in items if item.kind == ItemKind.FAULT]
+            for part in (told, [item for item in items if item.kind != ItemKind.FAULT]):
+                await self._desk.settle([await self._look(item, now_ms) for item in part], now_ms)
+            taken += len(items)
+            self.looked += len(items)
+
+    async def _look(self, item: Item, now_ms: int) -> Outcome:
+        device = self._directory.by_no(item.device_no)
+        look = self._looks.get(item.kind)
+        if device is None or look is None:
+            return Outcome(item)
+        return await look(device, item, now_ms)
+
+    async def _look_at_fault(self, device: Device, item: Item, now_ms: int) -> Outcome:
+        del now_ms
+        told = _fault(item.content)
+        if told.received_ms < device.owned_since_ms:
+            return Outcome(item)
+        code = told.code
+        if code == "F-0805" and await self._is_told(device, item, told.time_ms, CHARGER):
+            return Outcome(item)
+        found_by = CHARGER if told.origin == Origin.DEVICE else code.lower().replace("-", "_")
+        seen = Seen(
+            code=code,
+            device_no=item.device_no,
+            connector_id=item.connector_id,
+            found_by=found_by,
+            at_ms=_lost_ms(told),
+            note=f"It said: {told.message}." if told.message and found_by == CHARGER else "",
+            evidence=told.details | {"received_ms": told.received_ms},
+            repeats=True,
+        )
+        return Outcome(item, (seen,))
+
+    async def _look_at_heartbeat(self, device: Device, item: Item, now_ms: int) -> Outcome:
+        told = _heartbeat(item.content)
+        code = self._observing.code_of(told.code)
+        present = await self._database.read(store_conditions.list_of, device.device_no)
+        over = [
+            Gone(one.code, one.device_no, one.connector_id, told.time_ms)
+            for one in present
+            if one.found_by == HEARTBEAT and one.is_present and one.code != code
+        ]
+        known = any(
+            one.code == code and (one.is_present or one.seen_ms > now_ms - _TOLD_WITHIN_MS)
+            for one in present
+        )
+        if not code or known:
+            return Outcome(item, gone=over)
+        note = "Its heartbeats name it; no event told of it."
+        evidence = {"heartbeat_status": told.status}
+        verdict = Verdict(True, told.time_ms, note, evidence)
+        return Outcome(item, [_seen(code, item, verdict, HEARTBEAT)], over)
+
+    async def _look_at_record(self, device: Device, item: Item, now_ms: int) -> Outcome:
+        del now_ms
+        record = _record(item.content)
+        if record.received_ms < device.owned_since_ms:
+            return Outcome(item)
+        held = await self._condition(device, "F-0805", item.connector_id)
+        told_ms = held.last_ms if held is not None and held.found_by == CHARGER else None
+        verdict = f_0805(record, told_ms)
+        return Outcome(
+            item, [_seen("F-0805", item, verdict, repeats=True)] if verdict.present else ()
+        )
+
+    async def _look_at_stop(self, device: Device, item: Item, now_ms: int) -> Outcome:
+        stopped_ms = _decode(item.content) if item.kind == ItemKind.STOP else None
+        observation = await self._observing.after_stop(
+            device, item.connector_id, stopped_ms, now_ms
+        )
+        if observation is None:
+            return Outcome(item)
+        verdict = f_0101(observation, self._thresholds.of(device))
+        return Outcome(item, [_seen("F-0101", item, verdict)] if verdict.present else ())
+
+    async def _look_at_heat(self, device: Device, item: Item, now_ms: int) -> Outcome:
+        del now_ms
+        temperature_c, at_ms = _decode(item.content)
+        heat = self._observing.heat(device, item.connector_id, temperature_c, at_ms)
+        verdict = f_0203(heat, self._thresholds.of(device))
+        return Outcome(item, [_seen("F-0203", item, verdict)] if verdict.present else ())
+
+    async def _look_at_fan(self, device: Device, item: Item, now_ms: int) -> Outcome:
+        minutes = await self._observing.fan_minutes(device.device_no, now_ms)
+        verdict = f_0601(minutes, self._thresholds.of(device))
+        return Outcome(item, [_seen("F-0601", item, verdict)] if verdict.present else ())
+
+    async def _look_at_configuration(self, device: Device, item: Item, now_ms: int) -> Outcome:
+        running = await self._observing.running(device.device_no)
+        if running is None:
+            return Outcome(item, gone=(Gone("F-0512", item.device_no, 0, now_ms),))
+        verdict = f_0512(running, now_ms)
+        if verdict.present:
+            return Outcome(item, [_seen("F-0512", item, verdict)])
+        if verdict.present is False:
+            return Outcome(item, gone=(Gone("F-0512", item.device_no, 0, verdict.at_ms),))
+        again_ms = running.settled_ms if running.settled_ms > now_ms else None
+        return Outcome(item, again_ms=again_ms)
+
+    async def _condition(self, device: Device, code: str, connector_id: int) -> Condition | None:
+        matter = matter_of(code, device.device_id, connector_id)
+        find = store_conditions.find_condition
+        return await self._database.read(find, device.operator_id, matter)
+
+    async def _is_told(self, device: Device, item: Item, at_ms: int, by: str) -> bool:
+        """Tell whether somebody other than ``by`` has told of this end of a session already."""
+        held = await self._condition(device, "F-0805", item.connector_id)
+        return held is not None and held.found_by != by and abs(held.last_ms - at_ms) <= SAME_MS
+
+
+def _lost_ms(told: FaultTold) -> int:
+    """Return when it began: of a lost heartbeat, when the device was last heard of."""
+    details = told.details.get("details")
+    since = details.get("offline_since") if isinstance(details, dict) else None
+    if told.origin != Origin.PLATFORM or not isinstance(since, str):
+        return told.time_ms
+    return to_ms(datetime.fromisoformat(since))
+
+
+def _seen(
+    code: str, item: Item, verdict: Verdict, found_by: str = "", *, repeats: bool = False
+) -> Seen:
+    evidence: dict[str, Any] = dict(verdict.evidence)
+    return Seen(
+        code=code,
+        device_no=item.device_no,
+        connector_id=item.connector_id,
+        found_by=found_by or code.lower().replace("-", "_"),
+        at_ms=verdict.at_ms,
+        note=verdict.note,
+        evidence=evidence,
+        repeats=repeats,
+    )

@@ -1,0 +1,79 @@
+"""From what was seen to what an alert says: severity, words and runbook, by the dictionary."""
+
+from typing import Any, Final
+
+import msgspec
+
+from tellus.alerts.model import AlertSeverity, Finding
+from tellus.diagnostics.catalogue.faults import Fault, FaultDictionary
+from tellus.diagnostics.model import Seen
+from tellus.fleet.catalogue import Catalogue
+from tellus.fleet.directory import Device
+
+CRITICAL: Final = frozenset({"F-0101", "F-0204"})
+_POWER_UP: Final = "charger-faulting-on-power-up"
+_BY_CURRENT: Final = {_POWER_UP: {"ac": f"ac-{_POWER_UP}"}}
+_V2G_ONLY: Final = frozenset({"v2g-discharge-no-flow"})
+_MOST_TEXT: Final = 1_000
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Findings:
+    """Makes findings of devices."""
+
+    def __init__(self, faults: FaultDictionary, catalogue: Catalogue) -> None:
+        self._faults = faults
+        self._catalogue = catalogue
+
+    def severity_of(self, code: str) -> AlertSeverity:
+        """Return how urgent a fault is; one that the dictionary does not know is medium."""
+        fault = self._faults.find(code)
+        if code in CRITICAL:
+            return AlertSeverity.CRITICAL
+        if fault is not None and fault.severity == "error":
+            return AlertSeverity.HIGH
+        return AlertSeverity.MEDIUM
+
+    def runbook_for(self, code: str, device: Device) -> str | None:
+        """Return the first of the fault's runbooks that fits the device's model, or None."""
+        fault = self._faults.find(code)
+        known = self._catalogue.find(device.model)
+        for slug in fault.runbooks if fault is not None else ():
+            if slug in _V2G_ONLY and not self._catalogue.is_v2g(device):
+                continue
+            return _BY_CURRENT.get(slug, {}).get(known.current if known else "dc", slug)
+        return None
+
+    def make(self, seen: Seen, device: Device) -> Finding:
+        """Return the finding of what was seen at a device."""
+        fault = self._faults.find(seen.code)
+        return Finding(
+            key=matter_of(seen.code, device.device_id, seen.connector_id),
+            operator_id=device.operator_id,
+            site_id=device.site_id,
+            code=seen.code,
+            severity=self.severity_of(seen.code),
+            title=fault.title if fault else f"Fault {seen.code}"[:120],
+            text=_text(fault, seen, device)[:_MOST_TEXT],
+            found_by=seen.found_by,
+            at_ms=seen.at_ms,
+            device_no=device.device_no,
+            connector_id=seen.connector_id,
+            evidence=seen.evidence,
+            runbook=self.runbook_for(seen.code, device),
+        )
+
+
+def matter_of(code: str, device_id: str, connector_id: int) -> str:
+    """Return the key of a fault at a device."""
+    return f"{code}:{device_id}:{connector_id}"
+
+
+def _text(fault: Fault | None, seen: Seen, device: Device) -> str:
+    place = f"connector {seen.connector_id} of " if seen.connector_id else ""
+    told = f"At {place}{device.model or 'device'} {device.sn}."
+    meaning = (
+        fault.summary if fault else "The charger reported a code that is not in the dictionary."
+    )
+    return " ".join(part for part in (told, meaning, seen.note) if part)

@@ -1,0 +1,39 @@
+"""Runs and alerts name each other; and the ninety seconds of a boot, with a clock of its own."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.api.alerts.world import AlertWorld
+from tests.api.runbooks.playing import POWER_UP, Stage
+from tests.api.tenancy import moment
+
+
+@pytest.fixture(scope="module")
+def world(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AlertWorld]:
+    """A platform of this module's own, with a clock that the tests move."""
+    del database_kind
+    made = AlertWorld(tmp_path_factory.mktemp("runbook-alerts") / "data")
+    yield made
+    made.stop()
+
+
+def test_run__begun_for_an_alert__is_shown_by_it(world: AlertWorld) -> None:
+    """The run has the alert, the alert has the run, and runs are found by their alert."""
+    world.charger.send("heartbeat", {"timestamp": moment(), "status": "online", "fault_code": 0})
+    world.find()
+    [alert] = world.list()
+    stage = Stage(world.tenant)
+    run = stage.begin(world.charger, POWER_UP, alert_id=alert["alert_id"])
+    assert run.seen()["alert_id"] == alert["alert_id"]
+    shown = world.api.get(f"/v1/operator/alerts/{alert['alert_id']}", expect=200).data
+    assert run.run_id in str(shown["runs"])
+    query = {"alert_id": alert["alert_id"]}
+    found = world.api.get(f"/v1/operator/runbooks/{POWER_UP}/runs", params=query, expect=200)
+    assert [one["run_id"] for one in found.data["items"]] == [run.run_id]
+    foreign = world.other.charger()
+    body = {"device_id": foreign.device_id, "alert_id": alert["alert_id"]}
+    world.other.api.post(f"/v1/operator/runbooks/{POWER_UP}/runs", body, expect=404)
+    other = world.tenant.charger()
+    body = {"device_id": other.device_id, "alert_id": alert["alert_id"]}
+    world.api.post(f"/v1/operator/runbooks/{POWER_UP}/runs", body, expect=404)
