@@ -333,6 +333,8 @@ class Fleet:
         await self._drain(patience_s)
         for member in self._members:
             member.link.count_leftovers()
+            cycles = member.twin.contactor_cycles
+            self._recorder.report.contactor_cycles[member.twin.spec.sn] = cycles
 
     def _retire(self, member: _Member, now_ms: int) -> None:
         if member.link.is_refused:
