@@ -62,6 +62,14 @@ class Diagnosing:
         self.health = HealthService(database, telemetry, self._ground.clock, patience_ms)
         self.health_queries = HealthQueries(database, directory, self._beneath.catalogue)
 
+    async def stop(self) -> None:
+        """Store what is owed, once nothing comes in any more.
+
+        Raises:
+            ApiError: the store does not take it.
+        """
+        await self.health.stop()
+
     def begin(self, rounds: Rounds) -> None:
         """Begin what runs by itself; what is ``once`` on the node on duty alone."""
         health = self._ground.settings.health
