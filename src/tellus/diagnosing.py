@@ -295,5 +295,10 @@ class Diagnosing:
         await self.deliveries.start()
 
     async def stop(self) -> None:
-        """Let what is on its way arrive."""
+        """Store what is owed, and let what is on its way arrive.
+
+        Raises:
+            ApiError: the store does not take it.
+        """
+        await self.health.stop()
         await self.deliveries.stop()
