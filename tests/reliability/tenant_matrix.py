@@ -18,15 +18,10 @@ from tellus.surfaces.routes import Answer, Route
 from tests.contract.client import Refused, Reply
 from tests.contract.stream import open_stream
 from tests.reliability import tenant_requests
+from tests.reliability.tenant_callers import Caller
 from tests.reliability.tenant_requests import BODIES, NAMED, QUERIES, prepare
 from tests.reliability.tenant_runbooks import NUMBERS, PHOTO, PHOTO_HEADERS
-from tests.reliability.tenants import (
-    ABSENT,
-    KINDS,
-    TARGETS,
-    Caller,
-    World,
-)
+from tests.reliability.tenants import ABSENT, KINDS, TARGETS, World
 
 Outcome = tuple[int, int | None]
 
