@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_agents import add_proposal
 from tests.reliability.tenant_alerts import add_alert, add_webhook
 from tests.reliability.tenant_callers import Caller, list_callers
 from tests.reliability.tenant_config import CONFIG_MAKERS
@@ -46,6 +47,7 @@ class Place:
     webhook_id: str = ""
     delivery_id: str = ""
     report_id: str = ""
+    proposal_id: str = ""
     parts: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -134,6 +136,7 @@ class World:
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
             "consent_id": lambda place: add_consent(self.admin, place.device.device_id),
+            "proposal_id": self._add_proposal,
             "webhook_id": lambda place: add_webhook(self.operator_of(place))[0],
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
@@ -156,6 +159,10 @@ class World:
         """Roll a release out to another charger of the place's site; return the rollout's id."""
         device = _add_charger(self.server, place.site_id)
         return begin_rollout(self.operator_of(place), device.device_id)
+
+    def _add_proposal(self, place: Place) -> str:
+        """Let an agent propose something about a place's charger; return the proposal's id."""
+        return add_proposal(self.server.data_dir, place.device.device_id)
 
     def _begin_run(self, place: Place) -> str:
         """Begin a run about another charger of the place's site; return the run's id."""
@@ -223,6 +230,7 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.push_id = world.resource("push_id", name, fresh=True)
     place.run_id = world.resource("run_id", name, fresh=True)
     place.alert_id = add_alert(world.server.data_dir, place.device.device_id)
+    place.proposal_id = world.resource("proposal_id", name, fresh=True)
     place.webhook_id, place.delivery_id = add_webhook(operator)
     place.parts = {kind: world.resource(kind, name, fresh=True) for kind in PARTS}
     place.peer_id = world.resource("peer_id", name, fresh=True)
