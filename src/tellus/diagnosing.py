@@ -240,7 +240,7 @@ class Diagnosing:
         self.agents = AgentService(
             database, directory, hunters, self._ground.clock, every_ms=every_ms
         )
-        self.agent_board = AgentBoard(self.agents, work, directory)
+        self.agent_board = AgentBoard(self.agents, work, directory, self._beneath.records)
         erasures = self._beneath.erasures
         erasures.add(erasures.part("agent_proposals", self.agents.erase_some))
 
