@@ -6,8 +6,9 @@ are there or neither.
 """
 
 import asyncio
+import contextlib
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from tellus.audit.model import Actor
 from tellus.audit.service import record
@@ -151,7 +152,7 @@ class RunMover:
         run, now_ms = scene.run, scene.now_ms
         seen = Observation(now_ms, answer=None if answered is None else answered.outcome)
         if run.stage is Stage.AWAIT:
-            seen = Observation(now_ms, command=await self._look_up(run, now_ms))
+            return await self._decide_on_command(scene)
         action = rules_engine.next_action(scene.runbook, run.position, seen)
         if action.kind is not ActionKind.CHECK or action.check is None:
             return action, None
@@ -160,15 +161,24 @@ class RunMover:
         seen = Observation(now_ms, result=result, listening_ms=since_ms)
         return rules_engine.next_action(scene.runbook, run.position, seen), result
 
-    async def _look_up(self, run: Run, now_ms: int) -> CommandSeen:
-        try:
+    async def _decide_on_command(self, scene: Scene) -> tuple[Action, CheckResult | None]:
+        """Say what follows from the awaited command; how it ended is evidence."""
+        run, now_ms = scene.run, scene.now_ms
+        seen = CommandSeen("failed", "absent")
+        told: dict[str, Any] = {"status": "absent", "result": None}
+        with contextlib.suppress(NotFound):
             command, _ = await self._sources.commands.read_command(
                 run.pending_command_id or "", run.operator_id, now_ms
             )
-        except NotFound:
-            return CommandSeen("failed", "absent")
-        reason = (command.result or {}).get("reason")
-        return CommandSeen(command.status, None if reason is None else str(reason))
+            reason = (command.result or {}).get("reason")
+            seen = CommandSeen(command.status, None if reason is None else str(reason))
+            told = {"status": command.status, "result": command.result}
+        observation = Observation(now_ms, command=seen)
+        action = rules_engine.next_action(scene.runbook, run.position, observation)
+        if action.kind is ActionKind.WAIT:
+            return action, None
+        name = scene.step.commands[run.part].command
+        return action, CheckResult(action.verdict or Verdict.INCONCLUSIVE, None, {name: told})
 
     # ------------------------------------------------------------------ what is done
 

@@ -157,8 +157,10 @@ def test_run__reboot_that_is_refused__is_done_on_site(stage: Stage) -> None:
     """A charger that rejects the command is power-cycled by an engineer, and judged the same."""
     run = stage.begin(stage.charger(), POWER_UP)
     run.answer("controlled-reboot", "passed")
-    run.obey("reboot", "rejected")
+    run.obey("reboot", "rejected", message="A vehicle charges")
     run.comes_to("controlled-reboot")
+    refused = run.step("controlled-reboot")["evidence"]["reboot"]
+    assert (refused["status"], refused["result"]["message"]) == ("failed", "A vehicle charges")
     assert "power-cycle" in run.asks("controlled-reboot")["question"]
     run.answer("controlled-reboot", "passed")
     run.ends("resolved")
