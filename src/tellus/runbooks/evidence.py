@@ -1,4 +1,4 @@
-"""The readers of evidence: one for each check, from the platform's data to a pure judgement."""
+"""The readers of evidence: one for each check, from the platform's data to a judgement (rule B3)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final

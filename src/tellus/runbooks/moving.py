@@ -32,8 +32,10 @@ from tellus.runbooks.model import (
     Run,
     RunStatus,
     Stage,
+    StepRecord,
 )
 from tellus.runbooks.model_catalogue import Runbook, Verdict
+from tellus.runbooks.rules_power import V2G_CODES
 from tellus.runbooks.rules_runs import Changed
 from tellus.runbooks.scene import Scene
 from tellus.runbooks.sources import Sources
@@ -120,7 +122,8 @@ class RunMover:
         if run.is_over:
             return False
         if scene is None or runbook is None:
-            await self._save(held.run, Changed(rules_runs.cancel(run, "device_gone", now_ms), ()))
+            gone = "runbook_gone" if runbook is None else "device_gone"
+            await self._save(held.run, Changed(rules_runs.cancel(run, gone, now_ms), ()))
             return False
         answered, by = said or (None, None)
         action, result = await self._decide(scene, answered)
@@ -243,7 +246,7 @@ class RunMover:
         if runbook is None:
             raise NotFound
         run = after.run
-        connector_id = run.connector_id or 1
+        connector_id = run.connector_id or _connector_of(after.records[0])
         live = store.find_live(tx, run.operator_id, slug, run.device_no, connector_id)
         next_run_id = live.run_id if live is not None else new_id("run")
         ended = rules_runs.hand_over(run, next_run_id)
@@ -288,6 +291,14 @@ def note(tx: Tx, run: Run, by: Actor, action: str, now_ms: int, **details: objec
         connector_id=run.connector_id,
         **details,
     )
+
+
+def _connector_of(step: StepRecord) -> int:
+    """Return the connector of the newest V2G fault that a step read, else the first."""
+    for fault in step.evidence.get("faults", ()):
+        if fault["fault"] in V2G_CODES and fault["connector_id"]:
+            return int(fault["connector_id"])
+    return 1
 
 
 def _load(tx: Tx, run_id: str) -> Changed | None:
