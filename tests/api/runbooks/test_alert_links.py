@@ -54,3 +54,23 @@ def test_run__of_a_device_that_is_erased__goes_with_it(world: AlertWorld) -> Non
         time.sleep(0.1)
     assert seen["removed"]["runbooks"] >= 2
     world.api.get(run.path, expect=404)
+
+
+def test_run__reboot__is_judged_after_ninety_seconds(world: AlertWorld) -> None:
+    """The charger has ninety seconds to boot; a heartbeat of before the reboot is none after it."""
+    charger = world.tenant.charger()
+    run = Stage(world.tenant).begin(charger, POWER_UP)
+    run.answer("supply-power", "passed")
+    run.answer("controlled-reboot", "passed")
+    run.obey("reboot", "accepted")
+    run.until(lambda seen: "command_id" not in seen["next_action"])
+    until = run.seen()["next_action"]["until"]
+    world.advance(89)
+    time.sleep(1.5)
+    assert run.seen()["next_action"]["until"] == until
+    world.advance(2)
+    looked_again = run.until(lambda seen: seen["next_action"].get("until", until) != until)
+    assert "heartbeat_age_s" in looked_again["steps"][-1]["evidence"]
+    charger.send("heartbeat", {"timestamp": moment(), "status": "online", "fault_code": 0})
+    world.advance(2)
+    assert run.ends("resolved")["cause"] == "reboot"
