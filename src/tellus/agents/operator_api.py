@@ -150,6 +150,7 @@ async def list_proposals(
         None if query.status is UNSET else query.status,
         None if query.device_id is UNSET else board.device_no(query.device_id, operator_id),
         None if query.site_id is UNSET else query.site_id,
+        call.withheld,
     )
     total, found = await board.agents.list_proposals(wanted, (query.offset, query.size))
     items = [_to_item(one, board) for one in found]
