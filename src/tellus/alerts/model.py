@@ -153,6 +153,7 @@ class AlertRun(NamedTuple):
     """A run of a runbook that somebody began for an alert."""
 
     run_id: str
+    runbook: str
     linked_ms: int
 
 

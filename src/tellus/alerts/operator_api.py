@@ -100,8 +100,9 @@ class AlertRunItem(msgspec.Struct, frozen=True, kw_only=True):
     """A run of a runbook that somebody began for the alert."""
 
     run_id: str
+    runbook: str
     linked_at: str
-    run_href: str | UnsetType = UNSET
+    run_href: str
 
 
 class AlertResponse(AlertItem, frozen=True, kw_only=True):
@@ -206,8 +207,9 @@ def _to_response(view: AlertView) -> AlertResponse:
         runs=[
             AlertRunItem(
                 run_id=run.run_id,
+                runbook=run.runbook,
                 linked_at=to_text(run.linked_ms),
-                run_href=_RUN_HREF.format(runbook, run.run_id) if runbook else UNSET,
+                run_href=_RUN_HREF.format(run.runbook, run.run_id),
             )
             for run in view.runs
         ],

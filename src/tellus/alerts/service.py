@@ -155,8 +155,8 @@ class AlertService:
         """Return an operator's live alerts, of one device or all, oldest first."""
         return store.list_live(tx, operator_id, device_no)
 
-    def link_run(self, tx: Tx, alert_id: str, run_id: str) -> None:
-        """Let an alert show a run of a runbook; repeatable.
+    def link_run(self, tx: Tx, alert_id: str, run_id: str, runbook: str) -> None:
+        """Let an alert show a run of a runbook, named by its slug; repeatable.
 
         Raises:
             NotFound: there is no such alert.
@@ -164,7 +164,7 @@ class AlertService:
         alert_no = store.find_no(tx, alert_id)
         if alert_no is None:
             raise NotFound
-        store.append_run(tx, alert_no, AlertRun(run_id, self._clock.now_ms()))
+        store.append_run(tx, alert_no, AlertRun(run_id, runbook, self._clock.now_ms()))
 
     # ------------------------------------------------------------------ operators
 

@@ -215,7 +215,7 @@ def list_notes(tx: Tx, alert_no: int) -> list[AlertNote]:
 def append_run(tx: Tx, alert_no: int, run: AlertRun) -> None:
     """Link a run with an alert; repeatable."""
     tx.insert_many(
-        "INSERT INTO alert_runs (alert_no, run_id, linked_ms)",
+        "INSERT INTO alert_runs (alert_no, run_id, runbook, linked_ms)",
         [(alert_no, *run)],
         "ON CONFLICT (alert_no, run_id) DO NOTHING",
     )
@@ -224,10 +224,11 @@ def append_run(tx: Tx, alert_no: int, run: AlertRun) -> None:
 def list_runs(tx: Tx, alert_no: int) -> list[AlertRun]:
     """Return the runs that are linked with an alert, oldest first."""
     rows = tx.rows(
-        "SELECT run_id, linked_ms FROM alert_runs WHERE alert_no = $1 ORDER BY linked_ms, run_id",
+        "SELECT run_id, runbook, linked_ms FROM alert_runs WHERE alert_no = $1"
+        " ORDER BY linked_ms, run_id",
         alert_no,
     )
-    return [AlertRun(row[0], row[1]) for row in rows]
+    return [AlertRun(row[0], row[1], row[2]) for row in rows]
 
 
 # ------------------------------------------------------------------ removing

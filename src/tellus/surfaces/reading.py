@@ -139,8 +139,11 @@ def _scopes(call: Call[Any, Any], answer: Any) -> tuple[str, Iterable[str]]:
     if isinstance(items, list):
         if not items:
             return _DEVICE, ()
-        if isinstance(getattr(items[0], "device_id", None), str):
-            return _DEVICE, {one.device_id for one in items}
+        # Some items of a list may be about no single device, as an alert of a whole site is.
+        named = {getattr(one, "device_id", None) for one in items}
+        devices = [one for one in named if isinstance(one, str)]
+        if devices:
+            return _DEVICE, devices
     sites = _sites_of(call)
     if sites:
         return _SITE, sites

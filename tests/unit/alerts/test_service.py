@@ -152,10 +152,10 @@ def test_link_run__twice__shown_once(tmp_path: Path) -> None:
         await bench.service.report([finding()])
         alert = await bench.only()
         for _ in range(2):
-            await bench.database.write(bench.service.link_run, alert.alert_id, "run_1")
+            await bench.database.write(bench.service.link_run, alert.alert_id, "run_1", "no-start")
         view = await bench.service.get_alert(OPERATOR, alert.alert_id)
-        assert [run.run_id for run in view.runs] == ["run_1"]
+        assert [(run.run_id, run.runbook) for run in view.runs] == [("run_1", "no-start")]
         with pytest.raises(NotFound):
-            await bench.database.write(bench.service.link_run, "alr_none", "run_1")
+            await bench.database.write(bench.service.link_run, "alr_none", "run_1", "x")
 
     run_alerts(tmp_path / "a.db", scenario)

@@ -52,6 +52,7 @@ CREATE INDEX alert_notes_alert ON alert_notes (alert_no, note_no);
 CREATE TABLE alert_runs (
     alert_no BIGINT NOT NULL,
     run_id TEXT NOT NULL,
+    runbook TEXT NOT NULL,
     linked_ms BIGINT NOT NULL,
     PRIMARY KEY (alert_no, run_id)
 ){{clustered}};
