@@ -15,6 +15,7 @@ from tellus.alerts.model import (
     Condition,
     NoteField,
 )
+from tellus.consent.model_withheld import without
 from tellus.storage.database import Row, Tx
 
 _KEPT: Final = (
@@ -285,6 +286,9 @@ def _where(wanted: AlertFilter) -> tuple[str, list[Any]]:
     ]
     held = [(clause, value) for clause, value in given if value is not None]
     clauses = [f"{clause} ${position}" for position, (clause, _) in enumerate(held, 1)]
+    if wanted.withheld:
+        others = without("a.device_no", wanted.withheld)
+        clauses.append(f"(a.device_no IS NULL OR ({others}))")
     return " AND ".join(clauses), [value for _, value in held]
 
 

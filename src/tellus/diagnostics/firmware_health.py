@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tellus.alerts.model import AlertSeverity, Cleared, Finding
+from tellus.consent.model import Service
 from tellus.diagnostics import store_conditions, store_counts
 from tellus.diagnostics.catalogue.faults import Fault, FaultDictionary
 from tellus.diagnostics.desk import Desk
@@ -78,7 +79,12 @@ class FirmwareHealth:
 
     async def list_rates(self, operator_id: str, days: int = WINDOW_DAYS) -> list[FirmwareRate]:
         """Return the rates of an operator's devices over the last days, the worst first."""
-        devices = [_known(device) for device in self._directory.of_operator(operator_id)]
+        withheld = set(self._directory.withheld(operator_id, Service.DIAGNOSTICS))
+        devices = [
+            _known(device)
+            for device in self._directory.of_operator(operator_id)
+            if device.device_no not in withheld
+        ]
         from_ms = self._clock.now_ms() - days * DAY_MS
         return await self._database.read(self._read_rates, devices, from_ms - from_ms % DAY_MS)
 

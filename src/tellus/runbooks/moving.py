@@ -14,7 +14,7 @@ from tellus.audit.model import Actor
 from tellus.audit.service import record
 from tellus.commands.model import DEVICE_LEVEL, Command, Terms
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import ApiError, Conflict, NotFound, TooManyRequests
+from tellus.kernel.errors import ApiError, Conflict, NotFound, PermissionDenied, TooManyRequests
 from tellus.kernel.ids import new_id
 from tellus.kernel.units import SECOND_MS
 from tellus.runbooks import rules_engine, rules_runs, store
@@ -207,7 +207,7 @@ class RunMover:
             after = rules_runs.take(scene.runbook, held, wait, scene.now_ms)
             await self._save(run, after)
             return False
-        except (Conflict, NotFound) as error:
+        except (Conflict, NotFound, PermissionDenied) as error:
             return await self._refused(scene, held, error)
         return True
 
