@@ -66,8 +66,8 @@ class AlertService:
     ) -> None:
         """Let findings open alerts or count for those that are live, then let matters be cleared.
 
-        To be called in a write transaction, with some hundreds at most. Findings about a device that is no longer their
-        operator's are dropped: its alerts went with it.
+        To be called in a write transaction, with some hundreds at most. Findings about a device
+        that is no longer their operator's are dropped: its alerts were closed when it went.
         """
         self._take_in(tx, findings, cleared, now_ms)
 
