@@ -17,6 +17,7 @@ from bench import (
     backfill,
     cadence,
     command_delivery,
+    component_health,
     consent,
     detectors,
     energy,
@@ -71,6 +72,9 @@ RUNNERS: dict[str, Runner] = {
     ),
     "detectors": lambda full, _: detectors.measure(8, 7) if full else detectors.measure(),
     "consent": lambda full, _: consent.measure(15, 10_000, 5_000) if full else consent.measure(),
+    "component_health": lambda full, _: (
+        component_health.measure(8, 7) if full else component_health.measure()
+    ),
     "backfill": lambda full, _: backfill.measure(200, 24) if full else backfill.measure(),
     "command_delivery": lambda full, _: command_delivery.measure(seconds=30 if full else 8),
     "legacy": lambda full, _: legacy.measure(seconds=30 if full else 8),

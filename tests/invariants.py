@@ -8,9 +8,9 @@ each in time order and returns every violation with the number of the invariant 
 1 energy is the integral of power · 2 energy is the difference of the readings, readings never
 overlap · 3 counters grow and begin at 0 · 4 charge follows the direction of power · 5 power
 fits the state · 6 power stays below rating and limit · 7 AC phases add up and are balanced ·
-8 DC power is voltage times current, in one voltage class · 10 a visit has its order and exactly
-one record · 11 ordered ends are kept · 12 plans run by local time · 13 temperatures stay in
-bounds and move slowly
+8 DC power is voltage times current, in one voltage class · 9 contactors count sessions · 10 a
+visit has its order and exactly one record · 11 ordered ends are kept · 12 plans run by local time ·
+13 temperatures stay in bounds and move slowly
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from tests.invariants_physics import (
 from tests.invariants_session import (
     check_charge,
     check_counters,
+    check_cycles,
     check_energy,
     check_order,
     check_orders,
@@ -67,6 +68,7 @@ CHECKS = (
     check_caps,
     check_phases,
     check_dc,
+    check_cycles,
     check_order,
     check_orders,
     check_floors,

@@ -251,3 +251,25 @@ def check_orders(evidence: Evidence) -> list[Violation]:
             if too_far or too_short:
                 found.append(Violation(11, f"{name}: ended at {soc_end} for {order.target_soc}"))
     return found
+
+
+def check_cycles(evidence: Evidence) -> list[Violation]:
+    """9: a contactor counts each session once, and starts anew only from 0, after a reset."""
+    found = []
+    starts_s = [seconds(one) for one in evidence.events if one["event_type"] == "start"]
+    before: tuple[float, int] | None = None
+    for sample in evidence.samples:
+        cycles = (sample.get("component_health") or {}).get("contactor_cycles")
+        if cycles is None:
+            continue
+        at_s = seconds(sample)
+        if before is not None:
+            begin_s, counted = before
+            fewest = sum(begin_s < one < at_s for one in starts_s)
+            most = sum(begin_s <= one <= at_s for one in starts_s)
+            is_reset = cycles <= most and cycles < counted
+            if not (is_reset or fewest <= cycles - counted <= most):
+                text = f"{counted} cycles became {cycles} with {most} starts"
+                found.append(Violation(9, f"{evidence.name} at {sample['timestamp']}: {text}"))
+        before = at_s, cycles
+    return found

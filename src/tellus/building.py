@@ -55,6 +55,7 @@ from tellus.identity.service import IdentityService
 from tellus.identity.vault import Vault
 from tellus.kernel.clock import Clock
 from tellus.kernel.units import SECOND_MS
+from tellus.legacy.withdrawal import cancel_pushes
 from tellus.sessions.retention import record_part
 from tellus.sessions.service import RecordService
 from tellus.storage.database import Database
@@ -163,7 +164,7 @@ def build_consents(ground: Ground, identity: IdentityService) -> ConsentService:
     settings, database, directory, clock, _ = ground
     consents = ConsentService(database, identity, clock, required=settings.consent.required)
     consents.places = places = FleetConsents(consents, directory, clock)
-    consents.in_tx.append(cancel_commands)
+    consents.in_tx += [cancel_commands, cancel_pushes]
     if consents.required:
         places.demand(identity)
     return consents

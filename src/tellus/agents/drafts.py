@@ -32,7 +32,7 @@ def draft_anomaly(found: Anomaly, unit: Unit) -> Draft:
     def shown(value: float | None) -> float | None:
         return None if value is None else round(10**value if watched.logarithmic else value, 2)
 
-    now, own, peers = shown(readings.now), shown(found.own_median), shown(found.peers_median)
+    now, own, peers = shown(readings.value), shown(found.own_median), shown(found.peers_median)
     against = []
     if own is not None:
         against.append(f"its own {own:g} {unit_of} of the days before")
@@ -57,54 +57,55 @@ def draft_anomaly(found: Anomaly, unit: Unit) -> Draft:
             "peers_median": peers,
             "peers": found.peers,
             "peers_z": None if found.z_peers is None else round(found.z_peers, 2),
-            "hours": readings.hours_now,
+            "hours": readings.hours,
         },
     )
 
 
 def draft_recurrence(found: Recurrence, titles: Mapping[str, str]) -> Draft:
     """Return the draft of a fault that comes back; ``titles`` are those of the dictionary."""
-    unit, count = found.unit, len(found.episodes)
-    title = titles.get(found.code, "fault")
-    if found.scope == "firmware":
-        subject = f"firmware {unit.firmware_version}"
-        text = (
-            f"{found.code} ({title}) on {len(found.devices)} devices that run {subject}, where"
-            f" {found.expected:.2g} were to be expected by the other versions: look at the"
-            " firmware before any hardware."
-        )
-        key = f"firmware:{unit.firmware_version}:{found.code}"
-    else:
-        subject = unit.device_id
-        where = f", always at connector {found.connector_id}" if found.scope == "component" else ""
-        text = (
-            f"{found.code} ({title}) came {count} times within 30 days{where}, where"
-            f" {found.expected:.2g} were to be expected by the other devices."
-        )
-        if found.returned_ms is not None:
-            text += f" It was resolved and came back at {to_text(found.returned_ms)}."
-        key = f"{unit.device_id}:{found.connector_id}:{found.code}"
-    is_one = found.scope != "firmware"
+    unit = found.unit
+    is_firmware = found.scope == "firmware"
+    subject = f"firmware {unit.firmware_version}" if is_firmware else unit.device_id
+    place = f"{unit.device_id}:{found.connector_id}"
     return Draft(
-        key=key,
+        key=f"{f'firmware:{unit.firmware_version}' if is_firmware else place}:{found.code}",
         operator_id=unit.operator_id,
-        site_id=unit.site_id if is_one else None,
-        device_no=unit.device_no if is_one else None,
+        site_id=None if is_firmware else unit.site_id,
+        device_no=None if is_firmware else unit.device_no,
         connector_id=found.connector_id,
         title=f"{found.code} keeps coming back on {subject}",
-        text=text,
-        score=round(count / found.expected, 3),
+        text=_describe(found, titles.get(found.code, "fault"), subject),
+        score=round(len(found.episodes) / found.expected, 3),
         evidence={
             "code": found.code,
             "scope": found.scope,
             "episodes": [to_text(time_ms) for time_ms in found.episodes[-_SHOWN_EPISODES:]],
-            "count": count,
+            "count": len(found.episodes),
             "expected": round(found.expected, 4),
             "chance": float(f"{found.chance:.2g}"),
             "devices": len(found.devices),
             "firmware_version": unit.firmware_version,
         },
     )
+
+
+def _describe(found: Recurrence, title: str, subject: str) -> str:
+    """Return what is to be said of a fault that comes back."""
+    if found.scope == "firmware":
+        return (
+            f"{found.code} ({title}) on {len(found.devices)} devices that run {subject}, where"
+            f" {found.expected:.2g} were to be expected by the other versions: look at the"
+            " firmware before any hardware."
+        )
+    where = f", always at connector {found.connector_id}" if found.scope == "component" else ""
+    text = (
+        f"{found.code} ({title}) came {len(found.episodes)} times within 30 days{where}, where"
+        f" {found.expected:.2g} were to be expected by the other devices."
+    )
+    if found.returned_ms is not None:
+        text += f" It was resolved and came back at {to_text(found.returned_ms)}."
+    return text
 
 
 def draft_visit(work: SiteWork, operator_id: str, device_ids: Mapping[int, str]) -> Draft | None:

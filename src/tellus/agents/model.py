@@ -104,8 +104,8 @@ class Readings(NamedTuple):
 
     place: Place
     metric: str
-    now: float
-    hours_now: int
+    value: float
+    hours: int
     days_before: Sequence[float]
 
 

@@ -78,7 +78,7 @@ def find_anomalies(readings: Iterable[Readings]) -> list[Anomaly]:
     """Return what stands out among readings of one operator, clearest first."""
     groups: dict[tuple[str, str], list[Readings]] = defaultdict(list)
     for one in readings:
-        if one.metric in WATCHED and one.hours_now >= FEWEST_HOURS:
+        if one.metric in WATCHED and one.hours >= FEWEST_HOURS:
             groups[one.place.model, one.metric].append(one)
     found = [
         anomaly
@@ -91,11 +91,11 @@ def find_anomalies(readings: Iterable[Readings]) -> list[Anomaly]:
 
 def _judge(one: Readings, group: Sequence[Readings], watched: Watched) -> Anomaly | None:
     """Return the anomaly of a reading among those of its model, or None."""
-    peers = [other.now for other in group if other.place.device_no != one.place.device_no]
+    peers = [other.value for other in group if other.place.device_no != one.place.device_no]
     has_past = len(one.days_before) >= FEWEST_DAYS
     has_peers = len({other.place.device_no for other in group}) > FEWEST_PEERS
-    z_own = robust_z(one.now, one.days_before, watched.least_spread) if has_past else None
-    z_peers = robust_z(one.now, peers, watched.least_spread) if has_peers else None
+    z_own = robust_z(one.value, one.days_before, watched.least_spread) if has_past else None
+    z_peers = robust_z(one.value, peers, watched.least_spread) if has_peers else None
     if not _stands_out(z_own, z_peers, watched.bad):
         return None
     return Anomaly(

@@ -80,6 +80,14 @@ def live_spec(
     return spec if history is None else replace(spec, contactor_cycles=history.contactor_cycles)
 
 
+def _specify(
+    charger: DemoCharger, plan: Plan, history: DeviceHistory | None, start: Start
+) -> ChargerSpec:
+    spec = live_spec(charger, history, start.readings_kwh.get(charger.sn, {}), plan.to_ms)
+    counted = plan.contactor_cycles.get(charger.sn)
+    return spec if counted is None else replace(spec, contactor_cycles=counted)
+
+
 async def _live(
     folder: Path,
     plan: Plan,
@@ -91,10 +99,7 @@ async def _live(
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     store = CredentialStore(folder / _STATE_FILE)
     pasts = {history.spec.sn: history for history in histories}
-    specs = [
-        live_spec(one, pasts.get(one.sn), start.readings_kwh.get(one.sn, {}), plan.to_ms)
-        for one in chargers
-    ]
+    specs = [_specify(one, plan, pasts.get(one.sn), start) for one in chargers]
     config = FleetConfig(
         start.base_url,
         specs,
@@ -106,10 +111,11 @@ async def _live(
     plan.lived_until_ms = None
     plan.save(folder)
     async with asyncio.TaskGroup() as group:
-        group.create_task(run_fleet(config, stop))
+        fleet = group.create_task(run_fleet(config, stop))
         if histories:
             group.create_task(_fill_in(folder, plan, histories, store, start.base_url, stop))
     plan.lived_until_ms = int(1000 * time.time())
+    plan.contactor_cycles = fleet.result().contactor_cycles
     plan.save(folder)
 
 

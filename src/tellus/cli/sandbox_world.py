@@ -153,6 +153,7 @@ class Plan(msgspec.Struct):
     """What makes a sandbox the one it is; kept in its folder, which it also marks as a sandbox.
 
     ``lived_until_ms`` is when its chargers last stopped in good order; None while they live.
+    ``contactor_cycles`` are what they counted until then, by serial number and connector id.
     """
 
     seed: int
@@ -160,6 +161,7 @@ class Plan(msgspec.Struct):
     to_ms: int
     history_done: bool = False
     lived_until_ms: int | None = None
+    contactor_cycles: dict[str, dict[int, int]] = {}
 
     @classmethod
     def fresh(cls, seed: int) -> Self:

@@ -14,6 +14,7 @@ from tellus.commands.aggregates import Aggregates
 from tellus.commands.completing import Completions
 from tellus.commands.desk import Desk, Operation
 from tellus.commands.handing import Asking, Counter
+from tellus.commands.loading import load_command, load_page
 from tellus.commands.lookout import Lookout
 from tellus.commands.model import (
     DEVICE_LEVEL,
@@ -41,7 +42,7 @@ from tellus.fleet.service import FleetService
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError, NotFound, TooManyRequests
 from tellus.kernel.ids import new_id
-from tellus.storage.database import Database, Tx
+from tellus.storage.database import Database
 
 _SWEPT_AT_ONCE: Final = 200
 CONNECTOR_BITS: Final = 8
@@ -86,9 +87,7 @@ class CommandService:
         self.on_parked: Callable[[int], None] | None = None
         """Told where a poll was parked, as a number; set where other nodes park polls too."""
         self.on_more: list[Callable[[int, HeartbeatMore, int], Awaitable[Any] | None]] = []
-        """Told (device, what, now in ms) what heartbeats say beyond being one; may have it stored.
-
-        Called with each of them: what changes nothing returns None at once."""
+        """Told (device, what, now in ms) what else heartbeats say; None if nothing is to store."""
 
     # ------------------------------------------------------------------ operators
 
@@ -150,7 +149,7 @@ class CommandService:
         Raises:
             NotFound: it is absent or another operator's.
         """
-        command, reports = await self._database.read(_load, command_id)
+        command, reports = await self._database.read(load_command, command_id)
         if command is None or command.operator_id != operator_id:
             raise NotFound
         services = self._directory.services_of(command.device_no, now_ms)
@@ -165,7 +164,7 @@ class CommandService:
         # cannot be brought up to date because nothing can be written, it can still be read.
         with contextlib.suppress(ApiError):
             await self.sweep()
-        total, commands = await self._database.read(_load_page, wanted, size, offset)
+        total, commands = await self._database.read(load_page, wanted, size, offset)
         services_of = self._directory.services_of
         now = partial(rules.show, now_ms=now_ms)
         return total, [now(one, services_of(one.device_no, now_ms)) for one in commands]
@@ -397,12 +396,3 @@ class CommandService:
         for device_no in device_nos:
             self._pending.suspect(device_no, now_ms)
             self._parked.wake(device_no)
-
-
-def _load(tx: Tx, command_id: str) -> tuple[Command | None, list[Report]]:
-    command = store.find_command(tx, command_id)
-    return command, store.list_reports(tx, command_id) if command is not None else []
-
-
-def _load_page(tx: Tx, wanted: CommandFilter, size: int, offset: int) -> tuple[int, list[Command]]:
-    return store.count_commands(tx, wanted), store.list_commands(tx, wanted, size, offset)

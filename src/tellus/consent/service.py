@@ -36,9 +36,13 @@ class Covered(NamedTuple):
 
 
 class Withdrawn(NamedTuple):
-    """Consents are over: what each device that they covered may be used for now, by its number."""
+    """Consents are over: what each device that they covered may be used for now, by its number.
+
+    ``device_ids`` are their identifiers, by number.
+    """
 
     services: dict[int, int]
+    device_ids: dict[int, str]
     now_ms: int
 
 
@@ -232,7 +236,7 @@ class ConsentService:
         """Take back what rests on consents that are over, in the transaction in which they end."""
         consents = tuple(ended)
         if not self.required:
-            return Ended(consents, (), Withdrawn({}, now_ms))
+            return Ended(consents, (), Withdrawn({}, {}, now_ms))
         covered: dict[int, Covered] = {}
         for consent in consents:
             found = self.places.covered(tx, consent.scope, consent.scope_id)
@@ -240,7 +244,8 @@ class ConsentService:
         services = self._judge_stored(tx, covered.values(), now_ms)
         silenced = tuple(device_no for device_no, bits in services.items() if not bits)
         self._identity.end_device_tokens(tx, silenced)
-        withdrawn = Withdrawn(services, now_ms)
+        device_ids = {number: one.place.device_id for number, one in covered.items()}
+        withdrawn = Withdrawn(services, device_ids, now_ms)
         for tell in self.in_tx:
             tell(tx, withdrawn)
         return Ended(consents, silenced, withdrawn)

@@ -26,7 +26,7 @@ from tellus.diagnostics.rules_f_0101 import f_0101
 from tellus.diagnostics.rules_f_0203 import f_0203
 from tellus.diagnostics.rules_f_0512 import f_0512
 from tellus.diagnostics.rules_f_0601 import f_0601
-from tellus.diagnostics.rules_f_0805 import SAME_MS, f_0805
+from tellus.diagnostics.rules_f_0805 import GOES_ON, SAME_MS, f_0805
 from tellus.diagnostics.thresholds import Thresholds
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.model import Origin
@@ -142,9 +142,11 @@ class Detectors:
         record = _record(item.content)
         if record.received_ms < device.owned_since_ms:
             return Outcome(item)
-        held = await self._condition(device, "F-0805", item.connector_id)
-        told_ms = held.last_ms if held is not None and held.found_by == CHARGER else None
-        verdict = f_0805(record, told_ms)
+        known = await self._database.read(store_conditions.list_of, device.device_no)
+        here = [one for one in known if one.connector_id in {0, item.connector_id}]
+        told = [one.last_ms for one in here if (one.code, one.found_by) == ("F-0805", CHARGER)]
+        faults = [one.last_ms for one in here if one.code not in GOES_ON]
+        verdict = f_0805(record, max(told, default=None), faults)
         return Outcome(
             item, [_seen("F-0805", item, verdict, repeats=True)] if verdict.present else ()
         )

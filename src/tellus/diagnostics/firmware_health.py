@@ -124,7 +124,9 @@ class FirmwareHealth:
             for family in families
         ]
         rates = judge_firmware(suspects)
-        return sorted(rates, key=lambda one: (one.p_value is None, one.p_value or 0.0, -one.rate))
+        seen = {(rate.model, rate.code) for rate in rates if rate.faults}
+        shown = [rate for rate in rates if (rate.model, rate.code) in seen]
+        return sorted(shown, key=lambda one: (one.p_value is None, one.p_value or 0.0, -one.rate))
 
     def _suspect(self, code: str, versions: Iterable[str]) -> frozenset[str]:
         """Return the versions in which the dictionary knows the fault."""
@@ -223,18 +225,28 @@ def make_families(devices: dict[int, Known], rows: Iterable[Sequence[Any]]) -> l
         device = devices.get(device_no)
         if device is not None and first_ms >= device.owned_since_ms:
             counts.setdefault((device_no, version), {})[code] = times
-    codes: dict[str, set[str]] = {}
-    for (device_no, _), by_code in counts.items():
-        codes.setdefault(devices[device_no].model, set()).update(by_code.keys() - _NOT_OF_FIRMWARE)
+    codes = {code for by_code in counts.values() for code in by_code} - _NOT_OF_FIRMWARE
     trials: dict[tuple[str, str], dict[str, list[Trial]]] = {}
     for (device_no, version), by_code in sorted(counts.items()):
         device = devices[device_no]
         starts = max(by_code.get(STARTED, 0), by_code.get(RECORDED, 0))
         starts += by_code.get(FAILED_START, 0)
-        for code in sorted(codes[device.model]):
+        for code in sorted(codes):
             trial = Trial(device_no, device.site_id, starts, by_code.get(code, 0))
             trials.setdefault((device.model, code), {}).setdefault(version, []).append(trial)
     return [Family(model, code, found) for (model, code), found in sorted(trials.items())]
+
+
+def gather_elsewhere(
+    families: Sequence[Family], own: Family, suspect: frozenset[str]
+) -> dict[str, list[Trial]]:
+    """Return the trials of other models by version, those of suspect versions left out."""
+    found: dict[str, list[Trial]] = {}
+    for family in families if suspect else ():
+        if family.code == own.code and family.model != own.model:
+            for version in family.trials.keys() - suspect:
+                found.setdefault(version, []).extend(family.trials[version])
+    return found
 
 
 def matter_of(rate: FirmwareRate) -> str:

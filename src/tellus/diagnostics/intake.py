@@ -47,6 +47,9 @@ _AFTER_STOP_MS: Final = 30 * SECOND_MS
 _HEARTBEAT_WAIT_MS: Final = 20 * SECOND_MS
 """A charger tells of a fault by an event too, as a rule; that is waited for."""
 
+_RECORD_WAIT_MS: Final = 5 * SECOND_MS
+"""Records are sent before the events that explain them."""
+
 _LATE_MS: Final = 5 * MINUTE_MS
 _LONGEST_DETAILS: Final = 2_000
 _NO_FAULT: Final = frozenset({None, 0, "0", ""})
@@ -211,4 +214,4 @@ def _record_item(record: ChargingRecord, reason: Any, now_ms: int) -> Item:
         details if len(_encode(details)) <= _LONGEST_DETAILS else None,
     )
     place = (record.source.device_no, content.connector_id)
-    return _item(ItemKind.RECORD, place, content.record_id, now_ms, told)
+    return _item(ItemKind.RECORD, place, content.record_id, now_ms + _RECORD_WAIT_MS, told)

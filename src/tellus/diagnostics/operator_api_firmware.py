@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tellus.diagnostics.firmware_health import WINDOW_DAYS, FirmwareHealth
-from tellus.diagnostics.model_firmware import FirmwareRate, FirmwareVerdict
+from tellus.diagnostics.model_firmware import FirmwareRate, FirmwareVerdict, Measure
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.paging import Page, PageQuery
 
@@ -27,7 +27,7 @@ class FirmwareRateItem(msgspec.Struct, frozen=True, kw_only=True):
     """How often a fault followed a start with one version of a model's firmware.
 
     ``rate_per_1000`` lies between ``rate_low`` and ``rate_high`` at 95%; ``other_rate_per_1000`` is
-    that of the model's other versions. ``affected_devices`` had the fault, of ``devices`` that
+    that of what it was compared with. ``affected_devices`` had the fault, of ``devices`` that
     started. ``p_value`` is adjusted for all that was tested.
     """
 
@@ -35,6 +35,7 @@ class FirmwareRateItem(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     code: str
     verdict: FirmwareVerdict
+    compared_with: Measure
     devices: int
     affected_devices: int
     sites: int
@@ -85,6 +86,7 @@ def _item(rate: FirmwareRate) -> FirmwareRateItem:
         model=rate.model,
         code=rate.code,
         verdict=rate.verdict,
+        compared_with=rate.measure,
         devices=rate.devices,
         affected_devices=rate.affected,
         sites=rate.sites,

@@ -15,13 +15,15 @@ against those with the other versions of the model. A version is called only if 
    devices, how likely is it to draw as many that stand out? That is hypergeometric. Whoever starts
    more often does not stand out for that.
 
-The larger p-value of 3 and 4 counts. Holm's correction (1979) is over all versions, models and
-codes that were tested; 1% of error is allowed in all. Versions in which the dictionary knows the
-fault are no measure for others: where a fleet runs several bad ones, they would hide each other.
+The larger p-value of 3 and 4 counts. It is corrected after Tarone (1990) for the number of
+versions, models and codes whose devices are enough to show anything; 1% of error is allowed in all.
+Versions in which the dictionary knows the fault are no measure for others: where a fleet runs
+several bad ones, they would hide each other.
 """
 
 import math
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import Final
 
 from msgspec.structs import replace
@@ -30,6 +32,7 @@ from tellus.diagnostics.model_firmware import (
     Family,
     FirmwareRate,
     FirmwareVerdict,
+    Measure,
     Trial,
 )
 
@@ -41,6 +44,8 @@ LEAST_RATIO_WITHOUT: Final = 2.0
 LEAST_OTHER_STARTS: Final = 50
 STANDS_OUT: Final = 0.1
 _WORST_ONE_IN: Final = 10
+_ROOM: Final = 10
+"""How many times smaller than needed a p-value must be able to be, to allow for corrections."""
 _BYAR_Z: Final = 1.959964
 _PER: Final = 1_000.0
 _CLOSE: Final = 1e-12
@@ -62,25 +67,58 @@ def judge_firmware(families: Iterable[Family]) -> list[FirmwareRate]:
 
 
 def _judge(family: Family, version: str) -> FirmwareRate:
-    own = [trial for trial in family.trials[version] if trial.starts or trial.faults]
-    others = [
-        trial
-        for other, trials in family.trials.items()
-        if other != version and other not in family.suspect
-        for trial in trials
-        if trial.starts or trial.faults
-    ]
+    own = _active(family.trials[version])
+    others, measure = _others(family, version, own)
+    rate = replace(_rate(family, version, own, others), measure=measure)
+    if rate.devices < LEAST_DEVICES or rate.sites < LEAST_SITES:
+        return replace(rate, verdict=FirmwareVerdict.TOO_FEW)
+    if rate.other_starts < LEAST_OTHER_STARTS:
+        return replace(rate, verdict=FirmwareVerdict.NO_COMPARISON)
+    rate = replace(rate, least_p=least_p(own, others))
+    hit_sites = {trial.site_id for trial in own if trial.faults}
+    if rate.affected < LEAST_DEVICES or len(hit_sites) < LEAST_SITES:
+        return rate
+    if not _is_much_higher(own, _sum(others)):
+        return rate
+    return replace(rate, p_value=_test(own, others))
+
+
+def _active(trials: Iterable[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.starts or trial.faults]
+
+
+def _others(family: Family, version: str, own: Sequence[Trial]) -> tuple[list[Trial], Measure]:
+    """Return what a version is compared with.
+
+    That is the model's other versions. Only where those are so few that nothing could be told, and
+    the dictionary knows the fault in the version, all models' other versions: a model alone may
+    have a fault of its own.
+    """
+    bad = family.suspect | {version}
+    others = _active(chain.from_iterable(family.trials[one] for one in family.trials.keys() - bad))
+    if version not in family.suspect or least_p(own, others) <= ALPHA / _ROOM:
+        return others, Measure.MODEL
+    far = family.elsewhere
+    return [
+        *others,
+        *_active(chain.from_iterable(far[one] for one in far.keys() - bad)),
+    ], Measure.FLEET
+
+
+def _rate(
+    family: Family, version: str, own: Sequence[Trial], others: Sequence[Trial]
+) -> FirmwareRate:
+    """Return the figures of a version, not judged yet."""
     starts, faults = _sum(own)
     other_starts, other_faults = _sum(others)
-    hit = [trial for trial in own if trial.faults]
     low, high = rate_bounds(faults)
     exposure = max(starts, 1)
-    rate = FirmwareRate(
+    return FirmwareRate(
         firmware_version=version,
         model=family.model,
         code=family.code,
         devices=len(own),
-        affected=len(hit),
+        affected=sum(trial.faults > 0 for trial in own),
         sites=len({trial.site_id for trial in own}),
         starts=starts,
         faults=faults,
@@ -93,40 +131,24 @@ def _judge(family: Family, version: str) -> FirmwareRate:
         other_rate=_PER * other_faults / max(other_starts, 1),
         verdict=FirmwareVerdict.NOT_CONCENTRATED,
     )
-    if len(own) < LEAST_DEVICES or rate.sites < LEAST_SITES:
-        return replace(rate, verdict=FirmwareVerdict.TOO_FEW)
-    if other_starts < LEAST_OTHER_STARTS:
-        return replace(rate, verdict=FirmwareVerdict.NO_COMPARISON)
-    if len(hit) < LEAST_DEVICES or len({trial.site_id for trial in hit}) < LEAST_SITES:
-        return rate
-    if not _is_much_higher(own, (other_starts, other_faults)):
-        return rate
-    return replace(rate, p_value=_test(own, others))
 
 
 def _correct(rates: Sequence[FirmwareRate]) -> list[FirmwareRate]:
-    """Adjust p-values (Holm 1979); those of rates that were not tested count as 1."""
-    tested = [
-        k
-        for k, rate in enumerate(rates)
-        if rate.faults
-        and rate.verdict not in {FirmwareVerdict.TOO_FEW, FirmwareVerdict.NO_COMPARISON}
-    ]
-    tested.sort(key=lambda k: (_p(rates[k]), k))
-    corrected = list(rates)
-    largest = 0.0
-    for place, k in enumerate(tested):
-        rate = rates[k]
-        largest = max(largest, min(1.0, (len(tested) - place) * _p(rate)))
-        if rate.p_value is None:
-            continue
-        verdict = rate.verdict if largest > ALPHA else FirmwareVerdict.CONCENTRATED
-        corrected[k] = replace(rate, p_adjusted=largest, verdict=verdict)
+    """Adjust p-values (Tarone 1990), for as many tests as could have shown anything."""
+    least = sorted(rate.least_p for rate in rates)
+    tests = 1
+    while sum(one <= ALPHA / tests for one in least) > tests:
+        tests += 1
+    corrected = []
+    for rate in rates:
+        if rate.p_value is not None:
+            adjusted = min(1.0, tests * rate.p_value)
+            is_called = adjusted <= ALPHA and rate.least_p <= ALPHA / tests
+            verdict = FirmwareVerdict.CONCENTRATED if is_called else rate.verdict
+            corrected.append(replace(rate, p_adjusted=adjusted, verdict=verdict))
+        else:
+            corrected.append(rate)
     return corrected
-
-
-def _p(rate: FirmwareRate) -> float:
-    return 1.0 if rate.p_value is None else rate.p_value
 
 
 def _is_much_higher(own: Sequence[Trial], other: Sum) -> bool:
@@ -199,6 +221,18 @@ def permutation_p(own: Sequence[Trial], others: Sequence[Trial]) -> float:
     standing = sum(_stands_out(trial, mean) for trial in own)
     outside = sum(_stands_out(trial, mean) for trial in others)
     return hypergeometric_tail(standing, len(own), standing + outside, len(own) + len(others))
+
+
+def least_p(own: Sequence[Trial], others: Sequence[Trial]) -> float:
+    """Return the smallest p-value of the test over devices, were all that stand out the version's.
+
+    It depends on how many devices there are and stand out, not on which.
+    """
+    starts, faults = _sum((*own, *others))
+    mean = faults / max(starts, 1)
+    standing = sum(_stands_out(trial, mean) for trial in (*own, *others))
+    total = len(own) + len(others)
+    return hypergeometric_tail(min(standing, len(own)), len(own), standing, total)
 
 
 def _stands_out(trial: Trial, mean: float) -> bool:

@@ -13,16 +13,15 @@ from tellus.fleet.directory import Connector
 from tellus.fleet.model import FAULT_KEYS, EventFilter, EventType, Presence, StoredEvent
 from tellus.fleet.model_health_form import ComponentHealthForm, write_form
 from tellus.fleet.operator_api_metadata import (
+    METADATA,
     ConnectivityItem,
     LifecycleItem,
     ProductItem,
-    connectivity_item,
-    lifecycle_item,
-    product_item,
+    metadata_fields,
+    read_includes,
 )
 from tellus.fleet.queries import DeviceFilter, DeviceView, FleetQueries, SiteSummary
 from tellus.kernel.call import Call, Nothing
-from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.paging import Page, PageQuery
 from tellus.kernel.permits import EVERYTHING
 from tellus.kernel.spans import read_span
@@ -33,8 +32,7 @@ Word = Annotated[str, Meta(min_length=1, max_length=128)]
 NewestHealth: TypeAlias = ComponentHealthForm | UnsetType
 """What a connector said last of the charger's parts, as far as is known here."""
 
-_METADATA: Final = frozenset({"product", "connectivity", "lifecycle"})
-_INCLUDES: Final = _METADATA | {"events"}
+_INCLUDES: Final = METADATA | {"events"}
 _DIGITS_KW: Final = 6
 _FAULT_HREF: Final = "/v1/operator/faults/{}"
 
@@ -218,7 +216,7 @@ async def get_site(fleet: FleetQueries, call: Call[Nothing, Nothing]) -> SiteIte
 async def list_devices(fleet: FleetQueries, call: Call[Nothing, DevicesQuery]) -> Page[DeviceItem]:
     """List the operator's devices in order of registration."""
     query = call.query
-    includes = _read_includes(query.include, _METADATA)
+    includes = read_includes(query.include, METADATA)
     wanted = device_filter(query, call.principal.operator_id)
     total, devices = await fleet.list_devices(wanted, query.offset, query.size, call.now_ms)
     items = await _device_items(fleet, devices, includes, call.now_ms)
@@ -227,7 +225,7 @@ async def list_devices(fleet: FleetQueries, call: Call[Nothing, DevicesQuery]) -
 
 async def get_device(fleet: FleetQueries, call: Call[Nothing, DeviceQuery]) -> DeviceItem:
     """Return a device of the operator with its connectors."""
-    includes = _read_includes(call.query.include, _INCLUDES)
+    includes = read_includes(call.query.include, _INCLUDES)
     view = fleet.get_device(call.path["device_id"], call.principal.operator_id, call.now_ms)
     (item,) = await _device_items(fleet, [view], includes, call.now_ms)
     if "events" in includes and view.is_diagnosed:
@@ -377,34 +375,16 @@ async def _device_items(
     fleet: FleetQueries, views: Sequence[DeviceView], includes: frozenset[str], now_ms: int
 ) -> list[DeviceItem]:
     """Return devices as they go out, with what was asked for beside them."""
-    if not includes & _METADATA:
+    if not includes & METADATA:
         return [device_item(view) for view in views]
-    metadata = await fleet.read_metadata(views)
-    items = []
-    for view in views:
-        known = metadata[view.device.device_no]
-        items.append(
-            replace(
-                device_item(view),
-                product=product_item(view) if "product" in includes else UNSET,
-                connectivity=connectivity_item(view, known)
-                if "connectivity" in includes
-                else UNSET,
-                lifecycle=lifecycle_item(view, known, now_ms) if "lifecycle" in includes else UNSET,
-            )
+    known = await fleet.read_metadata(views)
+    return [
+        replace(
+            device_item(view),
+            **metadata_fields(view, known[view.device.device_no], includes, now_ms),
         )
-    return items
-
-
-def _read_includes(text: str | UnsetType, known: frozenset[str]) -> frozenset[str]:
-    if text is UNSET or not text:
-        return frozenset()
-    names = frozenset(name.strip() for name in text.split(","))
-    unknown = names - known
-    if unknown:
-        message = f"Parameter 'include' knows {', '.join(sorted(known))}"
-        raise InvalidParameter(message, "include", min(unknown))
-    return names
+        for view in views
+    ]
 
 
 def _text(time_ms: int | None) -> str | UnsetType:

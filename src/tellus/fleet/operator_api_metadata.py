@@ -1,15 +1,19 @@
 """What is known of a device beyond its operation, as it goes out where ``include`` asks for it."""
 
-from typing import Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
 from tellus.fleet.model_metadata import ActivationStatus, LinkKind, Metadata
 from tellus.fleet.queries import DeviceView, activation_of, usage_days_of
+from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.units import to_text
 
-_DATE_CHARACTERS = 10
+METADATA: Final = frozenset({"product", "connectivity", "lifecycle"})
+"""What may be asked for beside a device, or beside each of a list."""
+
+_DATE_CHARACTERS: Final = 10
 
 
 class ProductItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +52,36 @@ class LifecycleItem(msgspec.Struct, frozen=True, kw_only=True):
     warranty_expires_at: str | UnsetType = UNSET
     manufacturing_batch: str | UnsetType = UNSET
     decommissioned_at: str | UnsetType = UNSET
+
+
+def read_includes(text: str | UnsetType, known: frozenset[str]) -> frozenset[str]:
+    """Return the words of a parameter ``include``, separated by commas.
+
+    Raises:
+        InvalidParameter: one of them is not ``known``.
+    """
+    if text is UNSET or not text:
+        return frozenset()
+    names = frozenset(name.strip() for name in text.split(","))
+    unknown = names - known
+    if unknown:
+        message = f"Parameter 'include' knows {', '.join(sorted(known))}"
+        raise InvalidParameter(message, "include", min(unknown))
+    return names
+
+
+def metadata_fields(
+    view: DeviceView, metadata: Metadata, includes: frozenset[str], now_ms: int
+) -> dict[str, Any]:
+    """Return what was asked for beside a device, by its name."""
+    fields: dict[str, Any] = {}
+    if "product" in includes:
+        fields["product"] = product_item(view)
+    if "connectivity" in includes:
+        fields["connectivity"] = connectivity_item(view, metadata)
+    if "lifecycle" in includes:
+        fields["lifecycle"] = lifecycle_item(view, metadata, now_ms)
+    return fields
 
 
 def product_item(view: DeviceView) -> ProductItem:

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from tellus.fleet.model import decode_reading, tells_health
 from tellus.fleet.model_health import NOTHING_TOLD
 from tellus.health import rules, store_due
-from tellus.health.folder import LATE_MS, put_minutes
+from tellus.health.folder import LATE_MS, InTransaction, put_minutes
 from tellus.health.model import FoldedRow, SpanKey
 from tellus.health.store_due import Late
 from tellus.kernel.clock import Clock
@@ -31,9 +31,16 @@ class Page(NamedTuple):
 
 
 class Recovery:
-    """Takes over from processes that are gone."""
+    """Takes over from processes that are gone; ``reactions`` hear of the minutes found."""
 
-    def __init__(self, database: Database, telemetry: TelemetryService, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        telemetry: TelemetryService,
+        clock: Clock,
+        reactions: list[InTransaction],
+    ) -> None:
+        self._reactions = reactions
         self._database = database
         self._telemetry = telemetry
         self._clock = clock
@@ -87,7 +94,7 @@ class Recovery:
         for start in range(0, len(rows), _ROWS_AT_ONCE):
             part = rows[start : start + _ROWS_AT_ONCE]
             hours = {(*row.key[:2], rules.hour_of(row.key[2])) for row in part}
-            await self._database.write(put_minutes, part, hours, ())
+            await self._database.write(put_minutes, part, hours, self._reactions)
 
 
 def _read_page(tx: Tx, after: Row, to_ms: int) -> Page:

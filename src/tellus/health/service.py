@@ -33,7 +33,7 @@ class HealthService:
         self._database = database
         self.folder = Folder(database, clock, patience_ms)
         self.hours = HourKeeper(database, clock)
-        self._recovery = Recovery(database, telemetry, clock)
+        self._recovery = Recovery(database, telemetry, clock, self.folder.in_tx)
         self._began = False
         telemetry.kind.in_tx.append(self.folder.on_samples)
         telemetry.kind.told.append(self.folder.on_durable)
@@ -99,7 +99,7 @@ class HealthService:
 def read_hour_rows(tx: Tx, device_no: int, from_ms: int, to_ms: int) -> list[FoldedRow]:
     """Return a device's hours, with the minutes that are not in them yet, by connector."""
     owned_ms = store.find_owned_since(tx, device_no)
-    # The hour in which it came is told by its minutes alone, as long as these are there.
+    # The hour in which it came has minutes of before: it is told by its own, until it is made.
     from_ms = max(from_ms, rules.hour_of(owned_ms))
     stored = store.list_spans(tx, store.HOURS, device_no, max(from_ms, owned_ms), to_ms)
     due = store_due.list_due_of(tx, device_no, from_ms, to_ms)

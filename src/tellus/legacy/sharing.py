@@ -15,7 +15,7 @@ from tellus.legacy.wire import LegacyChargePointItem, LegacyConnectorItem
 from tellus.storage.database import Tx
 
 _SLICE: Final = 200
-_STEERED: Final = bits_of((Service.FLEXIBILITY, Service.V2G_DISPATCH))
+STEERED: Final = bits_of((Service.FLEXIBILITY, Service.V2G_DISPATCH))
 
 
 class Shown(NamedTuple):
@@ -88,7 +88,7 @@ class Showcase:
 
     def _show(self, device: Device, scope: Scope, now_ms: int) -> Shown | None:
         """Return a device as it is shown: one whose owner has not agreed to be steered is not."""
-        if not device.permit.allows(_STEERED, now_ms):
+        if not device.permit.allows(STEERED, now_ms):
             return None
         model = self._catalogue.find(device.model)
         described = rules.describe(

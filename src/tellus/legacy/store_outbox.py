@@ -1,5 +1,6 @@
 """The SQL of the outbox: what peers are owed, who is sending it, and how it ended."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -24,6 +25,7 @@ _SELECT: Final = (
 _FIELDS: Final = ("push_no", "push_id", "receiver_id", *_COLUMNS.split(", ")[3:], "has_newer")
 _HISTORY: Final = msgspec.json.Decoder(tuple[Attempt, ...])
 # Those of a busy line may stand before those that can go, and there are at most as many of them.
+_DEVICES_AT_ONCE: Final = 200
 _LOOKED_AT: Final = 4 * IN_FLIGHT_LARGEST
 
 
@@ -209,6 +211,22 @@ def cancel_of_peer(tx: Tx, peer_id: str, now_ms: int) -> int:
         now_ms,
         peer_id,
     )
+
+
+def cancel_statuses(tx: Tx, device_ids: Sequence[str], now_ms: int) -> None:
+    """End the statuses of devices that peers are still owed."""
+    for start in range(0, len(device_ids), _DEVICES_AT_ONCE):
+        part = device_ids[start : start + _DEVICES_AT_ONCE]
+        marks = ", ".join(f"${number}" for number in range(4, len(part) + 4))
+        tx.execute(
+            "UPDATE legacy_outbox SET state = $1, due_ms = NULL, lease_id = NULL, updated_ms = $2,"
+            " ended_ms = $2 WHERE operation = $3 AND ended_ms IS NULL"
+            f" AND ordering_key IN ({marks})",
+            PushState.CANCELLED.value,
+            now_ms,
+            PushOperation.STATION_STATUS.value,
+            *part,
+        )
 
 
 def delete_ended(tx: Tx, before_ms: int, limit: int) -> int:

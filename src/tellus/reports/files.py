@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import ApiError, NotFound, PayloadTooLarge
+from tellus.kernel.errors import ApiError, NotFound, PayloadTooLarge, TooManyRequests
 from tellus.kernel.files import FileAnswer
 from tellus.kernel.ids import new_id
 from tellus.kernel.retention import Step, timed
@@ -25,6 +25,8 @@ UNFINISHED_MS: Final = 15 * MINUTE_MS
 """How long nothing may come of a file that is not whole: longer than a part takes to arrive."""
 
 _PARTS_AT_ONCE: Final = 4
+_WRITES_AT_ONCE: Final = 2  # however many uploads go on, so that samples need not wait for them
+_PAUSES_S: Final = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 _FILES_AT_ONCE: Final = 20
 
 Along = Callable[[Tx, StoredFile], None]
@@ -37,6 +39,7 @@ class FileService:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._turns = asyncio.Semaphore(_WRITES_AT_ONCE)
 
     async def store(
         self,
@@ -88,12 +91,25 @@ class FileService:
                 part = bytes(waiting[:PART_BYTES])
                 del waiting[:PART_BYTES]
                 await asyncio.to_thread(digest.update, part)
-                await self._database.write(self._append, draft, part_no, part)
+                await self._write_part(draft, part_no, part)
                 part_no += 1
         digest.update(waiting)
         if waiting or not part_no:
-            await self._database.write(self._append, draft, part_no, bytes(waiting))
+            await self._write_part(draft, part_no, bytes(waiting))
         return size, digest.hexdigest()
+
+    async def _write_part(self, draft: Draft, part_no: int, content: bytes) -> None:
+        """Store a part; where the store is busy, it waits: nobody hurries but what chargers say."""
+        async with self._turns:
+            for pause_s in (*_PAUSES_S, None):
+                try:
+                    await self._database.write(self._append, draft, part_no, content)
+                except TooManyRequests:
+                    if pause_s is None:
+                        raise
+                    await asyncio.sleep(pause_s)
+                else:
+                    return
 
     def _append(self, tx: Tx, draft: Draft, part_no: int, content: bytes) -> None:
         now_ms = self._clock.now_ms()

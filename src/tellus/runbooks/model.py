@@ -72,12 +72,16 @@ class CommandSeen(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What is known at ``now_ms``; None for what has not been asked, given or read."""
+    """What is known at ``now_ms``; None for what has not been asked, given or read.
+
+    ``listening_ms`` is since when chargers can be heard without a break, by the node that asks.
+    """
 
     now_ms: int
     result: CheckResult | None = None
     answer: Verdict | None = None
     command: CommandSeen | None = None
+    listening_ms: int = 0
 
 
 class ActionKind(enum.StrEnum):

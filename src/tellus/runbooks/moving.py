@@ -70,6 +70,7 @@ class RunMover:
         self._library = library
         self._clock = clock
         self._evidence = Evidence(sources)
+        self._listening_ms: int | None = None
 
     async def turn(self) -> None:
         """Move the runs on that are due.
@@ -77,7 +78,10 @@ class RunMover:
         Raises:
             ApiError: the store cannot serve now; the next turn makes up.
         """
-        due = await self._database.read(store.list_due, self._clock.now_ms(), _RUNS_AT_ONCE)
+        now_ms = self._clock.now_ms()
+        if self._listening_ms is None:
+            self._listening_ms = now_ms
+        due = await self._database.read(store.list_due, now_ms, _RUNS_AT_ONCE)
         outcomes = await asyncio.gather(*map(self.move, due), return_exceptions=True)
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
@@ -152,7 +156,8 @@ class RunMover:
         if action.kind is not ActionKind.CHECK or action.check is None:
             return action, None
         result = await self._evidence.read(action.check, scene)
-        seen = Observation(now_ms, result=result)
+        since_ms = now_ms if self._listening_ms is None else self._listening_ms
+        seen = Observation(now_ms, result=result, listening_ms=since_ms)
         return rules_engine.next_action(scene.runbook, run.position, seen), result
 
     async def _look_up(self, run: Run, now_ms: int) -> CommandSeen:

@@ -35,6 +35,9 @@ LOOK_AGAIN_MS: Final = SECOND_MS
 COMMAND_PATIENCE_MS: Final = 300 * SECOND_MS
 """How long an accepted command may go without its end."""
 
+LISTEN_MS: Final = 60 * SECOND_MS
+"""How long a charger is listened for after a restart of the platform, before silence counts."""
+
 COMMAND_FAILED: Final = "command_failed"
 NOT_CONFIRMED: Final = "not_confirmed"
 
@@ -113,6 +116,9 @@ def _after_verification(runbook: Runbook, step: Step, run: Position, seen: Obser
     if seen.result is None:
         return _check(step)
     until_ms = run.since_ms + step.patience_s * SECOND_MS
+    if seen.listening_ms > run.since_ms - step.wait_s * SECOND_MS:
+        # Nobody could be heard for a part of the wait: that it was silent then says nothing.
+        until_ms = max(until_ms, seen.listening_ms + LISTEN_MS)
     if seen.result.verdict is not Verdict.PASSED and seen.now_ms < until_ms:
         again_ms = min(until_ms, seen.now_ms + LOOK_AGAIN_MS)
         return Action(kind=ActionKind.WAIT, until_ms=again_ms)

@@ -7,6 +7,8 @@ thousands of both in one process. Nothing here knows how the platform works insi
 chargers can test any server that speaks the published contract.
 
 Reading order: ``defaults.toml`` (the figures), ``electrics``, ``battery``, ``metering``,
-``thermal`` (physics), ``scenario`` (who arrives when), ``connector`` and ``device`` (the twin),
-``link`` and ``fleet`` (the network), ``history`` (the past, computed).
+``thermal`` (physics), ``contactor``, ``cabinet``, ``fan``, ``inverter``, ``isolation`` (parts that
+wear), ``scenario`` (who arrives when), ``connector`` and ``device`` (the twin), ``causes`` and
+``injection`` (what goes wrong), ``link`` and ``fleet`` (the network), ``history`` (the past,
+computed), ``rehearsal`` (a fleet in virtual time), ``stories`` (known truths to try detection on).
 """

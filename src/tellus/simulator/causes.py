@@ -246,6 +246,19 @@ def end_normally(site: Site) -> None:
     site.connector.mishaps.unexpected_end = ""
 
 
+def disturb_supply(site: Site) -> None:
+    """Take the last supply phase away, or some of its voltage."""
+    ratio = _INJECTION.unbalanced_phase_ratio
+    if site.variant == "lost-phase":
+        ratio = _INJECTION.lost_phase_ratio
+    site.charger.home.supply.faulty_phase_ratio = site.strong(ratio)
+
+
+def restore_supply(site: Site) -> None:
+    """Bring the supply in order."""
+    site.charger.home.supply.faulty_phase_ratio = 1.0
+
+
 def stall(site: Site) -> None:
     """Keep handshakes from ending: the connector stays in preparing."""
     site.connector.mishaps.stall = site.variant

@@ -277,6 +277,11 @@ class ChargerTwin:
         return code_form(self.seed, self.spec.sn, code)
 
     @property
+    def contactor_cycles(self) -> dict[int, int]:
+        """Return how often each contactor has closed, by connector id."""
+        return {one.connector_id: one.contactor.cycles for one in self.connectors}
+
+    @property
     def registers(self) -> dict[int, Registers]:
         """Return the meter readings by connector id."""
         return {one.connector_id: one.power.meter.registers for one in self.connectors}

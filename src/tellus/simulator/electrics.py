@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _FIGURES = default_figures().electrical
 _DRIFT_LIMIT_SIGMAS = 4.0
+_FAULTY_PHASE = 2
 _MAX_PILOT_A = 80.0
 _TAPER_TOLERANCE = 0.002
 
@@ -113,12 +114,16 @@ def cabinet_loss_kw(power_kw: float, rated_kw: float, figures: Electrical = _FIG
 
 
 class Supply:
-    """The grid connection of one device: a slow common drift and fixed phase differences."""
+    """The grid connection of one device: a slow common drift and fixed phase differences.
+
+    ``faulty_phase_ratio`` is what the last phase has of its voltage: less than 1 by a fault.
+    """
 
     def __init__(self, rng: Random, figures: Electrical = _FIGURES) -> None:
         self._rng = rng
         self._figures = figures
         self._site_ratio = rng.gauss(0.0, figures.site_voltage_sigma_ratio)
+        self.faulty_phase_ratio = 1.0
         limit = 2.5 * figures.phase_voltage_sigma_ratio
         self._phase_ratios = tuple(
             min(max(rng.gauss(0.0, figures.phase_voltage_sigma_ratio), -limit), limit)
@@ -136,6 +141,8 @@ class Supply:
     def voltage_v(self, phase: int, current_a: float = 0.0) -> float:
         """Return the phase-to-neutral voltage of phase 0, 1 or 2 under load."""
         ratio = 1.0 + self._site_ratio + self._phase_ratios[phase]
+        if phase == _FAULTY_PHASE:
+            ratio *= self.faulty_phase_ratio
         return self._figures.phase_voltage_v * ratio - self._figures.source_resistance_ohm * (
             current_a
         )

@@ -126,6 +126,9 @@ class InjectionFigures(_Figures, frozen=True):
     second_close_ratio: float
     overridden_power_ratio: float
     resync_s: float
+    grid_excursion_hz: Span
+    unbalanced_phase_ratio: float
+    lost_phase_ratio: float
     sync_loss_after_s: Span
     unexpected_end_after_s: Span
     inverter_health_drop: Span
@@ -175,6 +178,8 @@ class BidirectionalFigures(_Figures, frozen=True):
     arrival_soc_pct: Span
     negotiation_s: Span
     synchronise_s: Span
+    grid_hz: Span
+    grid_voltage_ratio: Span
 
 
 class DowntimeFigures(_Figures, frozen=True):

@@ -115,6 +115,13 @@ class _Member:
         self.link = link
         self.wake_sim_ms = 0
 
+    def brief_link(self) -> None:
+        """Let heartbeats say what the charger would."""
+        link, twin = self.link, self.twin
+        link.fault_code = twin.fault_code
+        link.config_profile_id = twin.profile.profile_id
+        link.config_hash = twin.profile.config_hash
+
     def is_called(self, name: str) -> bool:
         """Tell whether this is its serial number, or the platform's id for it."""
         return name in {self.twin.spec.sn, self.link.device_id} - {""}
@@ -176,6 +183,7 @@ class Fleet:
         if member.link.is_refused:
             return
         if not member.link.is_dark:
+            member.brief_link()
             member.link.beat()
         self._scheduler.at(now_s + self._config.heartbeat_s, partial(self._beat, member))
 
@@ -200,9 +208,7 @@ class Fleet:
         power = member.twin.power_state
         member.link.push(member.twin.take())
         member.link.set_dark(is_dark=power.is_dark)
-        member.link.fault_code = member.twin.fault_code
-        member.link.config_profile_id = member.twin.profile.profile_id
-        member.link.config_hash = member.twin.profile.config_hash
+        member.brief_link()
         if power.needs_heartbeat and not power.is_dark:
             power.needs_heartbeat = False
             member.link.beat()
@@ -327,6 +333,8 @@ class Fleet:
         await self._drain(patience_s)
         for member in self._members:
             member.link.count_leftovers()
+            cycles = member.twin.contactor_cycles
+            self._recorder.report.contactor_cycles[member.twin.spec.sn] = cycles
 
     def _retire(self, member: _Member, now_ms: int) -> None:
         if member.link.is_refused:

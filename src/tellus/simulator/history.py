@@ -85,8 +85,7 @@ def device_history(
     # The last moments belong to closing up, which must not reach past the end.
     twin.advance(period.to_ms - 1000)
     twin.shut_down()
-    cycles = {one.connector_id: one.contactor.cycles for one in twin.connectors}
-    return DeviceHistory(spec, twin.take(), twin.registers, cycles)
+    return DeviceHistory(spec, twin.take(), twin.registers, twin.contactor_cycles)
 
 
 def fleet_history(

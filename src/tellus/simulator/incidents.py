@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _INJECTION = default_figures().injection
 _WEAR = default_figures().wear
+_BIDIRECTIONAL = default_figures().bidirectional
 _ENDS = {
     "unplug": ("ev_disconnected", "the cable was pulled under load"),
     "network": ("communication_lost", "the vehicle stopped talking"),
@@ -33,7 +34,7 @@ _ENDS = {
 }
 END_VARIANTS = tuple(_ENDS)
 _LOSSES: dict[str, dict[str, Any]] = {
-    "grid": {"grid_frequency_hz": 47.1},
+    "grid": {},
     "pll": {"phase_error_deg": 31.0},
     "weld-delay": {"contactor_delay_ms": 640},
     "iso15118": {"timeout": "ac_der_control"},
@@ -103,6 +104,9 @@ def lose_sync(connector: ConnectorTwin, cause: str, now_ms: int) -> None:
     connector.inverter.lose()
     text = "the inverter lost the grid"
     details = {"cause": cause, **_LOSSES[cause]}
+    if cause == "grid":
+        below_hz = connector.mishaps.rng.uniform(*_INJECTION.grid_excursion_hz)
+        details["grid_frequency_hz"] = round(_BIDIRECTIONAL.grid_hz[0] - below_hz, 2)
     break_down(connector, SYNC_LOST, now_ms, text, details=details)
 
     def resync(then_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""The twelve faults of the dictionary, as causes: what is done to a charger, and how it is undone.
+"""Faults as causes: what is done to a charger, and how it is undone.
 
 A cause only prepares the ground. The symptoms come from the charger itself when their occasion
 comes (a session, a discharge, heat), in the order in which a real one shows them.
@@ -51,9 +51,10 @@ INJECTIONS: dict[str, Injection] = {
     "F-0701": Injection(LOSS_VARIANTS, causes.disturb_inverter, causes.calm_inverter, "v2g"),
     "F-0702": Injection(tuple(REFUSALS), causes.let_refuse, causes.let_agree, "v2g"),
     "F-0805": Injection(END_VARIANTS, causes.end_early, causes.end_normally),
+    "supply": Injection(("unbalanced", "lost-phase"), causes.disturb_supply, causes.restore_supply),
     "stall": Injection(causes.STALLS, causes.stall, causes.unstall),
 }
-"""By code; ``stall`` is a connector stuck in preparing, which has no code of its own."""
+"""By code; a bad ``supply`` and a ``stall`` in preparing have no code of their own."""
 
 
 def dictionary_form(code: str) -> str:

@@ -69,6 +69,7 @@ class FleetReport(msgspec.Struct):
 
     ``commands`` counts by name, and what was received and refused; ``effects`` counts by command
     id how often one took effect, of the newest 10,000: more than 1 would be a broken promise.
+    ``contactor_cycles`` are by serial number and connector id, as they stood in the end.
     """
 
     seed: int
@@ -90,6 +91,7 @@ class FleetReport(msgspec.Struct):
     commands: dict[str, int] = {}
     effects: dict[str, int] = {}
     devices: list[DeviceTally] = []
+    contactor_cycles: dict[str, dict[int, int]] = {}
     errors: list[str] = []
 
     @property

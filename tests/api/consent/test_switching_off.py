@@ -16,6 +16,7 @@ from tests.contract.client import ContractClient
 from tests.contract.stream import open_stream
 from tests.databases import query
 from tests.reliability.node_group import until
+from tests.reliability.tenant_peers import NOWHERE, add_peer, share_site, token_of
 from tests.server import Device, RunningServer, start_server
 
 TABLES = ("samples", "events", "charging_records", "command_reports", "firmware_upgrades")
@@ -254,3 +255,26 @@ def test_gate__old_device_agreed_to_for_firmware__takes_part_in_a_rollout(tenant
     old.send("firmware/status", said)
     grant(tenant, device_id=old.device_id)
     old.send("telemetry", sample())
+
+
+def test_switching_off__statuses_that_a_peer_is_owed__are_not_sent(tenant: Tenant) -> None:
+    """The charger is gone for the peer, and what waited to be told of it is cancelled."""
+    charger = charger_of(tenant)
+    consent = grant(tenant, device_id=charger.device_id)
+    peer_id, secret = add_peer(tenant.admin, tenant.operator_id, push_url=NOWHERE)
+    share_site(tenant.admin, peer_id, tenant.site_id)
+    peer = tenant.contract.bearer(token_of(tenant.contract, peer_id, secret), "peer")
+
+    def states() -> list[str]:
+        query = {"peer_id": peer_id, "size": 100}
+        pushes = tenant.admin.get("/v1/admin/pushes", params=query, expect=200).data["items"]
+        return [push["state"] for push in pushes]
+
+    charger.send("telemetry", sample())
+    until(lambda: "waiting" in states(), 5.0)
+    revoke(tenant, consent)
+    assert "waiting" not in states()
+    assert "cancelled" in states()
+    asked = [charger.device_id]
+    path = "/v1/cp/query_station_status"
+    assert peer.put(path, asked, expect=200).json == []

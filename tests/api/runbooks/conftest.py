@@ -18,18 +18,18 @@ BOOT = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def quick_server(
     database_kind: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningServer]:
-    """A server of this module's own; ``database_kind`` says over which database."""
+    """A server of these tests' own; ``database_kind`` says over which database."""
     del database_kind
     server = start_server(tmp_path_factory.mktemp("runbooks") / "data", environment=BOOT)
     yield server
     assert server.stop() == 0, "".join(server.stderr[-40:])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def stage(quick_server: RunningServer) -> Iterator[Stage]:
     """An operator with a client of all scopes."""
     with ContractClient(quick_server.base_url, log=SESSION) as contract:

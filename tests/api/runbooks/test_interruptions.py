@@ -5,15 +5,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.api.runbooks.conftest import BOOT
 from tests.api.runbooks.playing import POWER_UP, Run, Stage
-from tests.api.tenancy import Charger, heartbeat, new_tenant
+from tests.api.tenancy import Charger, heartbeat, moment, new_tenant
 from tests.contract.client import ContractClient
 from tests.server import RunningServer, start_server
 
 MOMENTS = ["confirmed", "delivered", "accepted"]
+SLOWER = BOOT | {"TELLUS_RUNBOOKS__BOOT_S": "4"}
 
 
 def meet_again(run: Run, server: RunningServer, contract: ContractClient) -> Run:
@@ -27,43 +26,48 @@ def meet_again(run: Run, server: RunningServer, contract: ContractClient) -> Run
     return Run(stage, charger, run.slug, run.run_id)
 
 
-@pytest.mark.parametrize("moment_of_death", MOMENTS)
+def finish(run: Run, moment_of_death: str) -> None:
+    """Let the charger of a run go on where the kill found it."""
+    if moment_of_death == "confirmed":
+        run.obey("reboot", "accepted")
+    elif moment_of_death == "delivered":
+        [command_id] = run.step("controlled-reboot")["command_ids"]
+        said = {"command_id": command_id, "status": "accepted", "timestamp": moment()}
+        run.charger.send("command-status", said)
+    run.charger.send("heartbeat", heartbeat())
+
+
 def test_run__server_killed_while_it_awaits_a_command__goes_on_after_the_restart(
-    database_kind: str, tmp_path: Path, moment_of_death: str
+    database_kind: str, tmp_path: Path
 ) -> None:
-    """A kill before, while and after the charger has its command: one command, one end."""
+    """A kill before, while and after a charger has its command: one command each, and one end."""
     del database_kind
-    data_dir = tmp_path / "data"
-    first = start_server(data_dir, environment=BOOT)
+    first = start_server(tmp_path / "data", environment=SLOWER)
+    runs = {}
     with ContractClient(first.base_url) as contract:
-        tenant = new_tenant(first, contract)
-        run = Stage(tenant).begin(Stage(tenant).charger(), POWER_UP)
-        run.answer("controlled-reboot", "passed")
-        if moment_of_death == "delivered":
-            run.obey("reboot")
-        elif moment_of_death == "accepted":
-            run.obey("reboot", "accepted")
+        stage = Stage(new_tenant(first, contract))
+        for moment_of_death in MOMENTS:
+            run = runs[moment_of_death] = stage.begin(stage.charger(), POWER_UP)
+            run.answer("controlled-reboot", "passed")
+            if moment_of_death == "delivered":
+                run.obey("reboot")
+            elif moment_of_death == "accepted":
+                run.obey("reboot", "accepted")
         first.kill()
-    second = start_server(data_dir, environment=BOOT)
-    try:
-        with ContractClient(second.base_url) as contract:
-            again = meet_again(run, second, contract)
-            if moment_of_death == "confirmed":
-                again.obey("reboot", "accepted")
-            elif moment_of_death == "delivered":
-                [command_id] = again.step("controlled-reboot")["command_ids"]
-                said = {"command_id": command_id, "status": "accepted"}
-                again.charger.send("command-status", said | {"timestamp": heartbeat()["timestamp"]})
-            again.charger.send("heartbeat", heartbeat())
+    second = start_server(tmp_path / "data", environment=SLOWER)
+    with ContractClient(second.base_url) as contract:
+        met = {name: meet_again(run, second, contract) for name, run in runs.items()}
+        for moment_of_death, again in met.items():
+            finish(again, moment_of_death)
+        for name, run in runs.items():
+            again = met[name]
             again.ends("resolved")
             query = {"device_id": run.charger.device_id, "command": "reboot"}
             found = again.stage.api.get("/v1/operator/commands", params=query, expect=200).data
-            assert found["total"] == 1
-            assert [found["items"][0]["command_id"]] == again.step("controlled-reboot")[
-                "command_ids"
-            ]
-    finally:
-        assert second.stop() == 0
+            sent = [item["command_id"] for item in found["items"]]
+            assert sent == again.step("controlled-reboot")["command_ids"]
+            assert len(sent) == 1
+    assert second.stop() == 0
 
 
 def test_answer__two_at_once__only_one_counts(stage: Stage) -> None:

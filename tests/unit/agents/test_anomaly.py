@@ -41,7 +41,7 @@ def fleet(chance: random.Random, size: int, *, heat: float = 0.0) -> list[Readin
 def replaced(found: list[Readings], device_no: int, metric: str, change: float) -> list[Readings]:
     """The same readings, one of them changed by as much."""
     return [
-        one._replace(now=one.now + change)
+        one._replace(value=one.value + change)
         if (one.place.device_no, one.metric) == (device_no, metric)
         else one
         for one in found
@@ -90,7 +90,7 @@ def test_find_anomalies__device_always_unlike_others__is_known_to_be(
 ) -> None:
     """A device that has always been warmer than its peers has not changed."""
     warm = [
-        one._replace(now=one.now + 20, days_before=[day + 20 for day in one.days_before])
+        one._replace(value=one.value + 20, days_before=[day + 20 for day in one.days_before])
         if one.place.device_no == 3 and one.metric == "temp_power_module_c"
         else one
         for one in fleet(chance, 40)
@@ -130,7 +130,7 @@ def test_find_anomalies__neither_past_nor_peers__says_nothing() -> None:
 def test_find_anomalies__few_hours__say_nothing() -> None:
     """A window with readings of a few hours only is not judged."""
     days = [1790.0] * 10
-    short = reading(1, "cooling_fan_rpm", 600.0, days)._replace(hours_now=5)
+    short = reading(1, "cooling_fan_rpm", 600.0, days)._replace(hours=5)
     assert find_anomalies([short]) == []
 
 

@@ -38,9 +38,9 @@ def test_inbox__restart_before_anybody_looked__loses_and_doubles_nothing(tmp_pat
         await world.record(device, "ev_disconnected", 2)
         assert await world.platform.diagnosing.detection.count_waiting() == 2
         await world.begin_again()
-        await world.look()
+        await world.pass_time(10, device)
         await world.begin_again()
-        await world.look()
+        await world.pass_time(10, device)
         assert await world.codes(device) == ["F-0421", "F-0805"]
         assert {alert.found for alert in await world.alerts()} == {1}
 
@@ -223,6 +223,19 @@ def test_grid__v2g_units_of_an_area__are_one_alert(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_session_end__by_a_fault__is_that_fault_alone(tmp_path: Path) -> None:
+    """A session that a fault stopped is one matter, though its record comes first."""
+
+    async def story(world: DetectionWorld) -> None:
+        device = await world.add_device(await world.add_site())
+        await world.record(device, "fault", 1)
+        await world.fault(device, "F-0411", 1)
+        await world.pass_time(20, device)
+        assert await world.codes() == ["F-0411"]
+
+    play(tmp_path, story)
+
+
 @pytest.mark.usefixtures("database_kind")
 def test_session_end__told_by_event_and_record__is_one_finding(tmp_path: Path) -> None:
     """A charger that tells of an unexpected end itself is not contradicted or doubled."""
@@ -232,9 +245,9 @@ def test_session_end__told_by_event_and_record__is_one_finding(tmp_path: Path) -
         await world.fault(device, "F-0805", 1)
         await world.record(device, "ev_disconnected", 1)
         await world.record(device, "lock_failure", 2)
-        await world.look()
+        await world.pass_time(10, device)
         await world.fault(device, "F-0805", 2)
-        await world.look()
+        await world.pass_time(10, device)
         found = {alert.connector_id: (alert.code, alert.found) for alert in await world.alerts()}
         assert found == {1: ("F-0805", 1), 2: ("F-0805", 1)}
 

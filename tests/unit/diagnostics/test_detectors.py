@@ -219,6 +219,17 @@ def test_f_0805__charger_told_too__is_left_to_it(told_ms: int | None, *, present
     assert f_0805(record, told_ms).present is present
 
 
+@pytest.mark.parametrize(
+    ("after_ms", "present"), [(0, None), (-60_000, None), (60_000, None), (60_001, True)]
+)
+def test_f_0805__another_fault_at_the_end__explains_it(
+    after_ms: int, *, present: bool | None
+) -> None:
+    """A session that another fault stopped is that fault's matter."""
+    record = RecordTold("r", "fault", NOW_MS - 600_000, NOW_MS, NOW_MS)
+    assert f_0805(record, None, [NOW_MS + after_ms]).present is present
+
+
 # ------------------------------------------------------------------ when it is over
 
 IDLE_NOW = ConnectorNow(NOW_MS + 60_000, "idle", 0.0, 0.0, 30.0)

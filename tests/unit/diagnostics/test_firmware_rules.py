@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tellus.diagnostics.model_firmware import Family, FirmwareRate, FirmwareVerdict, Trial
+from tellus.diagnostics.model_firmware import (
+    Family,
+    FirmwareRate,
+    FirmwareVerdict,
+    Measure,
+    Trial,
+)
 from tellus.diagnostics.rules_firmware import (
     binomial_tail,
     hypergeometric_tail,
@@ -170,6 +176,22 @@ def test_judge__several_bad_versions__do_not_hide_each_other() -> None:
     known = blind._replace(suspect=frozenset({"3.0.1", "3.0.2"}))
     assert called([blind]) == {}
     assert set(called([known])) == {"3.0.1", "3.0.2"}
+
+
+def small_fleet(suspect: frozenset[str]) -> Family:
+    """Four devices of a model, three of them with the build, and twenty others: one is broken."""
+    sick = trials(("a", 60, 7), ("b", 60, 8), ("c", 60, 6))
+    well = [Trial(50 + k, f"s{k % 3}", 60, 30 if k == 0 else 0) for k in range(20)]
+    same = {BAD: sick, "3.1.0": [Trial(9, "a", 60, 0)]}
+    return Family("TP-DC60", "F-0421", same, suspect, {"3.1.0": well})
+
+
+def test_judge__small_model__is_compared_with_the_fleet_where_the_fault_is_known() -> None:
+    """A version with a known fault is held against all models, if its own has too few others."""
+    known = called([small_fleet(frozenset({BAD}))])
+    assert known[BAD].measure is Measure.FLEET
+    assert known[BAD].other_devices == 21
+    assert called([small_fleet(frozenset())]) == {}
 
 
 @given(st.integers(1, 30), st.integers(1, 60), st.floats(0.01, 0.99))

@@ -133,6 +133,7 @@ def test_recovery__process_dies_with_all_unstored__finds_everything_again(
         for one in late:
             (minute,) = [span for span in found if span.start_ms == minute_of(one.time_ms)]
             assert (minute.metrics, minute.words) == told([one])
+            assert minute in bench.told
         assert await bench.rows("component_late") == []
         assert [row[0] for row in await bench.rows("component_folders")] == [heir.folder.folder_id]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tellus.kernel.errors import NotFound, PayloadTooLarge, Unavailable
+from tellus.kernel.errors import NotFound, PayloadTooLarge, TooManyRequests, Unavailable
 from tellus.reports.files import UNFINISHED_MS
 from tellus.reports.model import FILE_BYTES_LARGEST, PART_BYTES, StoredFile
 from tellus.storage.database import Tx
@@ -128,6 +128,33 @@ def test_store__word_of_the_commit_lost__keeps_what_is_whole(run_files: Run[None
         row = await bench.database.read(lambda tx: tx.row("SELECT file_id FROM stored_files"))
         assert row is not None
         assert await bench.content(row[0]) == b"content"
+
+    run_files(check)
+
+
+def test_store__busy_database__waits_and_goes_on(
+    run_files: Run[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A moment in which the store takes nothing costs an upload time, a long one its life."""
+    monkeypatch.setattr("tellus.reports.files._PAUSES_S", (0.0, 0.0))
+
+    async def check(bench: FileBench) -> None:
+        write, refusals = bench.database.write, 2
+
+        async def busy(work: Any, *args: Any, **more: Any) -> Any:
+            nonlocal refusals
+            if work == bench.files._append and refusals:
+                refusals -= 1
+                raise TooManyRequests(1)
+            return await write(work, *args, **more)
+
+        bench.database.write = busy  # type: ignore[method-assign]
+        file = await bench.store(b"content")
+        assert await bench.content(file.file_id) == b"content"
+        refusals = 3
+        with pytest.raises(TooManyRequests):
+            await bench.store(b"content")
+        assert await bench.count(FILES) == 1
 
     run_files(check)
 

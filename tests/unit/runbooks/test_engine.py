@@ -106,6 +106,7 @@ def said(answer: Verdict) -> Observation:
     return Observation(NOW_MS, answer=answer)
 
 
+DONE: Final = ("end", RunStatus.RESOLVED)
 SOON: Final = ("wait", NOW_MS + LOOK_AGAIN_MS)
 REBOOT: Final = step_of("charger-faulting-on-power-up", "controlled-reboot")
 CYCLE: Final = step_of("connector-stuck-in-preparing", "state-cycling")
@@ -145,6 +146,10 @@ TABLE: Final = [
     (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS), ("check", "back_online")),
     (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL), ("jump", 5)),
     (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, PASS), ("end", RunStatus.RESOLVED)),
+    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL, listening_ms=NOW_MS - 90_000), ("jump", 5)),
+    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL, listening_ms=NOW_MS - 59_000), SOON),
+    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL, listening_ms=NOW_MS - 60_000), ("jump", 5)),
+    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, PASS, listening_ms=NOW_MS), DONE),
     (RESET, Stage.VERIFY, 0, Observation(NOW_MS, DARK), SOON),
     (RESET, Stage.VERIFY, 0, Observation(NOW_MS + 59_500, FAIL), ("wait", NOW_MS + 60_000)),
     (RESET, Stage.VERIFY, 0, Observation(NOW_MS + 60_000, FAIL), ("jump", 6)),

@@ -283,6 +283,24 @@ def test_cure__after_any_fault__the_charger_serves_again(code: str) -> None:
     assert twin.connectors[0].power.flow.power_kw > 50.0
 
 
+@pytest.mark.parametrize(("variant", "low", "high"), [
+    ("unbalanced", 0.85, 0.94), ("lost-phase", 0.0, 0.02),
+])  # fmt: skip
+def test_supply__faulty_phase__is_seen_in_every_frame(
+    variant: str, low: float, high: float
+) -> None:
+    """One phase lies outside the others' 5 %, until it is put right."""
+    twin = build_twin("TP-DC180", "quiet")
+    inject(twin, twin.connectors[0], "supply", variant)
+    wait(twin, 120)
+    volts = [[one["voltage"] for one in frame["phase_details"].values()] for frame in frames(twin)]
+    assert all(low < min(one) / max(one) < high for one in volts)
+    cure(twin, twin.connectors[0], "supply")
+    wait(twin, 120)
+    last = [one["voltage"] for one in frames(twin)[-1]["phase_details"].values()]
+    assert min(last) / max(last) > 0.98
+
+
 def test_inject__what_cannot_be__is_refused_with_what_there_is() -> None:
     """Unknown codes and variants, and parts that the charger does not have, are refused."""
     twin = build_twin("TP-AC22", "quiet")

@@ -201,6 +201,23 @@ def _too_far(data: Data) -> None:
     ORDERS_ONLY["tx"].target_soc = 80
 
 
+def _told(data: Data) -> list[Data]:
+    """Return the component health of the connector of the longest session."""
+    connector_id = _longest(data)["connector_id"]
+    return [
+        one["component_health"] for one in data["telemetry"]
+        if one["connector_id"] == connector_id and "component_health" in one
+    ]  # fmt: skip
+
+
+def _cycle_missed(data: Data) -> None:
+    _told(data)[-1]["contactor_cycles"] -= 1
+
+
+def _cycles_too_many(data: Data) -> None:
+    _told(data)[-1]["contactor_cycles"] += 1
+
+
 def _too_hot(data: Data) -> None:
     charging(data)[5]["temperature"] = 95.0
 
@@ -232,6 +249,8 @@ MUTANTS: list[tuple[int, Callable[[Data], None], tuple[str, ...]]] = [
     (7, _current_summed, ("TP-AC22",)),
     (8, _product_wrong, ("TP-DC180",)),
     (8, _other_voltage_class, ("TP-DC180",)),
+    (9, _cycle_missed, BOTH),
+    (9, _cycles_too_many, BOTH),
     (10, _no_record, BOTH),
     (10, _two_records, BOTH),
     (10, _no_plug_in, BOTH),
@@ -269,4 +288,4 @@ def test_checker__one_corruption__is_caught_by_its_invariant(
 
 def test_mutants__all_invariants_of_the_checker__have_one() -> None:
     """No invariant is without a mutant."""
-    assert {number for number, _, _ in MUTANTS} == {1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13}
+    assert {number for number, _, _ in MUTANTS} == {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13}
