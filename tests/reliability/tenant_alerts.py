@@ -11,7 +11,7 @@ WEBHOOKS = "/v1/operator/webhooks"
 HOOK = {"url": "https://alerts.invalid/tellus", "name": "Spare", "active": False}
 """A webhook that nothing is sent to, so that what it is owed stays as it is."""
 
-_SPARE = 5
+_OWN, _SPARE = 4, 5
 
 
 def add_alert(data_dir: Path, device_id: str) -> str:
@@ -36,8 +36,8 @@ def add_alert(data_dir: Path, device_id: str) -> str:
 def add_webhook(operator: ContractClient) -> tuple[str, str]:
     """Make a webhook and owe it a ping; return both ids. Older spare ones are ended."""
     held = operator.get(WEBHOOKS, params={"size": 100}, expect=200).data["items"]
-    # The first is the place's own; of those that cells used up there must not be too many.
-    for one in held[2:][:-_SPARE]:
+    # The oldest are those that places own; of what cells used up there must not be too much.
+    for one in held[_OWN:][:-_SPARE]:
         operator.delete(f"{WEBHOOKS}/{one['webhook_id']}", expect=200)
     webhook_id = operator.post(WEBHOOKS, HOOK, expect=200).data["webhook_id"]
     sent = operator.post(f"{WEBHOOKS}/{webhook_id}/test", expect=200).data

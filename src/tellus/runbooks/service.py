@@ -33,7 +33,7 @@ from tellus.runbooks.model import (
     Stage,
     StepRecord,
 )
-from tellus.runbooks.model_catalogue import Runbook, Step
+from tellus.runbooks.model_catalogue import Runbook, Step, Verdict
 from tellus.runbooks.moving import RunMover, WrongStep, note, place_lock
 from tellus.runbooks.sources import Sources
 from tellus.storage.database import Tx
@@ -243,7 +243,8 @@ class RunbookService:
         if run.is_over or run.n != n or run.status not in {RunStatus.ASKING, RunStatus.PAUSED}:
             raise WrongStep(run)
         step = view.runbook.steps[n - 1]
-        if run.stage is Stage.CONFIRM and is_medium(step) and SCOPE not in (client.by.scopes or ()):
+        confirms = run.stage is Stage.CONFIRM and answered.outcome is Verdict.PASSED
+        if confirms and is_medium(step) and SCOPE not in (client.by.scopes or ()):
             raise PermissionDenied(f"This needs the scope '{SCOPE}'", scope=SCOPE)
         await self.mover.answer(run, answered, client.by)
         return await self.read_run(slug, run_id, client.operator_id)
