@@ -3,12 +3,14 @@
 from typing import Any
 
 from tellus.building import Ground
+from tellus.coexistence import store
 from tellus.coexistence.channels import ChannelService
 from tellus.coexistence.ledger import ReadLedger
 from tellus.coexistence.readers import ReaderService
 from tellus.consent.service import ConsentService
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.consents import FleetConsents
+from tellus.fleet.erasure import ErasureService
 from tellus.rounds import Rounds
 from tellus.surfaces.http import Pipeline
 from tellus.surfaces.reading import ReadAccounting
@@ -18,7 +20,13 @@ from tellus.surfaces.stream import StreamEndpoint
 class Coexisting:
     """All of coexistence but consent itself, which lies deeper."""
 
-    def __init__(self, ground: Ground, catalogue: Catalogue, consents: ConsentService) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        catalogue: Catalogue,
+        consents: ConsentService,
+        erasures: ErasureService,
+    ) -> None:
         settings, database, directory, clock, _ = ground
         self._ledger = ReadLedger(database, clock, kept_days=settings.retention.reads_days)
         self._reads = ReadAccounting(self._ledger, directory, clock)
@@ -29,6 +37,7 @@ class Coexisting:
             FleetConsents(consents, directory, clock),
             consent_required=consents.required,
         )
+        erasures.add(erasures.part("reads", store.remove_of_device))
 
     @property
     def services(self) -> tuple[Any, ...]:
