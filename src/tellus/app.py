@@ -56,7 +56,6 @@ from tellus.sessions.service import RecordService
 from tellus.storage.instance import note_instance_value
 from tellus.storage.migrate import load_migrations
 from tellus.storage.stats import StorageStats
-from tellus.surfaces.consenting import build_gate
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.state import Guard
@@ -214,7 +213,7 @@ class Platform:
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
         )
         self.pipeline.origins = self.identity.cors_origins
-        self.pipeline.consents = build_gate(self.directory, self.consents, clock)
+        self.pipeline.consents = self.coexisting.build_gate()
         self.hot = HotRoutes(self.router.endpoints, self.pipeline, self.database.enqueue, clock)
         self.streams = StreamEndpoint(
             self.hub,
@@ -377,6 +376,7 @@ class Platform:
             await self.diagnosing.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()
+            await self.diagnosing.stop()
             await self.nodes.leave()
         except ApiError as error:
             self._recorder.crash("", "presence", error)

@@ -150,6 +150,7 @@ async def list_proposals(
         None if query.status is UNSET else query.status,
         None if query.device_id is UNSET else board.device_no(query.device_id, operator_id),
         None if query.site_id is UNSET else query.site_id,
+        call.withheld,
     )
     if wanted.site_id is not None:
         await board.require_site(wanted.site_id, operator_id)

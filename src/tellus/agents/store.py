@@ -16,6 +16,7 @@ from tellus.agents.model import (
     TrackRecord,
     WornPart,
 )
+from tellus.consent.model_withheld import without
 from tellus.storage.database import Row, Tx
 
 _COLUMNS = (
@@ -98,6 +99,9 @@ def list_proposals(
         if value is not None:
             values.append(value)
             clauses.append(f"{column} = ${len(values)}")
+    if wanted.withheld:
+        others = without("device_no", wanted.withheld)
+        clauses.append(f"(device_no IS NULL OR ({others}))")
     where = " AND ".join(clauses)
     total = tx.row(f"SELECT COUNT(*) FROM agent_proposals WHERE {where}", *values)
     rows = tx.rows(

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tellus.alerts.model import AlertSeverity, Cleared, Finding
+from tellus.consent.model import Service
 from tellus.diagnostics import store_conditions, store_counts
 from tellus.diagnostics.catalogue.faults import Fault, FaultDictionary
 from tellus.diagnostics.desk import Desk
@@ -78,7 +79,12 @@ class FirmwareHealth:
 
     async def list_rates(self, operator_id: str, days: int = WINDOW_DAYS) -> list[FirmwareRate]:
         """Return the rates of an operator's devices over the last days, the worst first."""
-        devices = [_known(device) for device in self._directory.of_operator(operator_id)]
+        withheld = set(self._directory.withheld(operator_id, Service.DIAGNOSTICS))
+        devices = [
+            _known(device)
+            for device in self._directory.of_operator(operator_id)
+            if device.device_no not in withheld
+        ]
         from_ms = self._clock.now_ms() - days * DAY_MS
         return await self._database.read(self._read_rates, devices, from_ms - from_ms % DAY_MS)
 
@@ -119,14 +125,28 @@ class FirmwareHealth:
     def _read_rates(self, tx: Tx, devices: Sequence[Known], from_ms: int) -> list[FirmwareRate]:
         rows = store_counts.sum_counts(tx, [device.device_no for device in devices], from_ms)
         families = make_families({device.device_no: device for device in devices}, rows)
-        suspects = [
-            family._replace(suspect=self._suspect(family.code, family.trials))
-            for family in families
-        ]
-        rates = judge_firmware(suspects)
+        rates = judge_firmware(self._with_measures(families))
         seen = {(rate.model, rate.code) for rate in rates if rate.faults}
         shown = [rate for rate in rates if (rate.model, rate.code) in seen]
         return sorted(shown, key=lambda one: (one.p_value is None, one.p_value or 0.0, -one.rate))
+
+    def _with_measures(self, families: Sequence[Family]) -> list[Family]:
+        """Return families with the versions that are no measure, and what other models did."""
+        found = []
+        for family in families:
+            elsewhere = {
+                version
+                for other in families
+                if other.code == family.code
+                for version in other.trials
+            }
+            suspect = self._suspect(family.code, elsewhere)
+            found.append(
+                family._replace(
+                    suspect=suspect, elsewhere=gather_elsewhere(families, family, suspect)
+                )
+            )
+        return found
 
     def _suspect(self, code: str, versions: Iterable[str]) -> frozenset[str]:
         """Return the versions in which the dictionary knows the fault."""

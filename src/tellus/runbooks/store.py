@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tellus.consent.model_withheld import without
 from tellus.runbooks.model import Photo, Run, RunFilter, RunStatus, Stage, StepRecord, Vehicle
 from tellus.runbooks.model_catalogue import Verdict
 from tellus.storage.database import Row, Tx
@@ -201,6 +202,8 @@ def _conditions(wanted: RunFilter) -> tuple[str, list[Any]]:
         if value is not None:
             values.append(value)
             clauses.append(f"{column} = ${len(values)}")
+    if wanted.withheld:
+        clauses.append(without("device_no", wanted.withheld))
     if wanted.is_over is not None:
         clauses.append(f"ended_ms IS {'NOT ' if wanted.is_over else ''}NULL")
     return " AND ".join(clauses), values
