@@ -120,7 +120,7 @@ class Platform:
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
-        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents)
+        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents, self.erasures)
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
