@@ -376,6 +376,7 @@ class Platform:
             await self.diagnosing.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()
+            await self.diagnosing.stop()
             await self.nodes.leave()
         except ApiError as error:
             self._recorder.crash("", "presence", error)

@@ -204,10 +204,20 @@ class RunbookSettings(Section):
         ge=1,
         description="How long a charger may take to boot after a reboot by a runbook (s).",
     )
+    return_s: int = Field(
+        default=60,
+        ge=0,
+        description="How long after that it may take to be heard of again (s).",
+    )
     reset_s: int = Field(
         default=10,
         ge=0,
         description="How long a connector may take to come back after a reset by a runbook (s).",
+    )
+    release_s: int = Field(
+        default=60,
+        ge=0,
+        description="How long after that it may take to be out of Preparing (s).",
     )
     turn_s: float = Field(
         default=1.0, gt=0, description="How often runs that wait are looked at (s)."

@@ -175,8 +175,11 @@ class Diagnosing:
             vehicles=self.vehicles,
         )
         settings = ground.settings.runbooks
-        waits_s = {"back_online": settings.boot_s, "reset_worked": settings.reset_s}
-        library = RunbookCatalogue.load(self.faults, waits_s)
+        times_s = {
+            "back_online": (settings.boot_s, settings.return_s),
+            "reset_worked": (settings.reset_s, settings.release_s),
+        }
+        library = RunbookCatalogue.load(self.faults, times_s)
         self.runbooks = RunbookService(sources, library, ground.clock)
         leave = self.runbooks.leave_behind
         beneath.devices.react(in_tx=leave, after_commit=lambda _moved: None)
@@ -240,7 +243,7 @@ class Diagnosing:
         self.agents = AgentService(
             database, directory, hunters, self._ground.clock, every_ms=every_ms
         )
-        self.agent_board = AgentBoard(self.agents, work, directory)
+        self.agent_board = AgentBoard(self.agents, work, directory, self._beneath.records)
         erasures = self._beneath.erasures
         erasures.add(erasures.part("agent_proposals", self.agents.erase_some))
 
@@ -295,5 +298,10 @@ class Diagnosing:
         await self.deliveries.start()
 
     async def stop(self) -> None:
-        """Let what is on its way arrive."""
+        """Store what is owed, and let what is on its way arrive.
+
+        Raises:
+            ApiError: the store does not take it.
+        """
+        await self.health.stop()
         await self.deliveries.stop()

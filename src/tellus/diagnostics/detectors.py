@@ -30,11 +30,12 @@ from tellus.diagnostics.rules_f_0805 import GOES_ON, SAME_MS, f_0805
 from tellus.diagnostics.thresholds import Thresholds
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.model import Origin
-from tellus.kernel.units import MINUTE_MS, to_ms
+from tellus.kernel.units import MINUTE_MS, SECOND_MS, to_ms
 from tellus.storage.database import Database
 
 CHARGER: Final = "charger"
-_AT_ONCE: Final = 100
+_AT_ONCE: Final = 50
+_UNHEARD_OF_MS: Final = 2 * SECOND_MS
 _TOLD_WITHIN_MS: Final = 10 * MINUTE_MS
 
 _fault = msgspec.json.Decoder(FaultTold).decode
@@ -92,6 +93,9 @@ class Detectors:
     async def _look(self, item: Item, now_ms: int) -> Outcome:
         device = self._directory.by_no(item.device_no)
         look = self._looks.get(item.kind)
+        if device is None and await self._database.read(store_inbox.is_living, item.device_no):
+            # Another node has just registered it.
+            return Outcome(item, again_ms=now_ms + _UNHEARD_OF_MS)
         if device is None or look is None:
             return Outcome(item)
         return await look(device, item, now_ms)

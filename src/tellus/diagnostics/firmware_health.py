@@ -125,14 +125,28 @@ class FirmwareHealth:
     def _read_rates(self, tx: Tx, devices: Sequence[Known], from_ms: int) -> list[FirmwareRate]:
         rows = store_counts.sum_counts(tx, [device.device_no for device in devices], from_ms)
         families = make_families({device.device_no: device for device in devices}, rows)
-        suspects = [
-            family._replace(suspect=self._suspect(family.code, family.trials))
-            for family in families
-        ]
-        rates = judge_firmware(suspects)
+        rates = judge_firmware(self._with_measures(families))
         seen = {(rate.model, rate.code) for rate in rates if rate.faults}
         shown = [rate for rate in rates if (rate.model, rate.code) in seen]
         return sorted(shown, key=lambda one: (one.p_value is None, one.p_value or 0.0, -one.rate))
+
+    def _with_measures(self, families: Sequence[Family]) -> list[Family]:
+        """Return families with the versions that are no measure, and what other models did."""
+        found = []
+        for family in families:
+            elsewhere = {
+                version
+                for other in families
+                if other.code == family.code
+                for version in other.trials
+            }
+            suspect = self._suspect(family.code, elsewhere)
+            found.append(
+                family._replace(
+                    suspect=suspect, elsewhere=gather_elsewhere(families, family, suspect)
+                )
+            )
+        return found
 
     def _suspect(self, code: str, versions: Iterable[str]) -> frozenset[str]:
         """Return the versions in which the dictionary knows the fault."""

@@ -99,6 +99,7 @@ def report(charger: Charger) -> None:
         charger.send("telemetry/batch", {"items": items})
         charger.send("telemetry", sample(connector_id=connector_id, state="fault", power=0.0))
         spike = sample(timestamp=moment(PAST_S + 5), connector_id=connector_id, power=9_000.0)
+        spike["component_health"] = {"contactor_cycles": 41_250, "relay_state": "closed"}
         charger.send("telemetry", spike)
     charger.send("events", event(data={"vin": VIN}))
     charger.send("firmware/status", {"firmware_version": "3.1.0", "status": "success"})
@@ -158,6 +159,7 @@ def _operate(tenant: Tenant, chargers: list[Charger]) -> list[str]:
         device = f"/v1/operator/devices/{charger.device_id}"
         paths += [device, f"{device}/events", f"{device}/firmware"]
         paths += [f"{device}/telemetry?connector_id={number}&size=100" for number in (1, 2)]
+        paths.append(f"{device}/component-health")
     return paths
 
 

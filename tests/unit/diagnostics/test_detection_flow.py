@@ -236,6 +236,22 @@ def test_session_end__by_a_fault__is_that_fault_alone(tmp_path: Path) -> None:
     play(tmp_path, story)
 
 
+def test_device__goes_to_another_operator__leaves_nothing_behind(tmp_path: Path) -> None:
+    """What was found at a device is over for the operator that it leaves, and not told the next."""
+
+    async def story(world: DetectionWorld) -> None:
+        device = await world.add_device(await world.add_site())
+        await world.fault(device, 421)
+        await world.fault(device, "F-0701", 2)
+        await world.look()
+        await world.move_away(device)
+        await world.pass_time(120, device)
+        assert {alert.operator_id for alert in await world.alerts()} <= {world.operator_id}
+        assert await world.conditions() == 0
+
+    play(tmp_path, story)
+
+
 @pytest.mark.usefixtures("database_kind")
 def test_session_end__told_by_event_and_record__is_one_finding(tmp_path: Path) -> None:
     """A charger that tells of an unexpected end itself is not contradicted or doubled."""
