@@ -45,7 +45,10 @@ class Coexisting:
     def build_gate(self) -> ConsentGate | None:
         """Return what checks consent at the edge, None where it is not required."""
         _, database, directory, clock, _ = self._ground
-        return build_gate(directory, self._consents, Subjects(database), clock)
+        gate = build_gate(directory, self._consents, Subjects(database), clock)
+        if gate is not None:
+            self._consents.drain = gate.drain
+        return gate
 
     @property
     def services(self) -> tuple[Any, ...]:
