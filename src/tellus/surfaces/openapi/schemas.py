@@ -148,6 +148,8 @@ def _plain(info: types.Type) -> Schema:
             return {}
         case types.DateTimeType():
             return {"type": "string", "format": "date-time"}
+        case types.DateType():
+            return {"type": "string", "format": "date"}
     return {"type": _SCALARS[type(info)]}
 
 
