@@ -26,8 +26,8 @@ from tests.server import RunningServer, start_server
 
 EMPTY = {
     "signed_answers", "request_keys", "energy_marks", "past_places",
-    "sample_minutes", "late_hours", "erasures",
-    "component_hours", "component_folders", "component_late",
+    "sample_minutes", "late_hours", "erasures", "diagnostic_inbox", "diagnostic_conditions",
+    "diagnostic_counts", "component_hours", "component_folders", "component_late",
 }  # fmt: skip
 """Tables of which the installation has nothing to move."""
 OWN = ("schema_migrations", "nodes", "leases", "changes")
