@@ -12,6 +12,7 @@ from tellus.cli.reference import build_pages
 from tellus.config import describe_settings
 from tellus.fleet.model import FAULT_KEYS
 from tellus.kernel.limits import RATES
+from tellus.privacy.record import load_record
 from tellus.surfaces.openapi.answers import ERROR_CODES
 from tellus.surfaces.site.metric_table import METRICS
 from tellus.surfaces.tables import ROUTES
@@ -44,6 +45,8 @@ def test_reference_pages__everything_there_is__is_documented(pages: dict[str, st
         "api.md": [f"`{route.method} {route.path}`" for route in ROUTES],
         "cli.md": [f"## tellus {name}" for name in COMMANDS],
         "faults.md": [f"## {code} " for code in FAULT_KEYS],
+        "runbooks.md": [],
+        "processing.md": [f"### {table.name}" for table in load_record()],
     }
     assert expected.keys() == pages.keys()
     missing = [
