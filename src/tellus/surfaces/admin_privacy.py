@@ -1,0 +1,17 @@
+"""What is held about whom, on the administration surface."""
+
+from typing import Final
+
+from tellus.kernel.call import Audience
+from tellus.privacy import admin_api as privacy
+from tellus.surfaces.routes import Route
+
+PRIVACY_ADMIN_ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        "GET", "/v1/admin/processing-record", "getProcessingRecord", privacy.get_processing_record,
+        Audience.ADMIN, "Read the record of processing", "Admin: privacy",
+        description="Every table and column: what it is for, whom it is about, how long it is kept,"
+        " who gets it, and with what it is erased. The legal ground is for the operator to say.",
+        scope="org:read", response=privacy.ProcessingRecordResponse,
+    ),
+)  # fmt: skip
