@@ -23,7 +23,11 @@ class ServedPlatform:
     """A platform in a thread of this process, so that its clock can be moved."""
 
     def __init__(
-        self, data_dir: Path, keys_file: Path | None = None, **sections: dict[str, Any]
+        self,
+        data_dir: Path,
+        keys_file: Path | None = None,
+        clock: ManualClock | None = None,
+        **sections: dict[str, Any],
     ) -> None:
         flags: dict[str, Any] = {
             "data_dir": str(data_dir),
@@ -33,7 +37,7 @@ class ServedPlatform:
         flags["keys_file"] = None if keys_file is None else str(keys_file)
         for section, values in sections.items():
             flags |= {f"{section}.{name}": value for name, value in values.items()}
-        self.clock = ManualClock()
+        self.clock = clock or ManualClock()
         self.settings = load_configuration(flags, environment={}).settings
         self.platform: Platform
         self.server: GuardServer

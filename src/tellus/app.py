@@ -57,7 +57,6 @@ from tellus.sessions.service import RecordService
 from tellus.storage.instance import note_instance_value
 from tellus.storage.migrate import load_migrations
 from tellus.storage.stats import StorageStats
-from tellus.surfaces.consenting import build_gate
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.guard.state import Guard
@@ -122,7 +121,7 @@ class Platform:
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
-        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents)
+        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents, self.erasures)
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
@@ -215,7 +214,7 @@ class Platform:
             self.router, self.identity, limiter, clock, self.drain, self._recorder, proxies
         )
         self.pipeline.origins = self.identity.cors_origins
-        self.pipeline.consents = build_gate(self.directory, self.consents, clock)
+        self.pipeline.consents = self.coexisting.build_gate()
         self.hot = HotRoutes(self.router.endpoints, self.pipeline, self.database.enqueue, clock)
         self.streams = StreamEndpoint(
             self.hub,
@@ -379,6 +378,7 @@ class Platform:
             await self.diagnosing.stop()
             await self.presence.flush(self.clock.now_ms())
             await self.telemetry.stop()
+            await self.diagnosing.stop()
             await self.nodes.leave()
         except ApiError as error:
             self._recorder.crash("", "presence", error)

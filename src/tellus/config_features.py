@@ -204,13 +204,28 @@ class RunbookSettings(Section):
         ge=1,
         description="How long a charger may take to boot after a reboot by a runbook (s).",
     )
+    return_s: int = Field(
+        default=60,
+        ge=0,
+        description="How long after that it may take to be heard of again (s).",
+    )
     reset_s: int = Field(
         default=10,
         ge=0,
         description="How long a connector may take to come back after a reset by a runbook (s).",
     )
+    release_s: int = Field(
+        default=60,
+        ge=0,
+        description="How long after that it may take to be out of Preparing (s).",
+    )
     turn_s: float = Field(
         default=1.0, gt=0, description="How often runs that wait are looked at (s)."
+    )
+    kept_days: int = Field(
+        default=730,
+        ge=1,
+        description="For how long runs that ended, and their photos, can be looked at (days).",
     )
 
 
@@ -233,6 +248,11 @@ class AgentSettings(Section):
     """The agents that propose what to look at."""
 
     every_s: int = Field(default=3_600, ge=1, description="How often each agent looks (s).")
+    kept_days: int = Field(
+        default=730,
+        ge=1,
+        description="For how long proposals that were judged or withdrawn can be looked at (days).",
+    )
 
 
 class LegacySettings(Section):

@@ -175,9 +175,14 @@ class Diagnosing:
             vehicles=self.vehicles,
         )
         settings = ground.settings.runbooks
-        waits_s = {"back_online": settings.boot_s, "reset_worked": settings.reset_s}
-        library = RunbookCatalogue.load(self.faults, waits_s)
-        self.runbooks = RunbookService(sources, library, ground.clock)
+        times_s = {
+            "back_online": (settings.boot_s, settings.return_s),
+            "reset_worked": (settings.reset_s, settings.release_s),
+        }
+        library = RunbookCatalogue.load(self.faults, times_s)
+        self.runbooks = RunbookService(
+            sources, library, ground.clock, kept_ms=settings.kept_days * DAY_MS
+        )
         leave = self.runbooks.leave_behind
         beneath.devices.react(in_tx=leave, after_commit=lambda _moved: None)
         erase = beneath.erasures.part("runbooks", store_runbooks.remove_device)
@@ -236,11 +241,16 @@ class Diagnosing:
                 database, self.health_queries, work
             ),
         }
-        every_ms = self._ground.settings.agents.every_s * SECOND_MS
+        settings = self._ground.settings.agents
         self.agents = AgentService(
-            database, directory, hunters, self._ground.clock, every_ms=every_ms
+            database,
+            directory,
+            hunters,
+            self._ground.clock,
+            every_ms=settings.every_s * SECOND_MS,
+            kept_ms=settings.kept_days * DAY_MS,
         )
-        self.agent_board = AgentBoard(self.agents, work, directory)
+        self.agent_board = AgentBoard(self.agents, work, directory, self._beneath.records)
         erasures = self._beneath.erasures
         erasures.add(erasures.part("agent_proposals", self.agents.erase_some))
 
@@ -280,7 +290,8 @@ class Diagnosing:
             rounds.run_every(turn_s, self.detection.turn, once=True)
         rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
         rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)
-        rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
+        for tidy in (self.alerts.tidy, self.runbooks.tidy, self.agents.tidy):
+            rounds.run_every(_TIDY_EVERY_S, tidy, once=True)
         turn_s = self._ground.settings.runbooks.turn_s
         rounds.run_every(turn_s, self.runbooks.mover.turn, once=True)
         rounds.run_every(_KEEP_EVERY_S, self.deliveries.keep, once=True)
@@ -295,5 +306,10 @@ class Diagnosing:
         await self.deliveries.start()
 
     async def stop(self) -> None:
-        """Let what is on its way arrive."""
+        """Store what is owed, and let what is on its way arrive.
+
+        Raises:
+            ApiError: the store does not take it.
+        """
+        await self.health.stop()
         await self.deliveries.stop()

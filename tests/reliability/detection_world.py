@@ -15,6 +15,7 @@ from tellus.audit.model import Actor
 from tellus.commands.model import Effect, HeartbeatMore, Report, Running, Signal
 from tellus.config import load_configuration
 from tellus.configuration.model import ProfileChange
+from tellus.diagnostics import store_conditions
 from tellus.fleet.administration import DeviceChange
 from tellus.fleet.directory import Device
 from tellus.fleet.events import make_event
@@ -112,6 +113,21 @@ class DetectionWorld:
         assert device is not None
         self.hear(device)
         return device
+
+    async def move_away(self, device: Device) -> None:
+        """Move a device to a site of another operator."""
+        identity, now_ms = self.platform.identity, self.now_ms
+        operator = await identity.create_operator("Other", TESTER)
+        region = self.settings.instance.region
+        other_id = operator.operator_id
+        site = Site(new_id("site"), other_id, "Other", "UTC", region, True, now_ms)
+        await self.platform.sites.create_site(site, TESTER)
+        change = DeviceChange(site.site_id, None, None)
+        await self.platform.devices.change_device(device.device_id, change, TESTER, now_ms)
+
+    async def conditions(self) -> int:
+        """How many faults are the case."""
+        return len(await self.platform.database.read(store_conditions.list_present))
 
     def of(self, device: Device) -> Device:
         """The same device as the platform of now holds it."""

@@ -18,15 +18,11 @@ from tellus.surfaces.routes import Answer, Route
 from tests.contract.client import Refused, Reply
 from tests.contract.stream import open_stream
 from tests.reliability import tenant_requests
+from tests.reliability.tenant_agents import AGENT
+from tests.reliability.tenant_callers import Caller
 from tests.reliability.tenant_requests import BODIES, NAMED, QUERIES, prepare
 from tests.reliability.tenant_runbooks import NUMBERS, PHOTO, PHOTO_HEADERS
-from tests.reliability.tenants import (
-    ABSENT,
-    KINDS,
-    TARGETS,
-    Caller,
-    World,
-)
+from tests.reliability.tenants import ABSENT, KINDS, TARGETS, World
 
 Outcome = tuple[int, int | None]
 
@@ -39,13 +35,13 @@ EXPIRED: Outcome = (401, 2002)
 FORBIDDEN: Outcome = (403, 2003)
 NOT_FOUND: Outcome = (404, 3001)
 
-# What is the same for every caller: numbers, and the codes of the fault dictionary.
-_PATH_NUMBERS = {"connector_id": "1", "code": "F-0421", **NUMBERS}
+# What is the same for every caller: numbers, codes of the fault dictionary, names of agents.
+_PATH_NUMBERS = {"connector_id": "1", "code": "F-0421", "agent": AGENT, **NUMBERS}
 _SPOILT = {"page": "0", "size": "0", "wait": "0", "include": "nonsense", "devices": "%"}
 _SPOILT["schedule_id"] = ""
 _USED_UP = (
     ["command_id"], ["control_id"], ["rollout_id"], ["run_id"], ["webhook_id"], ["profile_id"],
-    ["vehicle_id"],
+    ["vehicle_id"], ["proposal_id"],
 )  # fmt: skip
 _TOGETHER = frozenset({"shareWithPeer"})
 """Operations whose body names what belongs to the resource of the path, whosever that is."""

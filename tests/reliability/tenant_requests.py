@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_agents import VERDICT
 from tests.reliability.tenant_alerts import HOOK
 from tests.reliability.tenant_config import CONFIG_BODIES, assign_first
 from tests.reliability.tenant_consents import REVOCATION, consent_body
@@ -73,6 +74,7 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     },
     "startRunbookRun": lambda fill: run_body(fill("device_id")),
     "answerRunbookStep": lambda _: {"outcome": "passed", "answered_by": "The matrix"},
+    "judgeProposal": lambda _: VERDICT,
     "changeAlert": lambda _: {"note": "Seen"},
     "createWebhook": lambda _: HOOK,
     "updateWebhook": lambda _: {"name": "Spare"},

@@ -7,15 +7,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from tellus.identity.model import AdminScope
-from tellus.kernel.call import Audience
 from tests.contract.client import ContractClient
-from tests.minting import basic, broken_signature, expired, unsigned
+from tests.reliability.tenant_agents import add_proposal
 from tests.reliability.tenant_alerts import add_alert, add_webhook
+from tests.reliability.tenant_callers import Caller, list_callers
 from tests.reliability.tenant_config import CONFIG_MAKERS
 from tests.reliability.tenant_consents import add_consent
+from tests.reliability.tenant_controls import issue_control
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
-from tests.reliability.tenant_peers import add_peer, add_push, share_site, token_of
+from tests.reliability.tenant_peers import add_peer, add_push, share_site
 from tests.reliability.tenant_records import record_body
 from tests.reliability.tenant_reports import add_report
 from tests.reliability.tenant_runbooks import begin_run
@@ -27,28 +27,6 @@ TARGETS = ("a1", "a2", "b1", ABSENT)
 
 
 _MODEL = "TP-DC180-V2G"
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Somebody who calls: the header they send, and what the platform ought to know of them.
-
-    ``home`` is the target that is their own. ``problem`` is empty for a living principal with a
-    good token, else ``bad`` (answered 2001) or ``expired`` (2002 where the audience is right). A
-    ``partial`` administrator has not all scopes.
-    """
-
-    name: str
-    authorization: str | None
-    audience: Audience | None = None
-    scopes: frozenset[str] = frozenset()
-    home: str = "a1"
-    problem: str = ""
-    partial: bool = False
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {} if self.authorization is None else {"authorization": self.authorization}
 
 
 @dataclass
@@ -67,9 +45,9 @@ class Place:
     push_id: str = ""
     run_id: str = ""
     alert_id: str = ""
-    webhook_id: str = ""
     delivery_id: str = ""
     report_id: str = ""
+    proposal_id: str = ""
     parts: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -152,13 +130,13 @@ class World:
         return {
             "release_id": lambda _: add_release(self.admin, RUNNING, model),
             "command_id": self._issue_command,
-            "control_id": lambda place: issue_control(self, place),
+            "control_id": lambda place: issue_control(self.operator_of(place), place.site_id),
             "rollout_id": self._begin_rollout,
             "run_id": self._begin_run,
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
             "consent_id": lambda place: add_consent(self.admin, place.device.device_id),
-            "webhook_id": lambda place: add_webhook(self.operator_of(place))[0],
+            "proposal_id": self._add_proposal,
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
                 self.admin, place.operator_id, place.site_id, place.device.device_id
@@ -181,6 +159,10 @@ class World:
         device = _add_charger(self.server, place.site_id)
         return begin_rollout(self.operator_of(place), device.device_id)
 
+    def _add_proposal(self, place: Place) -> str:
+        """Let an agent propose something about a place's charger; return the proposal's id."""
+        return add_proposal(self.server.data_dir, place.device.device_id)
+
     def _begin_run(self, place: Place) -> str:
         """Begin a run about another charger of the place's site; return the run's id."""
         device = _add_charger(self.server, place.site_id)
@@ -198,7 +180,7 @@ _ADMINISTERED = frozenset(
     {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id", "consent_id"}
 )
 _OWNED = tuple(one.name for one in fields(Place) if one.name.endswith("_id"))
-PARTS = {**CONFIG_MAKERS}
+PARTS = {**CONFIG_MAKERS, "webhook_id": lambda operator: add_webhook(operator)[0]}
 """What each operator makes for itself, by its kind."""
 KINDS = _ADMINISTERED | PARTS.keys() | {"device_id", "resource_id", *_OWNED}
 """The kinds of resources that a path, query or body may name."""
@@ -226,9 +208,7 @@ def build_world(server: RunningServer, *, admins: bool = True) -> World:
     world = World(server, contract, admin, places, clients)
     for name, place in places.items():
         _furnish(world, name, place)
-    world.callers = [*_operators(world), *_peers(world), *_devices(world), *_strangers(world)]
-    if admins:
-        world.callers += _admins(world)
+    world.callers = list_callers(world, admins=admins)
     return world
 
 
@@ -244,13 +224,14 @@ def _furnish(world: World, name: str, place: Place) -> None:
     target = f"/v1/operator/devices/{place.device.device_id}/connectors/2/start"
     place.command_id = operator.post(target, expect=200).data["command_id"]
     place.report_id = add_report(operator, charger, place.device.device_id)
-    place.control_id = issue_control(world, place)
+    place.control_id = issue_control(operator, place.site_id)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
     place.run_id = world.resource("run_id", name, fresh=True)
     place.alert_id = add_alert(world.server.data_dir, place.device.device_id)
-    place.webhook_id, place.delivery_id = add_webhook(operator)
+    place.proposal_id = world.resource("proposal_id", name, fresh=True)
     place.parts = {kind: world.resource(kind, name, fresh=True) for kind in PARTS}
+    place.parts["webhook_id"], place.delivery_id = add_webhook(operator)
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 
@@ -259,18 +240,6 @@ def _add_charger(server: RunningServer, site_id: str) -> Device:
     sn = f"SN-{secrets.token_hex(8)}"
     enrolment = server.provision(sn, site_id, model=_MODEL)
     return server.register(sn, model=_MODEL, enrolment=enrolment)
-
-
-def issue_control(world: World, place: Place) -> str:
-    """Limit the chargers of a place's site for an hour; return the control's id."""
-    body = {
-        "target_type": "site",
-        "target_ids": [place.site_id],
-        "command": "set_power_limit",
-        "params": {"power_limit_percent": 90, "duration": 3_600},
-    }
-    answer = world.operator_of(place).post("/v1/operator/control/flexibility", body, expect=200)
-    return str(answer.data["control_id"])
 
 
 def _admin_token(server: RunningServer, contract: ContractClient) -> str:
@@ -283,123 +252,3 @@ def _admin_token(server: RunningServer, contract: ContractClient) -> str:
         expect=200,
     )
     return str(answer.json["access_token"])
-
-
-def _bearer(token: str) -> str:
-    return f"Bearer {token}"
-
-
-def _operators(world: World) -> list[Caller]:
-    callers = [
-        Caller(
-            f"client {name}",
-            _bearer(client.token),
-            Audience.OPERATOR,
-            frozenset(name.split()[1:]),
-            f"{name[0]}1",
-        )
-        for name, client in world.clients.items()
-    ]
-    revoked = world.server.create_client(world.places["a1"].operator_id)
-    world.admin.delete(f"/v1/admin/clients/{revoked.client_id}", expect=200)
-    over = expired(world.server, world.clients["a read write"].token)
-    audience = Audience.OPERATOR
-    return [
-        *callers,
-        Caller("revoked client", _bearer(revoked.token), audience, problem="bad"),
-        Caller("client, expired", _bearer(over), audience, problem="expired"),
-        Caller(
-            "revoked client, expired",
-            _bearer(expired(world.server, revoked.token)),
-            audience,
-            problem="bad",
-        ),
-    ]
-
-
-def _peers(world: World) -> list[Caller]:
-    """The platform of another operator that each tenant deals with, which sees all its chargers."""
-    callers = []
-    for name in ("a1", "b1"):
-        place = world.places[name]
-        peer_id, secret = add_peer(world.admin, place.operator_id)
-        share_site(world.admin, peer_id, place.site_id)
-        token = token_of(world.contract, peer_id, secret)
-        scopes = frozenset({"peer"})
-        callers.append(
-            Caller(f"peer of {name[0]}", _bearer(token), Audience.OPERATOR, scopes, name)
-        )
-    gone, secret = add_peer(world.admin, world.places["a1"].operator_id)
-    token = token_of(world.contract, gone, secret)
-    world.admin.delete(f"/v1/admin/peers/{gone}", expect=200)
-    return [*callers, Caller("deleted peer", _bearer(token), Audience.OPERATOR, problem="bad")]
-
-
-def _devices(world: World) -> list[Caller]:
-    callers = [
-        Caller(f"device {name}", _bearer(place.device.token), Audience.DEVICE, home=name)
-        for name, place in world.places.items()
-    ]
-    gone = world.server.register()
-    world.admin.delete(f"/v1/admin/devices/{gone.device_id}", expect=200)
-    over = expired(world.server, world.places["a1"].device.token)
-    return [
-        *callers,
-        Caller("deleted device", _bearer(gone.token), Audience.DEVICE, problem="bad"),
-        Caller("device, expired", _bearer(over), Audience.DEVICE, problem="expired"),
-    ]
-
-
-def _admins(world: World) -> list[Caller]:
-    scopes = [scope.value for scope in AdminScope]
-    wanted = [("all scopes", scopes), *((scope, [scope]) for scope in scopes)]
-    wanted += [(f"all but {left}", [s for s in scopes if s != left]) for left in scopes]
-    callers = [
-        Caller(
-            f"admin, {name}",
-            _bearer(token),
-            Audience.ADMIN,
-            frozenset(held),
-            partial=held != scopes,
-        )
-        for name, held in wanted
-        for _, token in [_account(world, held)]
-    ]
-    account_id, token = _account(world, scopes)
-    world.admin.delete(f"/v1/admin/service-accounts/{account_id}", expect=200)
-    over = expired(world.server, callers[0].headers["authorization"].split()[1])
-    return [
-        *callers,
-        Caller("revoked admin", _bearer(token), Audience.ADMIN, problem="bad"),
-        Caller("admin, expired", _bearer(over), Audience.ADMIN, problem="expired"),
-    ]
-
-
-def _account(world: World, scopes: list[str]) -> tuple[str, str]:
-    """A new service account's id and a token of it."""
-    body = {"name": "matrix", "scopes": scopes}
-    made = world.admin.post("/v1/admin/service-accounts", body, expect=200).data
-    credentials = {
-        "service_account_id": made["service_account_id"],
-        "service_account_secret": made["service_account_secret"],
-        "grant_type": "client_credentials",
-    }
-    answer = world.contract.post("/v1/admin/oauth/token", credentials, expect=200)
-    return made["service_account_id"], str(answer.json["access_token"])
-
-
-def _strangers(world: World) -> list[Caller]:
-    """Callers whose header proves nothing."""
-    client = world.clients["a read write"]
-    device = world.places["a1"].device
-    headers = {
-        "nobody": None,
-        "not a token": _bearer("not.a.token"),
-        "empty bearer": "Bearer",
-        "broken signature": _bearer(broken_signature(client.token)),
-        "no signature": _bearer(unsigned(client.token)),
-        "device, broken signature": _bearer(broken_signature(device.token)),
-        "basic": basic(client.client_id, client.client_secret),
-        "secret as bearer": _bearer(client.client_secret),
-    }
-    return [Caller(name, header, problem="bad") for name, header in headers.items()]

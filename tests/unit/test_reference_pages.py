@@ -10,9 +10,11 @@ from click.testing import CliRunner
 from tellus.cli import COMMANDS, main
 from tellus.cli.reference import build_pages
 from tellus.config import describe_settings
+from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.fleet.model import FAULT_KEYS
 from tellus.kernel.limits import RATES
 from tellus.privacy.record import load_record
+from tellus.runbooks.library import RunbookCatalogue
 from tellus.surfaces.openapi.answers import ERROR_CODES
 from tellus.surfaces.site.metric_table import METRICS
 from tellus.surfaces.tables import ROUTES
@@ -36,7 +38,7 @@ def test_reference_page__committed__is_what_the_code_writes(
 
 
 def test_reference_pages__everything_there_is__is_documented(pages: dict[str, str]) -> None:
-    """Every setting, metric, error code, limit class, operation, command and fault is there."""
+    """Every setting, metric, error code, limit, operation, command, fault and step is there."""
     expected = {
         "configuration.md": [f"`{variable}`" for _, variable, _, _ in describe_settings()],
         "metrics.md": [f"`{metric.name}`" for metric in METRICS],
@@ -45,7 +47,17 @@ def test_reference_pages__everything_there_is__is_documented(pages: dict[str, st
         "api.md": [f"`{route.method} {route.path}`" for route in ROUTES],
         "cli.md": [f"## tellus {name}" for name in COMMANDS],
         "faults.md": [f"## {code} " for code in FAULT_KEYS],
-        "runbooks.md": [],
+        "runbooks.md": [
+            heading
+            for runbook in RunbookCatalogue.load(FaultDictionary.load())
+            for heading in (
+                f"## {runbook.title}\n\n`{runbook.slug}`. ",
+                *(
+                    f"### {n} {step.title} ({runbook.slug})"
+                    for n, step in enumerate(runbook.steps, 1)
+                ),
+            )
+        ],
         "processing.md": [f"### {table.name}" for table in load_record()],
     }
     assert expected.keys() == pages.keys()

@@ -75,6 +75,7 @@ class ProposalFilter(msgspec.Struct, frozen=True):
     status: ProposalStatus | None = None
     device_no: int | None = None
     site_id: str | None = None
+    withheld: tuple[int, ...] = ()
 
 
 class TrackRecord(NamedTuple):

@@ -150,7 +150,10 @@ async def list_proposals(
         None if query.status is UNSET else query.status,
         None if query.device_id is UNSET else board.device_no(query.device_id, operator_id),
         None if query.site_id is UNSET else query.site_id,
+        call.withheld,
     )
+    if wanted.site_id is not None:
+        await board.require_site(wanted.site_id, operator_id)
     total, found = await board.agents.list_proposals(wanted, (query.offset, query.size))
     items = [_to_item(one, board) for one in found]
     return Page(total, query.page, query.size, items)
@@ -178,9 +181,15 @@ async def judge_proposal(
 async def get_work_list(
     board: AgentBoard, call: Call[Nothing, WorkListQuery]
 ) -> Page[SiteWorkItem]:
-    """Return what is to be done, by site, weightiest first."""
-    query = call.query
-    sites = await board.work.plan(call.principal.operator_id)
+    """Return what is to be done, by site, weightiest first.
+
+    Raises:
+        NotFound: the site is absent or another operator's.
+    """
+    query, operator_id = call.query, call.principal.operator_id
+    if query.site_id is not UNSET:
+        await board.require_site(query.site_id, operator_id)
+    sites = await board.work.plan(operator_id)
     found = [one for one in sites if query.site_id in (UNSET, one.site_id)]
     page = found[query.offset : query.offset + query.size]
     return Page(len(found), query.page, query.size, [_to_site(one, board) for one in page])

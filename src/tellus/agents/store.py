@@ -16,6 +16,7 @@ from tellus.agents.model import (
     TrackRecord,
     WornPart,
 )
+from tellus.consent.model_withheld import without
 from tellus.storage.database import Row, Tx
 
 _COLUMNS = (
@@ -98,6 +99,9 @@ def list_proposals(
         if value is not None:
             values.append(value)
             clauses.append(f"{column} = ${len(values)}")
+    if wanted.withheld:
+        others = without("device_no", wanted.withheld)
+        clauses.append(f"(device_no IS NULL OR ({others}))")
     where = " AND ".join(clauses)
     total = tx.row(f"SELECT COUNT(*) FROM agent_proposals WHERE {where}", *values)
     rows = tx.rows(
@@ -214,6 +218,17 @@ def remove_of_device(tx: Tx, device_no: int, limit: int) -> int:
         "DELETE FROM agent_proposals WHERE proposal_id IN (SELECT proposal_id"
         " FROM agent_proposals WHERE device_no = $1 ORDER BY proposal_no LIMIT $2)",
         device_no,
+        limit,
+    )
+
+
+def remove_ended(tx: Tx, before_ms: int, limit: int) -> int:
+    """Delete up to ``limit`` proposals that were judged or withdrawn and last seen before then."""
+    return tx.execute(
+        "DELETE FROM agent_proposals WHERE proposal_id IN (SELECT proposal_id"
+        " FROM agent_proposals WHERE status <> 'proposed' AND seen_ms < $1"
+        " AND (judged_ms IS NULL OR judged_ms < $1) ORDER BY proposal_no LIMIT $2)",
+        before_ms,
         limit,
     )
 

@@ -10,6 +10,7 @@ from tellus.agents.model import AgentName, Concern, ProposalFilter, ProposalStat
 from tellus.agents.rules_dispatch import plan_work
 from tellus.alerts.model import Alert, AlertStatus, Condition
 from tellus.alerts.service import AlertService
+from tellus.consent.model import Service
 from tellus.fleet.directory import Directory
 from tellus.storage.database import Database, Tx
 
@@ -35,7 +36,12 @@ class WorkList:
 
     async def plan(self, operator_id: str) -> list[SiteWork]:
         """Return the work of an operator by site, in order of rank."""
-        devices = self._directory.of_operator(operator_id)
+        withheld = set(self._directory.withheld(operator_id, Service.DIAGNOSTICS))
+        devices = [
+            device
+            for device in self._directory.of_operator(operator_id)
+            if device.device_no not in withheld
+        ]
         concerns: Concerns = defaultdict(list)
         await self._database.read(self._add_alerts, concerns, operator_id)
         await self._database.read(_add_proposals, concerns, operator_id)

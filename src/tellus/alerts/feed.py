@@ -44,8 +44,11 @@ class AlertFeed:
         """Return what is new since the last look, oldest change first."""
         found = await self._find()
         numbers = [number for number, _ in found]
-        alerts = await self._database.read(store.list_by_no, numbers)
-        by_no = {alert.alert_no: alert for alert in alerts}
+        by_no: dict[int, Alert] = {}
+        for start in range(0, len(numbers), _AT_ONCE):
+            part = numbers[start : start + _AT_ONCE]
+            alerts = await self._database.read(store.list_by_no, part)
+            by_no |= {alert.alert_no: alert for alert in alerts}
         return [
             AlertNews(_kind_of(by_no[number], is_new=is_new), by_no[number])
             for number, is_new in found
@@ -54,19 +57,17 @@ class AlertFeed:
 
     async def _find(self, before_ms: int = _NEVER_MS) -> list[tuple[int, bool]]:
         """Return the alerts that changed before a time, and whether each was unknown."""
-        since_ms = self._from_ms - OVERLAP_MS
+        after = (self._from_ms - OVERLAP_MS, 0)
         began_ms = self._clock.now_ms()
         found: dict[int, bool] = {}
-        while rows := await self._database.read(store.list_changed, since_ms, _AT_ONCE):
+        while rows := await self._database.read(store.list_changed, after, _AT_ONCE):
             for number, version, changed_ms in rows:
                 before = self._known.get(number)
                 is_newer = before is None or before[0] < version
                 if is_newer and changed_ms < before_ms:
                     found[number] = before is None and found.get(number, True)
                     self._known[number] = version, changed_ms
-            if len(rows) < _AT_ONCE or rows[-1][2] == since_ms:
-                break
-            since_ms = rows[-1][2]
+            after = (rows[-1][2], rows[-1][0])
         self._from_ms = min(began_ms, before_ms)
         forgotten_ms = began_ms - 2 * OVERLAP_MS
         self._known = {no: held for no, held in self._known.items() if held[1] >= forgotten_ms}

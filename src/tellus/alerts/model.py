@@ -176,3 +176,4 @@ class AlertFilter(msgspec.Struct, frozen=True, kw_only=True):
     status: AlertStatus | None = None
     condition: Condition | None = None
     since_ms: int | None = None
+    withheld: tuple[int, ...] = ()

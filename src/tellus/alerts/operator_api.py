@@ -168,7 +168,8 @@ def _to_filter(call: Call[Nothing, AlertsQuery]) -> AlertFilter:
         if (value := getattr(query, name)) is not UNSET
     }
     since_ms = None if query.since is UNSET else to_ms(query.since)
-    return AlertFilter(operator_id=call.principal.operator_id, since_ms=since_ms, **given)
+    operator_id = call.principal.operator_id
+    return AlertFilter(operator_id=operator_id, since_ms=since_ms, withheld=call.withheld, **given)
 
 
 def _facts(alert: Alert) -> dict[str, Any]:

@@ -30,6 +30,7 @@ PLATFORM: Final = "platform"
 """Who did what nobody asked for: the actor of findings and clearings."""
 
 _TIDIED_AT_ONCE: Final = 200
+_TAKEN_AT_ONCE: Final = 200
 _NEWEST: Final = 2**62
 
 InTx = Callable[[Tx, Sequence[AlertChange]], None]
@@ -65,17 +66,20 @@ class AlertService:
     ) -> None:
         """Let findings open alerts or count for those that are live, then let matters be cleared.
 
-        To be called in a write transaction. Findings about a device that is no longer their
-        operator's are dropped: its alerts went with it.
+        To be called in a write transaction, with some hundreds at most. Findings about a device
+        that is no longer their operator's are dropped: its alerts were closed when it went.
         """
         self._take_in(tx, findings, cleared, now_ms)
 
     async def report(self, findings: Sequence[Finding], cleared: Sequence[Cleared] = ()) -> None:
-        """Take in findings and clearings in a transaction of their own."""
-        if findings or cleared:
-            now_ms = self._clock.now_ms()
-            changes = await self._database.write(self._take_in, findings, cleared, now_ms)
-            self._tell(changes)
+        """Take in findings, then clearings, some at a time, in transactions of their own."""
+        now_ms = self._clock.now_ms()
+        for start in range(0, len(findings), _TAKEN_AT_ONCE):
+            part = findings[start : start + _TAKEN_AT_ONCE]
+            self._tell(await self._database.write(self._take_in, part, (), now_ms))
+        for start in range(0, len(cleared), _TAKEN_AT_ONCE):
+            over = cleared[start : start + _TAKEN_AT_ONCE]
+            self._tell(await self._database.write(self._take_in, (), over, now_ms))
 
     def _take_in(
         self, tx: Tx, findings: Sequence[Finding], cleared: Sequence[Cleared], now_ms: int

@@ -15,6 +15,7 @@ from tellus.alerts.model import (
     Condition,
     NoteField,
 )
+from tellus.consent.model_withheld import without
 from tellus.storage.database import Row, Tx
 
 _KEPT: Final = (
@@ -129,12 +130,12 @@ def list_owners(tx: Tx, device_nos: Sequence[int]) -> dict[int, str]:
     return {row[0]: row[1] for row in rows}
 
 
-def list_changed(tx: Tx, from_ms: int, limit: int) -> list[tuple[int, int, int]]:
-    """Return number, version and time of the alerts that changed since, oldest first."""
+def list_changed(tx: Tx, after: tuple[int, int], limit: int) -> list[tuple[int, int, int]]:
+    """Return number, version and time of alerts that changed after a (time, number), in order."""
     rows = tx.rows(
         "SELECT alert_no, version, changed_ms FROM alerts WHERE changed_ms >= $1"
-        " ORDER BY changed_ms, alert_no LIMIT $2",
-        from_ms,
+        " AND (changed_ms > $1 OR alert_no > $2) ORDER BY changed_ms, alert_no LIMIT $3",
+        *after,
         limit,
     )
     return [(row[0], row[1], row[2]) for row in rows]
@@ -285,6 +286,9 @@ def _where(wanted: AlertFilter) -> tuple[str, list[Any]]:
     ]
     held = [(clause, value) for clause, value in given if value is not None]
     clauses = [f"{clause} ${position}" for position, (clause, _) in enumerate(held, 1)]
+    if wanted.withheld:
+        others = without("a.device_no", wanted.withheld)
+        clauses.append(f"(a.device_no IS NULL OR ({others}))")
     return " AND ".join(clauses), [value for _, value in held]
 
 

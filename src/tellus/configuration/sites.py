@@ -7,6 +7,7 @@ from tellus.audit.model import Actor
 from tellus.commands.model import Issued
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
+from tellus.consent.model import Service
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.queries import FleetQueries
 from tellus.kernel.errors import ApiError
@@ -56,7 +57,11 @@ class SiteConfigurations:
         profile = (await self._profiles.get_profile(profile_id, issuer[1])).profile
         wanted = (profile.profile_id, profile.version)
         outcomes: list[Outcome] = []
-        devices = self._directory.of_site(site_id)
+        devices = [
+            device
+            for device in self._directory.of_site(site_id)
+            if device.allows(Service.DIAGNOSTICS, now_ms)
+        ]
         for start in range(0, len(devices), _AT_ONCE):
             part = devices[start : start + _AT_ONCE]
             sending = [self._try(device, wanted, issuer, now_ms, by) for device in part]

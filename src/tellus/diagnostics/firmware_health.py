@@ -10,10 +10,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from tellus.alerts.model import AlertSeverity, Cleared, Finding
+from tellus.consent.model import Service
 from tellus.diagnostics import store_conditions, store_counts
 from tellus.diagnostics.catalogue.faults import Fault, FaultDictionary
 from tellus.diagnostics.desk import Desk
-from tellus.diagnostics.intake import FAILED_START, RECORDED, STARTED
+from tellus.diagnostics.intake import COUNTED_MS, FAILED_START, RECORDED, STARTED
 from tellus.diagnostics.model import FIRMWARE, Condition
 from tellus.diagnostics.model_firmware import Family, FirmwareRate, FirmwareVerdict, Trial
 from tellus.diagnostics.rules_firmware import judge_firmware
@@ -25,7 +26,6 @@ from tellus.kernel.versions import Order, compare_versions, is_at_least, sort_ke
 from tellus.storage.database import Database, Tx
 
 WINDOW_DAYS: Final = 28
-_KEPT_MS: Final = 400 * DAY_MS
 _EVERY_MS: Final = 10 * MINUTE_MS
 _NOT_OF_FIRMWARE: Final = frozenset({STARTED, RECORDED, "F-0301"})
 _PARTS: Final = {
@@ -78,7 +78,12 @@ class FirmwareHealth:
 
     async def list_rates(self, operator_id: str, days: int = WINDOW_DAYS) -> list[FirmwareRate]:
         """Return the rates of an operator's devices over the last days, the worst first."""
-        devices = [_known(device) for device in self._directory.of_operator(operator_id)]
+        withheld = set(self._directory.withheld(operator_id, Service.DIAGNOSTICS))
+        devices = [
+            _known(device)
+            for device in self._directory.of_operator(operator_id)
+            if device.device_no not in withheld
+        ]
         from_ms = self._clock.now_ms() - days * DAY_MS
         return await self._database.read(self._read_rates, devices, from_ms - from_ms % DAY_MS)
 
@@ -101,7 +106,7 @@ class FirmwareHealth:
             return
         self._turned_ms = now_ms
         await self.judge_all(desk, now_ms)
-        await self._database.write(store_counts.remove_counts, now_ms - _KEPT_MS)
+        await self._database.write(store_counts.remove_counts, now_ms - COUNTED_MS)
 
     async def judge_all(self, desk: Desk, now_ms: int) -> None:
         """Judge all operators' devices, and tell what changed."""
@@ -119,14 +124,28 @@ class FirmwareHealth:
     def _read_rates(self, tx: Tx, devices: Sequence[Known], from_ms: int) -> list[FirmwareRate]:
         rows = store_counts.sum_counts(tx, [device.device_no for device in devices], from_ms)
         families = make_families({device.device_no: device for device in devices}, rows)
-        suspects = [
-            family._replace(suspect=self._suspect(family.code, family.trials))
-            for family in families
-        ]
-        rates = judge_firmware(suspects)
+        rates = judge_firmware(self._with_measures(families))
         seen = {(rate.model, rate.code) for rate in rates if rate.faults}
         shown = [rate for rate in rates if (rate.model, rate.code) in seen]
         return sorted(shown, key=lambda one: (one.p_value is None, one.p_value or 0.0, -one.rate))
+
+    def _with_measures(self, families: Sequence[Family]) -> list[Family]:
+        """Return families with the versions that are no measure, and what other models did."""
+        found = []
+        for family in families:
+            elsewhere = {
+                version
+                for other in families
+                if other.code == family.code
+                for version in other.trials
+            }
+            suspect = self._suspect(family.code, elsewhere)
+            found.append(
+                family._replace(
+                    suspect=suspect, elsewhere=gather_elsewhere(families, family, suspect)
+                )
+            )
+        return found
 
     def _suspect(self, code: str, versions: Iterable[str]) -> frozenset[str]:
         """Return the versions in which the dictionary knows the fault."""

@@ -38,6 +38,12 @@ def count_waiting(tx: Tx) -> int:
     return int(row[0]) if row else 0
 
 
+def is_living(tx: Tx, device_no: int) -> bool:
+    """Tell whether there is such a device still."""
+    found = tx.row("SELECT 1 FROM devices WHERE device_no = $1 AND deleted_ms IS NULL", device_no)
+    return found is not None
+
+
 def take_off(tx: Tx, items: Sequence[Item]) -> set[int]:
     """Take items off that are as they were read; return the numbers of those."""
     taken = set()

@@ -1,9 +1,10 @@
 """Looks after what is the case: ends what is over, and tells what was held back."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from tellus.alerts.model import Cleared, Finding
 from tellus.diagnostics import store_conditions
 from tellus.diagnostics.desk import HELD, Desk, device_of, seen_of
 from tellus.diagnostics.model import FIRMWARE, GRID, SITE_NETWORK, Condition
@@ -23,6 +24,7 @@ _RELEASED_HOLD_MS: Final = 2 * MINUTE_MS
 """What was part of something that is over may just be slower than the rest."""
 
 _SLICE: Final = 100
+_WRITTEN_AT_ONCE: Final = 50
 _REMEMBERED_MS: Final = 30 * DAY_MS
 
 
@@ -53,7 +55,12 @@ class Upkeep:
         over = await self._list_over(present, now_ms)
         sites = await self._list_sites(present, queries, now_ms)
         changes = upstream.judge(present, sites, now_ms)
-        folded = {before.matter for before, _ in changes.conditions if before is not None}
+        folded = {
+            before.matter
+            for change in changes
+            for before, _ in change.conditions
+            if before is not None
+        }
         ripe = [
             one
             for one in present
@@ -63,8 +70,12 @@ class Upkeep:
             and one.matter not in folded
             and one.seen_ms <= now_ms - (hold_ms if one.folded is None else _RELEASED_HOLD_MS)
         ]
-        if over or ripe or changes.conditions:
-            await self._database.write(self._write, over, ripe, changes, now_ms)
+        for change in changes:
+            await self._database.write(self._change, change, now_ms)
+        for part in _parts(ripe):
+            await self._database.write(self._tell, part, now_ms)
+        for part in _parts(over):
+            await self._database.write(self._end, part, now_ms)
 
     async def forget(self, now_ms: int) -> None:
         """Forget what has not been so for 30 days."""
@@ -77,11 +88,13 @@ class Upkeep:
         for number, one in enumerate(present):
             if number % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
-            if one.code in _LARGER or (one.told_ms is None and one.folded is None):
+            if one.code in _LARGER:
                 continue
             device = device_of(self._directory, one)
             if device is None:
                 over.append(one)
+                continue
+            if one.told_ms is None and one.folded is None:
                 continue
             limits = self._thresholds.of(device)
             key = (one.device_no, one.code in _BY_HEALTH)
@@ -104,32 +117,46 @@ class Upkeep:
             found[site_id] = Site(site.lat, site.lng)
         return found
 
-    def _write(
-        self,
-        tx: Tx,
-        over: Sequence[Condition],
-        ripe: Sequence[Condition],
-        changes: Changes,
-        now_ms: int,
-    ) -> None:
+    def _change(self, tx: Tx, change: Changes, now_ms: int) -> None:
+        """Write what changes together, unless some of it is not as it was any more."""
         tx.lock("diagnostics")
-        findings, cleared = list(changes.findings), list(changes.cleared)
-        for before, after in changes.conditions:
-            if before is None or self._is_same(tx, before):
-                store_conditions.upsert_condition(tx, after)
+        if not all(self._is_same(tx, before) for before, _ in change.conditions if before):
+            return
+        for _, after in change.conditions:
+            store_conditions.upsert_condition(tx, after)
+        self._pass_on(tx, change.findings, change.cleared, now_ms)
+
+    def _tell(self, tx: Tx, ripe: Sequence[Condition], now_ms: int) -> None:
+        tx.lock("diagnostics")
+        findings = []
         for one in ripe:
             device = device_of(self._directory, one)
             if device is not None and self._is_same(tx, one):
                 store_conditions.upsert_condition(tx, one._replace(told_ms=now_ms))
                 findings.append(self._desk.findings.make(seen_of(one), device))
+        self._pass_on(tx, findings, (), now_ms)
+
+    def _end(self, tx: Tx, over: Sequence[Condition], now_ms: int) -> None:
+        tx.lock("diagnostics")
+        cleared = []
         for one in over:
             held = store_conditions.find_condition(tx, one.operator_id, one.matter)
             # Seen again meanwhile, it is not over; folded meanwhile, it may be.
             if held is not None and held.seen_ms == one.seen_ms:
                 cleared += self._desk.end(tx, held, now_ms, now_ms)
+        self._pass_on(tx, (), cleared, now_ms)
+
+    def _pass_on(
+        self, tx: Tx, findings: Sequence[Finding], cleared: Sequence[Cleared], now_ms: int
+    ) -> None:
         self._desk.told += len(findings)
         if findings or cleared:
             self._desk.alerts.take_in(tx, findings, cleared, now_ms)
 
     def _is_same(self, tx: Tx, before: Condition) -> bool:
         return store_conditions.find_condition(tx, before.operator_id, before.matter) == before
+
+
+def _parts(conditions: Sequence[Condition]) -> Iterator[Sequence[Condition]]:
+    for start in range(0, len(conditions), _WRITTEN_AT_ONCE):
+        yield conditions[start : start + _WRITTEN_AT_ONCE]

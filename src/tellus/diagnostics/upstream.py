@@ -45,7 +45,7 @@ class Site(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """Conditions as they are to be, by what they were; findings and clearings that follow."""
+    """What changes together: conditions as they are to be, by what they were, and what follows."""
 
     conditions: list[tuple[Condition | None, Condition]]
     findings: list[Finding]
@@ -60,9 +60,11 @@ class Upstream:
         self._hold_ms = hold_ms
         self._area_km = area_km
 
-    def judge(self, present: Sequence[Condition], sites: dict[str, Site], now_ms: int) -> Changes:
-        """Return what follows from all that is the case now."""
-        changes = Changes([], [], [])
+    def judge(
+        self, present: Sequence[Condition], sites: dict[str, Site], now_ms: int
+    ) -> list[Changes]:
+        """Return what follows from all that is the case now, of each larger matter apart."""
+        changes: list[Changes] = []
         larger = {
             (one.operator_id, one.matter): one
             for one in present
@@ -78,7 +80,7 @@ class Upstream:
         self,
         single: Sequence[Condition],
         larger: dict[tuple[str, str], Condition],
-        changes: Changes,
+        changes: list[Changes],
         now_ms: int,
     ) -> None:
         places: dict[tuple[str, str, str], list[Condition]] = {}
@@ -106,7 +108,7 @@ class Upstream:
         single: Sequence[Condition],
         larger: dict[tuple[str, str], Condition],
         sites: dict[str, Site],
-        changes: Changes,
+        changes: list[Changes],
         now_ms: int,
     ) -> None:
         by_operator: dict[str, list[Condition]] = {}
@@ -135,11 +137,11 @@ class Upstream:
         self,
         single: Sequence[Condition],
         larger: dict[tuple[str, str], Condition],
-        changes: Changes,
+        changes: list[Changes],
         now_ms: int,
     ) -> None:
         """End what is over: less than half of its devices are still lost."""
-        grown = {after.matter for _, after in changes.conditions}
+        grown = {after.matter for change in changes for _, after in change.conditions}
         for held in larger.values():
             if held.matter in grown:
                 continue
@@ -152,21 +154,20 @@ class Upstream:
             lost = len(_members(held.content)["devices"])
             if len(devices) >= LEAST_IN_AREA and 2 * len(devices) >= lost:
                 continue
-            changes.conditions.append((held, held._replace(cleared_ms=now_ms)))
-            changes.cleared.append(
-                Cleared(operator_id=held.operator_id, key=held.matter, at_ms=now_ms)
-            )
+            ended = Cleared(operator_id=held.operator_id, key=held.matter, at_ms=now_ms)
+            change = Changes([(held, held._replace(cleared_ms=now_ms))], [], [ended])
             # Held anew, and then told one by one: they may just be slower in coming back.
-            changes.conditions.extend(
+            change.conditions.extend(
                 (one, one._replace(folded=RELEASED, seen_ms=now_ms)) for one in left
             )
+            changes.append(change)
 
     def _fold(
         self,
         held: Condition | None,
         fresh: Sequence[Condition],
         matter: str,
-        changes: Changes,
+        changes: list[Changes],
         now_ms: int,
     ) -> None:
         """Fold conditions into a larger one, which begins with them or grows by them."""
@@ -196,9 +197,9 @@ class Upstream:
             None,
             _encode(content).decode(),
         )
-        changes.conditions.append((held, after))
-        changes.conditions.extend((one, one._replace(folded=matter)) for one in fresh)
-        changes.findings.append(_finding(after, content, fresh[0].code))
+        folded = [(one, one._replace(folded=matter)) for one in fresh]
+        finding = _finding(after, content, fresh[0].code)
+        changes.append(Changes([(held, after), *folded], [finding], []))
 
     def _is_ripe(self, group: Iterable[Condition], now_ms: int) -> bool:
         return min(one.seen_ms for one in group) <= now_ms - self._hold_ms

@@ -127,6 +127,17 @@ class Folder:
         waits_ms = (waiting.since_ms for waiting in self._waiting.values())
         return min(waits_ms, default=self._clock.now_ms())
 
+    async def leave(self) -> None:
+        """Store all there is, and leave nothing for others to take over; nothing comes after.
+
+        Raises:
+            ApiError: the store cannot take it now; it is found again in the samples.
+        """
+        self._patience_ms = 0
+        await self.flush()
+        if not self._waiting:
+            await self._database.write(store_due.remove_own, self.folder_id)
+
     async def flush(self) -> None:
         """Store what is due.
 

@@ -64,6 +64,14 @@ class HealthService:
             await self.begin()
         await self.folder.flush()
 
+    async def stop(self) -> None:
+        """Store what waits, at an orderly end.
+
+        Raises:
+            ApiError: the store cannot take it now; the next start finds it in the samples.
+        """
+        await self.folder.leave()
+
     async def upkeep(self) -> None:
         """Make hours, and take over from processes that died; for one process at a time.
 

@@ -117,13 +117,18 @@ def list_silent(tx: Tx, folder_id: str, before_ms: int) -> list[Gone]:
     return [Gone(*row) for row in rows]
 
 
+def remove_own(tx: Tx, folder_id: str) -> None:
+    """Forget a process that leaves, with what came late to it: all is in the minutes."""
+    tx.execute("DELETE FROM component_folders WHERE folder_id = $1", folder_id)
+    tx.execute("DELETE FROM component_late WHERE folder_id = $1", folder_id)
+
+
 def remove_folder(tx: Tx, gone: Gone) -> None:
     """Forget a process, unless it has been heard since after all."""
     row = tx.row("SELECT noted_ms FROM component_folders WHERE folder_id = $1", gone.folder_id)
     if row is not None and row[0] != gone.noted_ms:
         return
-    tx.execute("DELETE FROM component_folders WHERE folder_id = $1", gone.folder_id)
-    tx.execute("DELETE FROM component_late WHERE folder_id = $1", gone.folder_id)
+    remove_own(tx, gone.folder_id)
 
 
 # ----------------------------------------------------------------------------------------- late

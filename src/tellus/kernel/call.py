@@ -91,7 +91,8 @@ class Call(Generic[Body, Query]):
     a route reads it itself (Basic), ``enrolment`` the token of a charger that registers, from its
     base URL or as bearer, ``idempotency_key`` what a control call may be repeated under. ``left``
     is there for handlers that wait: awaiting what it returns ends when the caller leaves.
-    ``upload`` is a body that is a file.
+    ``upload`` is a body that is a file. ``withheld`` are devices that a list has to leave out, by
+    their numbers: their owners have not agreed.
     """
 
     __slots__ = (
@@ -108,6 +109,7 @@ class Call(Generic[Body, Query]):
         "raw",
         "request_id",
         "upload",
+        "withheld",
     )
 
     def __init__(
@@ -131,6 +133,7 @@ class Call(Generic[Body, Query]):
         self.idempotency_key = ""
         self.request_id = ""
         self.left: Callable[[], Awaitable[Any]] | None = None
+        self.withheld: tuple[int, ...] = ()
         self.upload: Upload | None = None
 
 

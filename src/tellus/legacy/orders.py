@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from tellus.audit.model import PLATFORM, Actor
 from tellus.commands.model import DISCHARGE, START, STOP, Command, Terms
 from tellus.commands.service import CommandService
-from tellus.consent.model import NotConsented, Service
 from tellus.fleet.catalogue import Catalogue
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import Conflict, NotFound
@@ -23,10 +22,6 @@ from tellus.storage.database import Database, Tx
 
 STOP_REASON: Final = "remote"
 _COMMANDS: Final = {OrderKind.CHARGE: START, OrderKind.DISCHARGE: DISCHARGE}
-_SERVICES: Final = {
-    OrderKind.CHARGE: Service.FLEXIBILITY,
-    OrderKind.DISCHARGE: Service.V2G_DISPATCH,
-}
 _IN_SESSION: Final = frozenset({"charging", "discharging"})
 
 
@@ -135,7 +130,7 @@ class OrderService:
 
         Raises:
             NotFound: the connector is absent, or not shared with the peer.
-            NotConsented: the device's owner has not agreed to that.
+            NotConsented: the device's owner agrees to neither flexibility nor dispatch.
             TooManyRequests: 50 commands of the device are pending.
         """
         order = await self._database.read(
@@ -145,8 +140,6 @@ class OrderService:
             _, shown = await self._stations.find_shown(peer_id, device_id, now_ms)
             if connector_id not in shown.device.connectors:
                 raise NotFound
-            if not shown.device.allows(_SERVICES[kind], now_ms):
-                raise NotConsented(_SERVICES[kind])
             return False
         if order.stop_command_id is None and not rules_orders.is_over(order):
             await self.tell_to_stop(order, now_ms, by=Actor(peer_id, request_id))

@@ -20,6 +20,7 @@ from tellus.audit.service import record
 from tellus.commands.model import DEVICE_LEVEL, FETCH_LOGS, Command, Issued, Terms
 from tellus.commands.repeats import make_key
 from tellus.commands.service import CommandService
+from tellus.consent.model import NotConsented, Service
 from tellus.fleet.directory import Directory
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError, InvalidParameter, NotFound
@@ -175,6 +176,7 @@ class ReportService:
 
         Raises:
             NotFound: the address is unknown, used or its time is over; the three look alike.
+            NotConsented: the device's owner has not agreed, or no longer does.
             InvalidParameter: the body is empty, or ended before it was complete.
         """
         report = await self._database.read(store.find_by_digest, _digest(secret))
@@ -185,8 +187,11 @@ class ReportService:
         command = await self._find_command(report)
         if not rules.may_upload(report, command, self._clock.now_ms()):
             raise NotFound
-        if self._directory.owned(report.device_id, report.operator_id) is None:
+        device = self._directory.owned(report.device_id, report.operator_id)
+        if device is None:
             raise NotFound
+        if not device.allows(Service.DIAGNOSTICS, self._clock.now_ms()):
+            raise NotConsented(Service.DIAGNOSTICS)
         return await self._take(report, upload)
 
     async def _take(self, report: Report, upload: Upload) -> Report:

@@ -22,6 +22,7 @@ from tellus.runbooks.scene import (
     names_of,
 )
 from tellus.runbooks.sources import Sources
+from tellus.telemetry.model import PastSample
 
 Part = Callable[[Scene], Awaitable[Any]]
 
@@ -202,13 +203,15 @@ class Collector:
         faults = await list_faults(self._sources, scene, _FAULTS)
         moments = [fault.time_ms for fault in faults if fault.code in {"F-0701", "F-0702"}]
         end_ms = moments[0] if moments else scene.by_its_clock(scene.now_ms)
-        samples, _ = await self._sources.telemetry.history(
-            scene.run.device_id,
-            scene.run.operator_id,
-            scene.run.connector_id,
-            end_ms - before_ms,
-            end_ms + 1,
-        )
+        samples: list[PastSample] = []
+        if scene.run.connector_id in scene.view.device.connectors:
+            samples, _ = await self._sources.telemetry.history(
+                scene.run.device_id,
+                scene.run.operator_id,
+                scene.run.connector_id,
+                end_ms - before_ms,
+                end_ms + 1,
+            )
         spans = await self._spans(scene, end_ms - before_ms - MINUTE_MS, end_ms + 1)
         return {
             "from": to_text(end_ms - before_ms),

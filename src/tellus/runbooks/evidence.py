@@ -1,4 +1,4 @@
-"""The readers of evidence: one for each check, from the platform's data to a pure judgement."""
+"""The readers of evidence: one for each check, from the platform's data to a judgement."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
@@ -39,7 +39,7 @@ _CONNECTIVITY: Final = frozenset({HEARTBEAT_LOST, RECONNECT_STORM})
 
 
 class Evidence:
-    """Reads what checks need, and lets rules judge it."""
+    """Reads what checks need, and lets rules judge it (rule B3)."""
 
     def __init__(self, sources: Sources) -> None:
         self._sources = sources

@@ -21,7 +21,7 @@ from tellus.runbooks.model_catalogue import (
     Verdict,
 )
 
-_NO_WAITS: Final[Mapping[str, int]] = MappingProxyType({})
+_AS_WRITTEN: Final[Mapping[str, tuple[int, int]]] = MappingProxyType({})
 
 CHECKS: Final = frozenset(
     {
@@ -77,9 +77,9 @@ class RunbookCatalogue:
 
     @classmethod
     def load(
-        cls, faults: FaultDictionary, waits_s: Mapping[str, int] = _NO_WAITS
+        cls, faults: FaultDictionary, times_s: Mapping[str, tuple[int, int]] = _AS_WRITTEN
     ) -> "RunbookCatalogue":
-        """Read the runbooks of the package; ``waits_s`` is what passes before which check.
+        """Read the runbooks of the package; ``times_s`` are a check's wait and patience here.
 
         Raises:
             msgspec.ValidationError: one lacks something or has something unknown.
@@ -94,7 +94,7 @@ class RunbookCatalogue:
             if f"{runbook.slug}.toml" != file.name:
                 message = f"{file.name} holds {runbook.slug}"
                 raise ValueError(message)
-            runbooks.append(_with_waits(runbook, waits_s))
+            runbooks.append(_with_times(runbook, times_s))
         return cls(runbooks, faults)
 
     def __iter__(self) -> Iterator[Runbook]:
@@ -118,12 +118,13 @@ class RunbookCatalogue:
         return None
 
 
-def _with_waits(runbook: Runbook, waits_s: Mapping[str, int]) -> Runbook:
-    """Return a runbook with the waits of this installation."""
-    steps = [
-        step if step.check is UNSET else replace(step, wait_s=waits_s.get(step.check, step.wait_s))
-        for step in runbook.steps
-    ]
+def _with_times(runbook: Runbook, times_s: Mapping[str, tuple[int, int]]) -> Runbook:
+    """Return a runbook with the waits and the patience of this installation."""
+    steps = []
+    for step in runbook.steps:
+        check = "" if step.check is UNSET else step.check
+        wait_s, patience_s = times_s.get(check, (step.wait_s, step.patience_s))
+        steps.append(replace(step, wait_s=wait_s, patience_s=patience_s))
     return replace(runbook, steps=steps)
 
 

@@ -214,6 +214,7 @@ class RunFilter(NamedTuple):
     status: RunStatus | None = None
     alert_id: str | None = None
     is_over: bool | None = None
+    withheld: tuple[int, ...] = ()
 
 
 class Photo(msgspec.Struct, frozen=True):

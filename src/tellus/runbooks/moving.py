@@ -6,14 +6,15 @@ are there or neither.
 """
 
 import asyncio
+import contextlib
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from tellus.audit.model import Actor
 from tellus.audit.service import record
 from tellus.commands.model import DEVICE_LEVEL, Command, Terms
 from tellus.kernel.clock import Clock
-from tellus.kernel.errors import ApiError, Conflict, NotFound, TooManyRequests
+from tellus.kernel.errors import ApiError, Conflict, NotFound, PermissionDenied, TooManyRequests
 from tellus.kernel.ids import new_id
 from tellus.kernel.units import SECOND_MS
 from tellus.runbooks import rules_engine, rules_runs, store
@@ -31,8 +32,10 @@ from tellus.runbooks.model import (
     Run,
     RunStatus,
     Stage,
+    StepRecord,
 )
 from tellus.runbooks.model_catalogue import Runbook, Verdict
+from tellus.runbooks.rules_power import V2G_CODES
 from tellus.runbooks.rules_runs import Changed
 from tellus.runbooks.scene import Scene
 from tellus.runbooks.sources import Sources
@@ -119,7 +122,8 @@ class RunMover:
         if run.is_over:
             return False
         if scene is None or runbook is None:
-            await self._save(held.run, Changed(rules_runs.cancel(run, "device_gone", now_ms), ()))
+            gone = "runbook_gone" if runbook is None else "device_gone"
+            await self._save(held.run, Changed(rules_runs.cancel(run, gone, now_ms), ()))
             return False
         answered, by = said or (None, None)
         action, result = await self._decide(scene, answered)
@@ -151,7 +155,7 @@ class RunMover:
         run, now_ms = scene.run, scene.now_ms
         seen = Observation(now_ms, answer=None if answered is None else answered.outcome)
         if run.stage is Stage.AWAIT:
-            seen = Observation(now_ms, command=await self._look_up(run, now_ms))
+            return await self._decide_on_command(scene)
         action = rules_engine.next_action(scene.runbook, run.position, seen)
         if action.kind is not ActionKind.CHECK or action.check is None:
             return action, None
@@ -160,15 +164,24 @@ class RunMover:
         seen = Observation(now_ms, result=result, listening_ms=since_ms)
         return rules_engine.next_action(scene.runbook, run.position, seen), result
 
-    async def _look_up(self, run: Run, now_ms: int) -> CommandSeen:
-        try:
+    async def _decide_on_command(self, scene: Scene) -> tuple[Action, CheckResult | None]:
+        """Say what follows from the awaited command; how it ended is evidence."""
+        run, now_ms = scene.run, scene.now_ms
+        seen = CommandSeen("failed", "absent")
+        told: dict[str, Any] = {"status": "absent", "result": None}
+        with contextlib.suppress(NotFound):
             command, _ = await self._sources.commands.read_command(
                 run.pending_command_id or "", run.operator_id, now_ms
             )
-        except NotFound:
-            return CommandSeen("failed", "absent")
-        reason = (command.result or {}).get("reason")
-        return CommandSeen(command.status, None if reason is None else str(reason))
+            reason = (command.result or {}).get("reason")
+            seen = CommandSeen(command.status, None if reason is None else str(reason))
+            told = {"status": command.status, "result": command.result}
+        observation = Observation(now_ms, command=seen)
+        action = rules_engine.next_action(scene.runbook, run.position, observation)
+        if action.kind is ActionKind.WAIT:
+            return action, None
+        name = scene.step.commands[run.part].command
+        return action, CheckResult(action.verdict or Verdict.INCONCLUSIVE, None, {name: told})
 
     # ------------------------------------------------------------------ what is done
 
@@ -194,7 +207,7 @@ class RunMover:
             after = rules_runs.take(scene.runbook, held, wait, scene.now_ms)
             await self._save(run, after)
             return False
-        except (Conflict, NotFound) as error:
+        except (Conflict, NotFound, PermissionDenied) as error:
             return await self._refused(scene, held, error)
         return True
 
@@ -233,7 +246,7 @@ class RunMover:
         if runbook is None:
             raise NotFound
         run = after.run
-        connector_id = run.connector_id or 1
+        connector_id = run.connector_id or _connector_of(after.records[0])
         live = store.find_live(tx, run.operator_id, slug, run.device_no, connector_id)
         next_run_id = live.run_id if live is not None else new_id("run")
         ended = rules_runs.hand_over(run, next_run_id)
@@ -278,6 +291,14 @@ def note(tx: Tx, run: Run, by: Actor, action: str, now_ms: int, **details: objec
         connector_id=run.connector_id,
         **details,
     )
+
+
+def _connector_of(step: StepRecord) -> int:
+    """Return the connector of the newest V2G fault that a step read, else the first."""
+    for fault in step.evidence.get("faults", ()):
+        if fault["fault"] in V2G_CODES and fault["connector_id"]:
+            return int(fault["connector_id"])
+    return 1
 
 
 def _load(tx: Tx, run_id: str) -> Changed | None:

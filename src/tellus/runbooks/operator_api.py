@@ -70,6 +70,7 @@ async def list_runs(runbooks: RunbookService, call: Call[Nothing, RunsQuery]) ->
         None if query.status is UNSET else query.status,
         _given(query.alert_id),
         None if query.live is UNSET else not query.live,
+        call.withheld,
     )
     total, runs = await runbooks.list_runs(
         wanted, _given(query.device_id), query.offset, query.size

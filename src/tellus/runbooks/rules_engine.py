@@ -2,7 +2,7 @@
 
 A step goes through its stages, gets a verdict, and one of its branches says where that leads. No
 step can be reached from itself (the library sees to that), each stage ends by an answer or by time,
-so every run ends.
+so every run ends (rule B1).
 """
 
 from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ COMMAND_PATIENCE_MS: Final = 300 * SECOND_MS
 """How long an accepted command may go without its end."""
 
 LISTEN_MS: Final = 60 * SECOND_MS
-"""How long a charger is listened for after a restart of the platform, before silence counts."""
+"""How long a charger is listened for after a restart, before its silence counts (rule B2)."""
 
 COMMAND_FAILED: Final = "command_failed"
 NOT_CONFIRMED: Final = "not_confirmed"

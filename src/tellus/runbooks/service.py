@@ -17,7 +17,6 @@ from tellus.kernel.errors import (
 )
 from tellus.kernel.files import FileAnswer, Upload, safe_name
 from tellus.kernel.ids import new_id
-from tellus.kernel.units import DAY_MS
 from tellus.reports.model import StoredFile
 from tellus.runbooks import rules_runs, store
 from tellus.runbooks.bundle import Bundler
@@ -33,7 +32,7 @@ from tellus.runbooks.model import (
     Stage,
     StepRecord,
 )
-from tellus.runbooks.model_catalogue import Runbook, Step
+from tellus.runbooks.model_catalogue import Runbook, Step, Verdict
 from tellus.runbooks.moving import RunMover, WrongStep, note, place_lock
 from tellus.runbooks.sources import Sources
 from tellus.storage.database import Tx
@@ -43,7 +42,7 @@ SCOPE: Final = "diagnostics"
 
 PHOTO_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 PHOTOS_MOST: Final = 20
-_PHOTOS_KEPT_MS: Final = 730 * DAY_MS
+_TIDIED_AT_ONCE: Final = 100
 _ENDINGS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 
@@ -100,13 +99,21 @@ class RunView(NamedTuple):
 class RunbookService:
     """Runs of runbooks; an operator sees its own and nothing else exists for it."""
 
-    def __init__(self, sources: Sources, library: RunbookCatalogue, clock: Clock) -> None:
+    def __init__(
+        self, sources: Sources, library: RunbookCatalogue, clock: Clock, *, kept_ms: int
+    ) -> None:
         self._sources = sources
         self._database = sources.database
         self._clock = clock
+        self._kept_ms = kept_ms
         self._bundler = Bundler(sources)
         self.library = library
         self.mover = RunMover(sources, library, clock)
+
+    async def tidy(self) -> None:
+        """Forget some runs that ended long ago."""
+        before_ms = self._clock.now_ms() - self._kept_ms
+        await self._database.write(store.remove_ended, before_ms, _TIDIED_AT_ONCE)
 
     # ------------------------------------------------------------------ runs
 
@@ -243,7 +250,8 @@ class RunbookService:
         if run.is_over or run.n != n or run.status not in {RunStatus.ASKING, RunStatus.PAUSED}:
             raise WrongStep(run)
         step = view.runbook.steps[n - 1]
-        if run.stage is Stage.CONFIRM and is_medium(step) and SCOPE not in (client.by.scopes or ()):
+        confirms = run.stage is Stage.CONFIRM and answered.outcome is Verdict.PASSED
+        if confirms and is_medium(step) and SCOPE not in (client.by.scopes or ()):
             raise PermissionDenied(f"This needs the scope '{SCOPE}'", scope=SCOPE)
         await self.mover.answer(run, answered, client.by)
         return await self.read_run(slug, run_id, client.operator_id)
@@ -299,7 +307,7 @@ class RunbookService:
             name,
             upload.media_type,
             upload.pieces,
-            now_ms + _PHOTOS_KEPT_MS,
+            now_ms + self._kept_ms,
             device_no=view.run.device_no,
             along=along,
         )

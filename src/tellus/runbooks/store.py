@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tellus.consent.model_withheld import without
 from tellus.runbooks.model import Photo, Run, RunFilter, RunStatus, Stage, StepRecord, Vehicle
 from tellus.runbooks.model_catalogue import Verdict
 from tellus.storage.database import Row, Tx
@@ -201,6 +202,8 @@ def _conditions(wanted: RunFilter) -> tuple[str, list[Any]]:
         if value is not None:
             values.append(value)
             clauses.append(f"{column} = ${len(values)}")
+    if wanted.withheld:
+        clauses.append(without("device_no", wanted.withheld))
     if wanted.is_over is not None:
         clauses.append(f"ended_ms IS {'NOT ' if wanted.is_over else ''}NULL")
     return " AND ".join(clauses), values
@@ -257,6 +260,21 @@ def remove_device(tx: Tx, device_no: int, limit: int) -> int:
         device_no,
         max(1, limit // 10),
     )
+    return _remove(tx, rows)
+
+
+def remove_ended(tx: Tx, before_ms: int, limit: int) -> int:
+    """Remove up to ``limit`` runs that ended before then; return how many rows."""
+    rows = tx.rows(
+        "SELECT run_id FROM runbook_runs WHERE ended_ms < $1 ORDER BY run_no LIMIT $2",
+        before_ms,
+        limit,
+    )
+    return _remove(tx, rows)
+
+
+def _remove(tx: Tx, rows: Sequence[Row]) -> int:
+    """Remove the runs of these rows with all that is kept of them; return how many rows."""
     removed = 0
     for (run_id,) in rows:
         removed += tx.execute("DELETE FROM runbook_steps WHERE run_id = $1", run_id)

@@ -278,7 +278,9 @@ class ConnectorTwin(ConnectorState):
 
     def shake_hands_again(self, now_ms: int) -> None:
         """Begin a handshake anew that had come to a standstill."""
-        if self.is_stalled or (self.stage is Stage.PLUGGED and self._stage_due_ms == NEVER_MS):
+        may_begin = self.home.scenario.local_authorisation or self.order is not None
+        is_unauthorised = self.stage is Stage.PLUGGED and self._stage_due_ms == NEVER_MS
+        if self.is_stalled or (is_unauthorised and may_begin):
             self.stage = Stage.PLUGGED
             self._stage_due_ms = now_ms + uniform_ms(self._present.rng, _TIMING.authorise_s)
             self._display.show_step(now_ms)

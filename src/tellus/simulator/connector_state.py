@@ -79,8 +79,10 @@ class ConnectorState(Voice):
 
     @property
     def is_busy(self) -> bool:
-        """Return whether a session runs or is about to begin."""
-        return self.is_energised or self.order is not None or self.stage in HANDSHAKING
+        """Return whether a session runs or is about to begin; a standstill leads to none."""
+        if self.is_energised or self.is_stalled:
+            return self.is_energised
+        return self.order is not None or self.stage in HANDSHAKING
 
     @property
     def is_discharging(self) -> bool:

@@ -80,9 +80,7 @@ def _module_back(job: Job, fed: ConnectorTwin, index: int, now_ms: int) -> None:
 
 def reset_connector(job: Job) -> None:
     """Restart the control of one connector, which clears what was only held on to."""
-    connector = job.connector
-    if connector.is_energised or (connector.is_busy and not connector.is_stalled):
-        raise CommandRefused("a session is active")
+    refuse_if_busy(job, whole_charger=False)
     job.accept("Reset accepted")
     job.later(_FIGURES.reset_s, lambda now_ms: _connector_back(job, now_ms))
 

@@ -230,7 +230,8 @@ class Pipeline:
         read = partial(_body_of, signed, receive, scope, endpoint.body_bytes)
         call = await self._shape(endpoint, scope, (receive, read), principal, parameters)
         call.idempotency_key = read_key(endpoint.route, scope)
-        self._check_consent(endpoint, call)
+        if self.consents is not None and endpoint.bit:
+            await self.consents.admit(endpoint, call)
         call.address = exchange.address
         call.request_id = exchange.request_id
         call.authorization = authorization
@@ -258,6 +259,8 @@ class Pipeline:
             await self._note_read(endpoint, call, None)
             return stored
         answer = partial(self._handle, endpoint, call, exchange.answer)
+        if self.consents is not None and endpoint.bit:
+            answer = partial(self.consents.track, call, answer)
         if endpoint.route.upload:
             if signed is None:
                 call.upload = open_upload(receive, scope, endpoint.body_bytes)

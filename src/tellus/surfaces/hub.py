@@ -221,6 +221,11 @@ class Hub:
             sent += 1
         return sent
 
+    def may_tell_of(self, device_no: int | None) -> bool:
+        """Tell whether alerts about a device may be shown; None is about no single one."""
+        device = None if device_no is None else self._directory.by_no(device_no)
+        return device is None or device.allows(Service.DIAGNOSTICS, self._clock.now_ms())
+
     def send_alerts(self, subscriber: Subscriber) -> None:
         """Send the frames of alerts that a subscriber takes now; the others wait."""
         while subscriber.alerts:
@@ -326,8 +331,9 @@ class Hub:
             return CLOSE_TOKEN, str(error.code)
         if "read" not in principal.scopes:
             return CLOSE_SCOPE, str(PermissionDenied.code)
-        now_ms = self._clock.now_ms()
-        if not may_look_at_any(self._directory, subscriber.device_nos, now_ms):
+        named, now_ms = subscriber.device_nos, self._clock.now_ms()
+        # A stream of alerts alone may name no device at all.
+        if named and not may_look_at_any(self._directory, named, now_ms):
             return CLOSE_SCOPE, str(PermissionDenied.code)
         return None
 
@@ -335,10 +341,12 @@ class Hub:
 def may_look_at_any(directory: Directory, device_nos: Iterable[int], now_ms: int) -> bool:
     """Tell whether the owner of at least one of these devices agrees to be looked at.
 
-    Devices that are gone are another matter.
+    Devices that are gone are another matter, and so is a stream that asks for none.
     """
-    devices = map(directory.by_no, device_nos)
-    return any(device is None or device.allows(Service.DIAGNOSTICS, now_ms) for device in devices)
+    devices = [directory.by_no(device_no) for device_no in device_nos]
+    return not devices or any(
+        device is None or device.allows(Service.DIAGNOSTICS, now_ms) for device in devices
+    )
 
 
 def _is_later(moment: int, opened_ms: int, now_ms: int) -> bool:

@@ -5,6 +5,7 @@ from typing import Final
 
 from tellus.alerts import operator_api as alerts
 from tellus.alerts import operator_api_webhooks as webhooks
+from tellus.consent.model import Service
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page, PageQuery
 from tellus.surfaces.routes import LimitClass, Route
@@ -27,13 +28,16 @@ OPERATOR_ALERT_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         "/v1/operator/alerts", "listAlerts", alerts.list_alerts,
         query=alerts.AlertsQuery, response=Page[alerts.AlertItem],
-        table=alerts.tabulate_alerts, summary="List alerts",
+        table=alerts.tabulate_alerts,
+        service=Service.DIAGNOSTICS, sifts=True,
+        summary="List alerts",
         description="What needs, or needed, somebody's attention, newest first. One alert is live"
         " per matter, however often it is found. `since` goes by the last change of status,"
         " condition or severity.",
     ),
     _query(
         _ALERT, "getAlert", alerts.get_alert, response=alerts.AlertResponse,
+        service=Service.DIAGNOSTICS,
         summary="Get an alert",
         description="What was found, by whom and on what evidence, the runbook that fits, the"
         " runs for it, and its history.",
@@ -41,6 +45,7 @@ OPERATOR_ALERT_ROUTES: Final[tuple[Route, ...]] = (
     _control(
         "PATCH", _ALERT, "changeAlert", alerts.change_alert,
         request=alerts.AlertChangeRequest, response=alerts.AlertResponse,
+        service=Service.DIAGNOSTICS,
         summary="Say what is done about an alert",
         description="`open` becomes `acknowledged`, `resolved` or `dismissed`; `acknowledged`"
         " becomes `resolved` or `dismissed`; those are ends. 409 with `details.from` and"

@@ -5,6 +5,7 @@ from typing import Final
 
 from tellus.configuration import operator_api as profiles
 from tellus.configuration import operator_api_devices as devices
+from tellus.consent.model import Service
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page, PageQuery
 from tellus.surfaces.routes import LimitClass, Route
@@ -60,6 +61,7 @@ OPERATOR_CONFIGURATION_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         f"{_PROFILE}/devices", "listConfigProfileDevices", devices.list_config_devices,
         query=devices.ConfigDevicesQuery, response=Page[devices.DeviceConfigResponse],
+        service=Service.DIAGNOSTICS,
         summary="List the devices of a profile",
         description="Each with what it was assigned and says it runs; `state=drifted` for those"
         " that run something else.",
@@ -67,24 +69,28 @@ OPERATOR_CONFIGURATION_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         _DEVICE, "getDeviceConfigProfile", devices.get_device_config,
         response=devices.DeviceConfigResponse,
+        service=Service.DIAGNOSTICS,
         summary="Compare a device's configuration",
         description="What it was assigned, what it says it runs, and how the two compare.",
     ),
     _change(
         "PUT", _DEVICE, "assignConfigProfile", devices.assign_device_config,
         request=devices.AssignConfigProfileRequest, response=devices.ConfigQueuedResponse,
+        service=Service.DIAGNOSTICS,
         summary="Assign a configuration profile",
         description="Replaces any before, and queues `apply_config_profile` for the charger. 409"
         " with `details.reason` `model_mismatch` where the profile is for other models.",
     ),
     _change(
         "DELETE", _DEVICE, "unassignConfigProfile", devices.unassign_device_config,
+        service=Service.DIAGNOSTICS,
         summary="Take a configuration profile away",
         description="The charger goes on running what it runs; what is still queued is given up.",
     ),
     _change(
         "POST", f"{_DEVICE}/apply", "applyConfigProfile", devices.apply_device_config,
         response=devices.ConfigQueuedResponse,
+        service=Service.DIAGNOSTICS,
         summary="Apply the assigned profile again",
         description="Queues `apply_config_profile` once more, with the version that was assigned."
         " 409 with `details.reason` `nothing_assigned` where there is none.",
@@ -93,6 +99,7 @@ OPERATOR_CONFIGURATION_ROUTES: Final[tuple[Route, ...]] = (
         "PUT", "/v1/operator/sites/{site_id}/config-profile", "assignSiteConfigProfile",
         devices.assign_site_config, limit=LimitClass.BATCH_CONTROL,
         request=devices.AssignSiteConfigRequest, response=devices.SiteConfigResponse,
+        service=Service.DIAGNOSTICS, sifts=True,
         summary="Assign a configuration profile to a site",
         description="To each device that is there now and whose model it is for; says of each what"
         " came of it.",

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tellus.consent.model import Service
 from tellus.diagnostics import operator_api_firmware as firmware
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page
@@ -15,6 +16,7 @@ OPERATOR_DETECTION_ROUTES: Final[tuple[Route, ...]] = (
         description="How often each fault follows a start, by firmware version and model, against"
         " the model's other versions, with a verdict: `concentrated` on a firmware, or not. One bad"
         " device or one bad site is no firmware.",
+        service=Service.DIAGNOSTICS, sifts=True,
         scope="read", limit=LimitClass.QUERIES, query=firmware.FirmwareHealthQuery,
         response=Page[firmware.FirmwareRateItem],
     ),

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tellus.consent.model import Service
 from tellus.health import operator_api as health
 from tellus.kernel.call import Audience
 from tellus.surfaces.routes import LimitClass, Route
@@ -13,6 +14,7 @@ OPERATOR_HEALTH_ROUTES: Final[tuple[Route, ...]] = (
         Audience.OPERATOR, "Read how a device's parts are", "Operator: diagnostics",
         description="The newest state of each part, how it moves, and when what wears will have"
         " reached its rated life.",
+        service=Service.DIAGNOSTICS,
         scope="read", limit=LimitClass.QUERIES, response=health.DeviceHealthItem,
     ),
     Route(
@@ -20,6 +22,7 @@ OPERATOR_HEALTH_ROUTES: Final[tuple[Route, ...]] = (
         "listComponentHealthHistory", health.list_component_history,
         Audience.OPERATOR, "Read the history of a part", "Operator: diagnostics",
         description="One metric by the minute, kept two days, or by the hour, kept two years.",
+        service=Service.DIAGNOSTICS,
         scope="read", limit=LimitClass.QUERIES, query=health.HealthHistoryQuery,
         response=health.HealthHistory,
     ),

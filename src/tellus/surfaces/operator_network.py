@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from tellus.consent.model import Service
 from tellus.fleet import operator_api_network as network
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import PageQuery
@@ -14,6 +15,7 @@ OPERATOR_NETWORK_ROUTES: Final[tuple[Route, ...]] = (
         "Operator: diagnostics",
         description="Online or offline and since when, reconnects, availability, the longest"
         " outage, a health score from 0 to 100, and a page of what happened, newest first.",
+        service=Service.DIAGNOSTICS,
         scope="read", limit=LimitClass.QUERIES, query=PageQuery, response=network.NetworkItem,
     ),
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Final
 
+from tellus.consent.model import Service
 from tellus.kernel.call import Audience
 from tellus.kernel.paging import Page, PageQuery
 from tellus.reports import device_api, operator_api
@@ -17,7 +18,9 @@ _read = partial(
 REPORT_ROUTES: Final[tuple[Route, ...]] = (
     Route(
         "POST", "/v1/operator/devices/{device_id}/diagnostics", "requestDiagnostics",
-        operator_api.request_diagnostics, audience=Audience.OPERATOR, scope="write",
+        operator_api.request_diagnostics, audience=Audience.OPERATOR,
+        service=Service.DIAGNOSTICS,
+        scope="write",
         limit=LimitClass.CONTROL, tag=_OPERATOR_TAG, optional_body=True,
         request=operator_api.DiagnosticsRequest, response=operator_api.DiagnosticsQueuedResponse,
         summary="Fetch a charger's logs",
@@ -27,17 +30,20 @@ REPORT_ROUTES: Final[tuple[Route, ...]] = (
     _read(
         "GET", "/v1/operator/devices/{device_id}/diagnostics", "listDiagnostics",
         operator_api.list_diagnostics, query=PageQuery, response=Page[operator_api.ReportItem],
+        service=Service.DIAGNOSTICS,
         summary="List a device's diagnostic reports",
     ),
     _read(
         "GET", "/v1/operator/diagnostics/{report_id}", "getDiagnostics",
         operator_api.get_diagnostics, response=operator_api.ReportItem,
+        service=Service.DIAGNOSTICS,
         summary="Read a diagnostic report",
         description="How far it is; when `ready`, how large and until when it can be downloaded.",
     ),
     _read(
         "GET", "/v1/operator/diagnostics/{report_id}/download", "downloadDiagnostics",
         operator_api.download_diagnostics, answer=Answer.FILE,
+        service=Service.DIAGNOSTICS,
         summary="Download a diagnostic report",
         description="The file as the charger sent it; 404 before it is there and once it expired.",
     ),

@@ -13,8 +13,9 @@ from tellus.surfaces.tables import ROUTES
 from tests.api.cli.console import wait_until
 from tests.api.tenancy import Tenant, new_tenant
 from tests.contract.client import ContractClient
+from tests.reliability.tenant_callers import Caller
 from tests.reliability.tenant_matrix import Cell, ask, slots_of
-from tests.reliability.tenants import Caller, World, build_world
+from tests.reliability.tenants import World, build_world
 from tests.server import RunningServer
 
 CHANGES = [route for route in ROUTES if route.audience is Audience.ADMIN and route.method != "GET"]

@@ -8,6 +8,7 @@ from tellus.app import Platform
 from tellus.config import load_configuration
 from tellus.logs import LogRecorder
 from tests.api.cli.console import wait_until
+from tests.api.cli.diagnosed import diagnose
 from tests.api.legacy.partner import Partner, new_partner
 from tests.api.reports.uploading import ask
 from tests.api.tenancy import (
@@ -71,6 +72,7 @@ class Installation:
                 report(charger)
             self.paths = _upload(tenant, self.chargers[1])
             self.paths += _operate(tenant, self.chargers)
+            self.paths += diagnose(tenant, self.chargers[0])
             self.paths += _deal_with(new_partner(tenant), self.chargers[0])
             tenant.api.get(ENERGY, expect=200)  # sums up what there is
             upgraded = f"/v1/operator/devices/{self.chargers[2].device_id}/firmware"
@@ -99,6 +101,7 @@ def report(charger: Charger) -> None:
         charger.send("telemetry/batch", {"items": items})
         charger.send("telemetry", sample(connector_id=connector_id, state="fault", power=0.0))
         spike = sample(timestamp=moment(PAST_S + 5), connector_id=connector_id, power=9_000.0)
+        spike["component_health"] = {"contactor_cycles": 41_250, "relay_state": "closed"}
         charger.send("telemetry", spike)
     charger.send("events", event(data={"vin": VIN}))
     charger.send("firmware/status", {"firmware_version": "3.1.0", "status": "success"})
@@ -158,6 +161,7 @@ def _operate(tenant: Tenant, chargers: list[Charger]) -> list[str]:
         device = f"/v1/operator/devices/{charger.device_id}"
         paths += [device, f"{device}/events", f"{device}/firmware"]
         paths += [f"{device}/telemetry?connector_id={number}&size=100" for number in (1, 2)]
+        paths.append(f"{device}/component-health")
     return paths
 
 

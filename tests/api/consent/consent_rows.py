@@ -5,14 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from tellus.coexistence.store_subjects import SUBJECTS
 from tellus.consent.model import Service
 from tellus.kernel.call import Audience, Nothing
 from tellus.surfaces.routes import Answer, Route
 from tellus.surfaces.tables import ROUTES
 from tests.contract.client import ContractClient, Refused, Reply
 from tests.contract.stream import open_stream
+from tests.reliability import tenant_matrix
 from tests.reliability.tenant_matrix import body_slots, parameters_of, query_slots
 from tests.reliability.tenant_requests import BODIES, NAMED, QUERIES
+from tests.reliability.tenant_runbooks import PHOTO, PHOTO_HEADERS
 from tests.reliability.tenants import World
 
 ALWAYS = frozenset(
@@ -43,9 +46,36 @@ ALWAYS = frozenset(
         "cancelRollout",
         "listPeerOrders",
         "listAuditLogs",
+        # What is agreed to, and who looked: for the owner and the partner to see.
+        "listDeviceReaders",
+        "getDeviceChannels",
+        # The operator's own documents and settings.
+        "listConfigProfiles",
+        "createConfigProfile",
+        "getConfigProfile",
+        "updateConfigProfile",
+        "deleteConfigProfile",
+        "listConfigProfileVersions",
+        "listV2gVehicles",
+        "addV2gVehicle",
+        "setV2gVehicle",
+        "deleteV2gVehicle",
+        "createWebhook",
+        "listWebhooks",
+        "getWebhook",
+        "updateWebhook",
+        "deleteWebhook",
+        "rotateWebhookSecret",
+        "testWebhook",
+        # What was sent to the operator's own addresses, while there was consent.
+        "listWebhookDeliveries",
+        "replayWebhookDelivery",
         # No data of devices.
         "listFaults",
         "getFault",
+        "listRunbooks",
+        "getRunbook",
+        "listAgents",
         "listFirmwareReleases",
         "listForeignChargePoints",
         "listForeignOrders",
@@ -59,7 +89,11 @@ GUARDED = tuple(route for route in ROUTES if route.audience in {Audience.DEVICE,
 BY_COMMAND = {"reportCommandStatus": Service.FLEXIBILITY}
 """Operations that need what the command needed which they are about: here a start."""
 
-_NUMBERS = {"connector_id": "1", "code": "F-0421"}
+_NUMBERS = tenant_matrix._PATH_NUMBERS
+_SUBJECTS = frozenset({"device_id", "session_id", *SUBJECTS})
+_STOPS = frozenset({"legacyStopCharging", "legacyStopDischarging"})
+"""What may end as long as either could have begun."""
+
 _ONE_OF_THEM = frozenset({"getSession", "listMeterValues"})
 """Operations that leave devices out of lists, but not where they are asked about one."""
 
@@ -79,6 +113,8 @@ class Cell:
     @property
     def is_on(self) -> bool:
         """Whether consent is all that could be in its way."""
+        if self.route.operation_id in _STOPS:
+            return bool(_STEERING & self.agreed)
         return self.service is None or (self.service in self.agreed and not self.needs_all)
 
     @property
@@ -98,7 +134,9 @@ class Cell:
         if route.audience is Audience.DEVICE or route.answer is Answer.STREAM:
             return True
         named = [*parameters_of(route), *query_slots(route), *_named(route)]
-        is_named = bool({"device_id", "session_id"}.intersection(named))
+        if route.operation_id in BODIES and not route.sifts:
+            named += body_slots(route)
+        is_named = bool(_SUBJECTS.intersection(named))
         return (is_named and not route.sifts) or route.operation_id in _ONE_OF_THEM
 
 
@@ -122,6 +160,8 @@ def ask(world: World, cell: Cell) -> Reply:
     body = None
     if route.request is not Nothing:
         body = BODIES[route.operation_id](lambda kind: world.resource(kind, target))
+    if route.upload:
+        return caller_of(world, cell).raw(route.method, path, PHOTO, headers=PHOTO_HEADERS)
     return caller_of(world, cell).request(route.method, path, json=body)
 
 
@@ -152,9 +192,11 @@ def judge(world: World, cell: Cell, reply: Reply) -> str:
     if cell.is_on:
         return f"refused for {refusal}" if refusal is not None else ""
     if cell.route.scope == "peer" and body_slots(cell.route):
-        is_seen = bool(_STEERING & cell.agreed)
         hidden = (reply.status, reply.code) == (404, 3001)
+        is_seen = bool(_STEERING & cell.agreed)
         as_it_ought = refusal == cell.service if is_seen else hidden
+        # An order that they began is there for them, also when they may not end it any more.
+        as_it_ought |= cell.route.operation_id in _STOPS and refusal is not None
     elif cell.route.sifts and not cell.names_device and cell.route.operation_id != _SUMS:
         as_it_ought = reply.status == SUCCESS and _leaves_out(world, cell, reply)
     else:

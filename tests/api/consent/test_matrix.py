@@ -14,6 +14,8 @@ from tests.api.consent.consent_rows import ALWAYS, GUARDED, Cell, ask, judge
 from tests.api.tenancy import heartbeat
 from tests.contract.client import ContractClient
 from tests.reliability.node_group import until
+from tests.reliability.tenant_matrix import what_is_missing
+from tests.reliability.tenant_runbooks import begin_run
 from tests.reliability.tenants import World, build_world
 from tests.server import Device, RunningServer
 
@@ -56,10 +58,10 @@ def world(strict_server: RunningServer) -> Iterator[World]:
     made = build_world(server, admins=False)
     with made.contract:
         for name, place in made.places.items():
+            charger, operator = made.contract.device(place.device.token), made.operator_of(place)
+            place.run_id = begin_run(charger, operator, place.device.device_id)
             said = {"firmware_version": FIRMWARE[name], "status": "success"}
-            made.contract.device(place.device.token).post(
-                "/v1/device/firmware/status", said, expect=200
-            )
+            charger.post("/v1/device/firmware/status", said, expect=200)
         for operator_id in {place.operator_id for place in made.places.values()}:
             _clear(made, operator_id)
         yield made
@@ -127,6 +129,10 @@ def test_matrix__consent_firmware_and_operation__is_as_the_rows_say(
     for route in GUARDED:
         if route.waits and state != "none":
             continue  # it always works, and takes its time
+        if what_is_missing([route]):
+            continue  # the matrix of tenants says so
+        if route.method == "DELETE" and route.service is None:
+            continue  # it always works, and what others ask about would be gone
         for target, version in FIRMWARE.items():
             cell = Cell(route, target, frozenset() if version < GATE else STATES[state])
             wrong = judge(world, cell, ask(world, cell))

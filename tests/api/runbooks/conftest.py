@@ -13,6 +13,7 @@ from tests.server import RunningServer, start_server
 
 BOOT = {
     "TELLUS_RUNBOOKS__BOOT_S": "1",
+    "TELLUS_RUNBOOKS__RETURN_S": "0",
     "TELLUS_RUNBOOKS__RESET_S": "0",
     "TELLUS_RUNBOOKS__TURN_S": "0.1",
 }

@@ -1,5 +1,6 @@
 """Runs and alerts name each other; and the ninety seconds of a boot, with a clock of its own."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -37,3 +38,41 @@ def test_run__begun_for_an_alert__is_shown_by_it(world: AlertWorld) -> None:
     other = world.tenant.charger()
     body = {"device_id": other.device_id, "alert_id": alert["alert_id"]}
     world.api.post(f"/v1/operator/runbooks/{POWER_UP}/runs", body, expect=404)
+
+
+def test_run__of_a_device_that_is_erased__goes_with_it(world: AlertWorld) -> None:
+    """Steps, photos and the run itself are removed with their device."""
+    charger = world.tenant.charger()
+    run = Stage(world.tenant).begin(charger, POWER_UP)
+    path = f"/v1/admin/devices/{charger.device_id}/erasure"
+    erasure_id = world.tenant.admin.post(path, expect=200).data["erasure_id"]
+    receipt = f"/v1/admin/erasures/{erasure_id}"
+    world.advance(120)
+    until_s = time.monotonic() + 20
+    while "done_at" not in (seen := world.tenant.admin.get(receipt, expect=200).data):
+        assert time.monotonic() < until_s, seen
+        time.sleep(0.1)
+    assert seen["removed"]["runbooks"] >= 2
+    world.api.get(run.path, expect=404)
+
+
+def test_run__reboot__is_judged_after_ninety_seconds(world: AlertWorld) -> None:
+    """The charger has ninety seconds to boot; a heartbeat of before the reboot is none after it."""
+    charger = world.tenant.charger()
+    run = Stage(world.tenant).begin(charger, POWER_UP)
+    run.answer("supply-power", "passed")
+    run.answer("controlled-reboot", "passed")
+    run.obey("reboot", "accepted")
+    settled = run.until(
+        lambda seen: seen["status"] == "waiting" and "command_id" not in seen["next_action"]
+    )
+    until = settled["next_action"]["until"]
+    world.advance(89)
+    time.sleep(1.5)
+    assert run.seen()["next_action"]["until"] == until
+    world.advance(2)
+    looked_again = run.until(lambda seen: seen["next_action"].get("until", until) != until)
+    assert "heartbeat_age_s" in looked_again["steps"][-1]["evidence"]
+    charger.send("heartbeat", {"timestamp": moment(), "status": "online", "fault_code": 0})
+    world.advance(2)
+    assert run.ends("resolved")["cause"] == "reboot"

@@ -106,11 +106,11 @@ def test_run__cooling_that_cannot_be_put_right__is_escalated(stage: Stage) -> No
 def test_run__v2g_code_in_the_log__goes_on_in_the_other_runbook(stage: Stage) -> None:
     """F-0701 or F-0702 hands over to the runbook for discharging, and the two name each other."""
     charger = stage.charger("TP-DC180-V2G", firmware_version="4.1.0")
-    charger.send("events", fault("F-0702"))
+    charger.send("events", fault("F-0702") | {"connector_id": 2})
     run = stage.begin(charger, POWER_UP)
     seen = run.ends("handed_over")
     further = Run(stage, charger, "v2g-discharge-no-flow", seen["next_run_id"]).seen()
-    assert further["from_run_id"] == run.run_id
+    assert (further["from_run_id"], further["connector_id"]) == (run.run_id, 2)
     assert further["steps"][0]["id"] == "command-delivery"
 
 
@@ -157,8 +157,10 @@ def test_run__reboot_that_is_refused__is_done_on_site(stage: Stage) -> None:
     """A charger that rejects the command is power-cycled by an engineer, and judged the same."""
     run = stage.begin(stage.charger(), POWER_UP)
     run.answer("controlled-reboot", "passed")
-    run.obey("reboot", "rejected")
+    run.obey("reboot", "rejected", message="A vehicle charges")
     run.comes_to("controlled-reboot")
+    refused = run.step("controlled-reboot")["evidence"]["reboot"]
+    assert (refused["status"], refused["result"]["message"]) == ("failed", "A vehicle charges")
     assert "power-cycle" in run.asks("controlled-reboot")["question"]
     run.answer("controlled-reboot", "passed")
     run.ends("resolved")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tellus.consent.model import Service
 from tellus.energy.model import Basis, MinuteEnergies
 from tellus.energy.model_rows import MINUTE, QUARTER, StoredSession
 from tellus.energy.model_sessions import SessionView
@@ -65,6 +66,10 @@ class Sessions:
             row.resolution,
         )  # fmt: skip
         return Started(view, None)
+
+    def check(self, device_no: int, operator_id: str, service: Service) -> None:
+        assert (device_no, operator_id) == (self.row.device_no, self.row.operator_id)
+        assert service is Service.DIAGNOSTICS
 
 
 class Records:

@@ -165,6 +165,26 @@ def test_recovery__before_anything_is_packed__has_the_log_of_the_dead(
     run_health(test)
 
 
+def test_stop__in_order__leaves_nothing_to_be_found(run_health: RunHealth) -> None:
+    """An orderly end stores what waits, patience or not, and nobody has to take over."""
+
+    async def test(bench: HealthBench) -> None:
+        bench.add_device()
+        patient = bench.join(MINUTE_MS)
+        await bench.services[patient].start()
+        await patient.begin()
+        for ago_s in (3_600, 2, 1):
+            await bench.send(bench.told_at(ago_s, cooling_fan_rpm=1_000.0 + ago_s), by=patient)
+            await patient.turn()
+        await patient.stop()
+        rpm = [one.metrics["cooling_fan_rpm"] for one in await bench.minutes()]
+        assert (min(one.low for one in rpm), max(one.high for one in rpm)) == (1_001.0, 4_600.0)
+        assert await bench.rows("component_folders") == []
+        assert await bench.rows("component_late") == []
+
+    run_health(test)
+
+
 def test_hours__minutes_and_late_ones__are_in_their_hours(run_health: RunHealth) -> None:
     """Hours are the same before they are made, after that, and after something came late."""
 

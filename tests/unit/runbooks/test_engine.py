@@ -106,6 +106,11 @@ def said(answer: Verdict) -> Observation:
     return Observation(NOW_MS, answer=answer)
 
 
+def heard(now_ms: int, listening_ms: int) -> Observation:
+    """What is known of a charger that is silent, by a platform that listens since then."""
+    return Observation(now_ms, FAIL, listening_ms=listening_ms)
+
+
 DONE: Final = ("end", RunStatus.RESOLVED)
 SOON: Final = ("wait", NOW_MS + LOOK_AGAIN_MS)
 REBOOT: Final = step_of("charger-faulting-on-power-up", "controlled-reboot")
@@ -144,11 +149,12 @@ TABLE: Final = [
     (REBOOT, Stage.SETTLE, 0, Observation(NOW_MS + 89_999), ("wait", NOW_MS + 90_000)),
     (REBOOT, Stage.SETTLE, 0, Observation(NOW_MS + 90_000), ("enter", Stage.VERIFY)),
     (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS), ("check", "back_online")),
-    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL), ("jump", 5)),
+    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL), SOON),
+    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS + 60_000, FAIL), ("jump", 5)),
     (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, PASS), ("end", RunStatus.RESOLVED)),
-    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL, listening_ms=NOW_MS - 90_000), ("jump", 5)),
-    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL, listening_ms=NOW_MS - 59_000), SOON),
-    (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, FAIL, listening_ms=NOW_MS - 60_000), ("jump", 5)),
+    (REBOOT, Stage.VERIFY, 0, heard(NOW_MS + 60_000, NOW_MS - 90_000), ("jump", 5)),
+    (REBOOT, Stage.VERIFY, 0, heard(NOW_MS + 60_000, NOW_MS + 1_000), ("wait", NOW_MS + 61_000)),
+    (REBOOT, Stage.VERIFY, 0, heard(NOW_MS + 61_000, NOW_MS + 1_000), ("jump", 5)),
     (REBOOT, Stage.VERIFY, 0, Observation(NOW_MS, PASS, listening_ms=NOW_MS), DONE),
     (RESET, Stage.VERIFY, 0, Observation(NOW_MS, DARK), SOON),
     (RESET, Stage.VERIFY, 0, Observation(NOW_MS + 59_500, FAIL), ("wait", NOW_MS + 60_000)),

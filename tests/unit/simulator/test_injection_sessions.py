@@ -19,11 +19,23 @@ from tests.unit.simulator.scenes import (
     faults,
     frames,
     health,
+    last_status,
     order_discharge,
     story,
     tell,
     wait,
 )
+
+
+def test_reset_connector__vehicle_that_nobody_authorised__goes_on_waiting() -> None:
+    """Where the operator alone starts charges, a reset starts none."""
+    twin = build_twin("TP-AC22", "depot")
+    come(twin)
+    wait(twin, 60)
+    tell(twin, "reset_connector", connector_id=1)
+    wait(twin, 60)
+    assert last_status(twin)["status"] == "completed"
+    assert twin.connectors[0].stage is Stage.PLUGGED
 
 
 def power_of(twin_frames: list[dict]) -> list[float]:

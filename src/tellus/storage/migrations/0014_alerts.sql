@@ -31,7 +31,7 @@ CREATE TABLE alerts (
 CREATE UNIQUE INDEX alerts_live ON alerts (operator_id, alert_key) WHERE ended_ms IS NULL;
 CREATE INDEX alerts_operator ON alerts (operator_id, alert_no);
 CREATE INDEX alerts_device ON alerts (device_no, alert_no) WHERE device_no IS NOT NULL;
-CREATE INDEX alerts_changed ON alerts (changed_ms);
+CREATE INDEX alerts_changed ON alerts (changed_ms, alert_no);
 CREATE INDEX alerts_ended ON alerts (ended_ms) WHERE ended_ms IS NOT NULL;
 
 -- Every change of an alert: what changed (status, condition, severity, or a note alone), by whom.
