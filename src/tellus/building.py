@@ -10,7 +10,7 @@ from tellus.commands.origins import find_origins
 from tellus.commands.schedules import ScheduleService
 from tellus.commands.service import CommandService
 from tellus.commands.withdrawal import cancel_commands
-from tellus.config import Settings, effective_values
+from tellus.config import Settings
 from tellus.consent.service import ConsentService
 from tellus.energy.quality import QualityService
 from tellus.energy.queries import EnergyQueries
@@ -56,7 +56,6 @@ from tellus.identity.vault import Vault
 from tellus.kernel.clock import Clock
 from tellus.kernel.units import SECOND_MS
 from tellus.legacy.withdrawal import cancel_pushes
-from tellus.privacy.record import ProcessingRecord, load_record
 from tellus.sessions.retention import record_part
 from tellus.sessions.service import RecordService
 from tellus.storage.database import Database
@@ -305,10 +304,3 @@ def build_retention(ground: Ground, sources: FactSources) -> RetentionParts:
         ),
     )
     return RetentionParts(retention, erasures)
-
-
-def build_privacy(ground: Ground) -> tuple[ProcessingRecord]:
-    """Build what shows what is held about whom."""
-    values = effective_values(ground.settings)
-    days = {name: values[name] for table in load_record() for name in table.settings}
-    return (ProcessingRecord(days),)

@@ -7,14 +7,13 @@ from tellus.privacy.record import load_record
 
 _HEAD: Final = """# Record of processing
 
-Every table of the store and what is in it, for the record that data protection law asks for
-(GDPR, article 30) and for whoever answers a data subject's request. The legal ground of each
-purpose is for the operator to say. `GET /v1/admin/processing-record` gives the same with the
-values of the settings.
+Every table of the store and what is in it, for the record that data protection law asks for (GDPR,
+article 30) and for whoever answers a data subject's request. The legal ground of each purpose is
+for the operator to say. `GET /v1/admin/processing-record` adds the values of the settings.
 
-About whom: `vehicle` is the vehicle itself, by its number; `driver` is what somebody did who
-drove it, without a name; `customer` is an owner of chargers; `staff` works for the operator.
-Settings are in days and explained in [Configuration](configuration.md)."""
+About whom: `vehicle` is the vehicle itself, by its number; `driver` is what somebody did who drove
+it, without a name; `customer` is an owner of chargers; `staff` works for the operator. Settings are
+in days and explained in [Configuration](configuration.md)."""
 _ERASED: Final = {
     Erased.VEHICLE: "with the vehicle, and by age",
     Erased.DEVICE: "with the device",

@@ -4,7 +4,10 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from tellus.kernel.vins import hide_vin
+import msgspec
+
+from tellus.kernel.units import to_text
+from tellus.kernel.vins import hide_vin, replace_vins
 from tellus.privacy.model import Exported, ProcessedTable
 
 _MASKED: Final = re.compile(r"[A-Za-z0-9]{3}\*{10}[A-Za-z0-9]{4}")
@@ -63,3 +66,54 @@ def hide_others(value: Any, mask: str) -> Any:
 
 def _shown(found: str, mask: str) -> str:
     return found if found.upper() == mask.upper() else hide_vin(found)
+
+
+def spans_without(
+    span: tuple[int, int], others: Iterable[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    """Return what is left of ``span`` (from, to) once ``others`` are taken out of it."""
+    left = [span]
+    for other_from, other_to in others:
+        left = [
+            part
+            for start, end in left
+            for part in ((start, min(end, other_from)), (max(start, other_to), end))
+            if part[0] < part[1]
+        ]
+    return left
+
+
+def hide_strangers(value: Any, vin: str) -> Any:
+    """Return a JSON ``value`` in which numbers of vehicles other than ``vin`` are stars."""
+    own = vin.strip().upper()
+    return replace_vins(value, lambda found: found if found.upper() == own else hide_vin(found))
+
+
+def hide_mask(text: str, mask: str) -> str:
+    """Return ``text`` with stars in the place of ``mask``, however it is spelled."""
+    return re.sub(re.escape(mask), hide_vin(mask), text, flags=re.IGNORECASE)
+
+
+def read_row(row: Mapping[str, Any], vin: str, mask: str) -> dict[str, Any]:
+    """Return a row as it is exported: instants as text, JSON as JSON, strangers hidden.
+
+    What has no value is left out.
+    """
+    shown = {}
+    for name, value in row.items():
+        if value is None or value == "" or name == "device_no":
+            continue
+        if name.endswith("_ms"):
+            shown[f"{name.removesuffix('_ms')}_at"] = to_text(value)
+        elif isinstance(value, str) and value[:1] in ("{", "["):
+            shown[name] = _read_json(value)
+        else:
+            shown[name] = value
+    return dict(hide_others(hide_strangers(shown, vin), mask))
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        return text
