@@ -122,7 +122,8 @@ def test_keep_configurations_in_step__as_printed__assigns_compares_and_takes_awa
     assigned = find(steps, "sites/$SITE/config-profile")
     queued = re.search(r'"queued": ?(\d+), ?"refused": ?0\b', assigned)
     # Readers of other pages may have connected chargers of their own.
-    assert queued and int(queued[1]) >= CHARGERS, assigned
+    assert queued is not None, assigned
+    assert int(queued[1]) >= CHARGERS
     compared = find(steps, "?state=drifted")
     assert re.search(r'"state": ?"(applying|in_sync|drifted)"', compared)
     assert re.search(r'"status": ?"queued"', find(steps, "config-profile/apply"))

@@ -1,11 +1,10 @@
 """Alerts and webhooks for the matrix of tenants."""
 
 import secrets
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from tests.contract.client import ContractClient
+from tests.databases import change
 
 WEBHOOKS = "/v1/operator/webhooks"
 HOOK = {"url": "https://alerts.invalid/tellus", "name": "Spare", "active": False}
@@ -20,16 +19,15 @@ def add_alert(data_dir: Path, device_id: str) -> str:
     What finds alerts takes its time; the matrix only asks who may see one.
     """
     alert_id = f"alr_{secrets.token_hex(10)}"
-    with closing(sqlite3.connect(data_dir / "tellus.db", timeout=30)) as store, store:
-        store.execute(
-            "INSERT INTO alerts (alert_id, operator_id, alert_key, site_id, device_no,"
-            " connector_id, code, severity, title, body, found_by, evidence, status, condition,"
-            " condition_ms, found, first_ms, last_ms, opened_ms, changed_ms, version)"
-            " SELECT ?, operator_id, ?, site_id, device_no, 1, 'F-0421', 'high', 'Contactor',"
-            " 'It did not close.', 'charger', '{}', 'open', 'present', 1, 1, 1, 1, 1, 1, 1"
-            " FROM devices WHERE device_id = ?",
-            (alert_id, alert_id, device_id),
-        )
+    change(
+        data_dir,
+        "INSERT INTO alerts (alert_id, operator_id, alert_key, site_id, device_no,"
+        " connector_id, code, severity, title, body, found_by, evidence, status, condition,"
+        " condition_ms, found, first_ms, last_ms, opened_ms, changed_ms, version)"
+        f" SELECT '{alert_id}', operator_id, '{alert_id}', site_id, device_no, 1, 'F-0421', 'high',"
+        " 'Contactor', 'It did not close.', 'charger', '{}', 'open', 'present', 1, 1, 1, 1, 1, 1, 1"
+        f" FROM devices WHERE device_id = '{device_id}'",
+    )
     return alert_id
 
 
