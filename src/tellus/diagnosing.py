@@ -214,7 +214,8 @@ class Diagnosing:
         ground, beneath = self._ground, self._beneath
         settings = ground.settings.diagnostics
         facts = (beneath.telemetry, beneath.presence, self.faults, self.health)
-        sources = DetectionSources(ground.database, *facts, self.configuration.read_running)
+        read = (self.configuration.read_running, self.health_queries.read_wear)
+        sources = DetectionSources(ground.database, *facts, *read)
         fleet = (ground.directory, beneath.catalogue, beneath.queries)
         told = (self.alerts, beneath.releases, ground.clock)
         self.detection = DetectionService(sources, DetectionGround(*fleet, *told, settings.hold_s))

@@ -10,7 +10,6 @@ from tellus.fleet.directory import Device
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import (
     Conflict,
-    InvalidParameter,
     MissingParameter,
     NotFound,
     PermissionDenied,
@@ -34,16 +33,15 @@ from tellus.runbooks.model import (
 )
 from tellus.runbooks.model_catalogue import Runbook, Step, Verdict
 from tellus.runbooks.moving import RunMover, WrongStep, note, place_lock
+from tellus.runbooks.photos import ENDINGS, recognize
 from tellus.runbooks.sources import Sources
 from tellus.storage.database import Tx
 
 SCOPE: Final = "diagnostics"
 """What a client needs beside ``write`` to confirm commands of medium risk."""
 
-PHOTO_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 PHOTOS_MOST: Final = 20
 _TIDIED_AT_ONCE: Final = 100
-_ENDINGS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
 
 
 class ModelNotCovered(Conflict):
@@ -285,13 +283,11 @@ class RunbookService:
             PayloadTooLarge: it exceeds 32 MiB.
         """
         view = await self.read_run(slug, run_id, client.operator_id)
-        if upload.media_type not in PHOTO_TYPES:
-            message = "A photo is a JPEG, PNG or WebP image"
-            raise InvalidParameter(message, "Content-Type", upload.media_type)
+        upload = await recognize(upload)
         if len(view.photos) >= PHOTOS_MOST:
             raise Conflict("A run keeps 20 photos", reason="too_many_photos")
         now_ms = self._clock.now_ms()
-        name = safe_name(f"{run_id}-{len(view.photos) + 1}.{_ENDINGS[upload.media_type]}")
+        name = safe_name(f"{run_id}-{len(view.photos) + 1}.{ENDINGS[upload.media_type]}")
 
         def along(tx: Tx, file: StoredFile) -> None:
             tx.lock(f"runbook_photos:{run_id}")

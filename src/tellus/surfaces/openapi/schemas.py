@@ -32,6 +32,7 @@ _BOUNDS: Final = {
 _NAMED: Final = {
     "AuditItem": "AuditEntry",
     "BatchItem": "BatchOutcome",
+    "DeviceHealthItem": "ComponentHealth",  # what Device has as `health` is called DeviceHealth
     "SecretItem": "ClientSecret",
 }
 _SCALARS: Final[dict[type, str]] = {
