@@ -15,6 +15,9 @@ FREE_TEXTS: Final = frozenset(
 )  # fmt: skip
 """Fields whose value, with all that is in it, is for people: no identifier, secret or address."""
 
+_NESTED: Final = (dict, list)
+_VIN_CHARACTERS: Final = 17
+
 
 def mask_body(body: bytes) -> bytes:
     """Return a JSON ``body`` with the VINs in its free texts masked, or itself if there are none.
@@ -34,11 +37,23 @@ def mask_body(body: bytes) -> bytes:
 
 
 def _mask(value: Any) -> Any:
+    """Return ``value`` with its free texts masked; lists of plain values are not looked through."""
     if isinstance(value, dict):
         return {
-            name: replace_vins(held) if name in FREE_TEXTS else _mask(held)
+            name: _mask_all(held) if name in FREE_TEXTS else _mask(held)
             for name, held in value.items()
         }
+    if isinstance(value, list) and any(isinstance(one, _NESTED) for one in value):
+        return [_mask(one) for one in value]
+    return value
+
+
+def _mask_all(value: Any) -> Any:
+    """Return ``value`` with all texts and names in it masked; most are too short to hold any."""
+    if isinstance(value, str):
+        return replace_vins(value) if len(value) >= _VIN_CHARACTERS else value
+    if isinstance(value, dict):
+        return {_mask_all(name): _mask_all(held) for name, held in value.items()}
     if isinstance(value, list):
-        return [_mask(one) if isinstance(one, dict | list) else one for one in value]
+        return [_mask_all(one) for one in value]
     return value
