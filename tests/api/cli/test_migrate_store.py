@@ -27,8 +27,8 @@ from tests.server import RunningServer, start_server
 
 EMPTY = {
     "signed_answers", "request_keys", "energy_marks", "past_places",
-    "sample_minutes", "late_hours", "erasures", "diagnostic_inbox", "diagnostic_conditions",
-    "diagnostic_counts", "component_hours", "component_folders", "component_late",
+    "sample_minutes", "late_hours", "erasures",
+    "component_hours", "component_folders", "component_late",
 }  # fmt: skip
 """Tables of which the installation has nothing to move."""
 QUEUES = {"component_due", "diagnostic_inbox"}

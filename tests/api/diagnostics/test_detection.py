@@ -101,8 +101,10 @@ def test_sample__too_hot__is_an_alert_that_names_the_connector(charger: Charger)
 
 def test_record__unclean_end__is_an_alert_and_a_clean_one_is_none(charger: Charger) -> None:
     """A record that ended by a pulled cable is F-0805; one that reached its target is nothing."""
-    charger.send("charging-records", record(stop_reason="target_soc"))
-    charger.send("charging-records", record(stop_reason="ev_disconnected", connector_id=2))
+    lately = {"start_time": moment(3_600), "end_time": moment()}
+    charger.send("charging-records", record(stop_reason="target_soc", **lately))
+    unclean = record(stop_reason="ev_disconnected", connector_id=2, **lately)
+    charger.send("charging-records", unclean)
     [alert] = eventually(lambda: alerts_of(charger))
     assert (alert["code"], alert["connector_id"]) == ("F-0805", 2)
 
