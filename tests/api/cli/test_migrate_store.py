@@ -22,7 +22,7 @@ from tests.api.cli.diagnosed import let_agents_have_looked
 from tests.api.cli.installation import Installation, pack, report
 from tests.api.tenancy import new_tenant
 from tests.contract.client import ContractClient
-from tests.databases import postgres_server
+from tests.databases import SQLITE, Choice, postgres_server
 from tests.server import RunningServer, start_server
 
 EMPTY = {
@@ -36,11 +36,19 @@ QUEUES = {"component_due", "diagnostic_inbox"}
 OWN = ("schema_migrations", "nodes", "leases", "changes")
 
 
+@pytest.fixture(autouse=True)
+def _on_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What moves is on SQLite, whichever database other tests run on."""
+    monkeypatch.setattr(Choice, "kind", SQLITE)
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """An installation on SQLite that was stopped."""
     data_dir = tmp_path_factory.mktemp("original") / "data"
-    server = start_server(data_dir)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Choice, "kind", SQLITE)
+        server = start_server(data_dir)
     try:
         made = Installation(data_dir, server)
     finally:
