@@ -34,6 +34,7 @@ from tellus.fleet.loading import FleetLoader
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import FleetService
 from tellus.fleet.sites import SiteAdministration
+from tellus.guarding import build_privacy
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import DeviceTokenIssued, SecretOverdue
 from tellus.interop import Fleet, Interop
@@ -241,6 +242,7 @@ class Platform:
             self.identity,
             self.consents,
             *self.coexisting.services,
+            *build_privacy(self.ground, self.telemetry, self.erasures),
             self.sites,
             self.devices,
             self.lifecycles,

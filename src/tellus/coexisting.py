@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tellus.building import Ground
+from tellus.coexistence import store
 from tellus.coexistence.channels import ChannelService
 from tellus.coexistence.ledger import ReadLedger
 from tellus.coexistence.readers import ReaderService
@@ -55,12 +56,16 @@ class Coexisting:
         erasures.add(
             erasures.part("customer_notes", store_portal.blank_notes_of),
             erasures.part("former_sites", store_portal.remove_former_sites_of),
+            erasures.part("reads", store.remove_of_device),
         )
 
     def build_gate(self) -> ConsentGate | None:
         """Return what checks consent at the edge, None where it is not required."""
         _, database, directory, clock, _ = self._ground
-        return build_gate(directory, self._consents, Subjects(database), clock)
+        gate = build_gate(directory, self._consents, Subjects(database), clock)
+        if gate is not None:
+            self._consents.drain = gate.drain
+        return gate
 
     @property
     def services(self) -> tuple[Any, ...]:

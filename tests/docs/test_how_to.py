@@ -120,7 +120,10 @@ def test_keep_configurations_in_step__as_printed__assigns_compares_and_takes_awa
     steps = paste_into_shell(blocks, reader_folder)
     assert '"running_config_hash"' in find(steps, "PROFILE=$(")
     assigned = find(steps, "sites/$SITE/config-profile")
-    assert re.search(rf'"queued": ?{CHARGERS}', assigned)
+    queued = re.search(r'"queued": ?(\d+), ?"refused": ?0\b', assigned)
+    # Readers of other pages may have connected chargers of their own.
+    assert queued is not None, assigned
+    assert int(queued[1]) >= CHARGERS
     compared = find(steps, "?state=drifted")
     assert re.search(r'"state": ?"(applying|in_sync|drifted)"', compared)
     assert re.search(r'"status": ?"queued"', find(steps, "config-profile/apply"))

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from tests.contract.canaries import Canary, Hit, flock, scan_bytes, scan_text
-from tests.contract.canary_files import scan_paths
+from tests.contract.canary_files import scan_packed, scan_paths
+from tests.reliability.secret_texts import SecretTexts
 from tests.reliability.secret_traffic import SecretTraffic, issued_canaries, plain
 from tests.server import RunningServer, start_server
 
@@ -59,6 +60,7 @@ class Remains:
     metrics: str
     audit: bytes
     refusals: list[bytes]
+    answers: list[bytes]
     data_dir: Path
 
     def hits(self) -> list[Hit]:
@@ -68,6 +70,8 @@ class Remains:
         found += scan_bytes(self.audit, self.canaries, "audit log")
         for refusal in self.refusals:
             found += scan_bytes(refusal, self.canaries, f"answer {refusal[:120]!r}")
+        for answer in self.answers:
+            found += scan_packed(answer, self.canaries, f"list or file {answer[:120]!r}")
         return found + scan_paths(_files(self.data_dir), self.canaries)
 
 
@@ -86,6 +90,10 @@ def _take_traffic(server: RunningServer) -> Remains:
         canaries += traffic.set_up_webhooks([one for one in CANARIES if one.kind != "vin"])
         traffic.send_records(VINS)
         traffic.send_raw(CANARIES)
+        texts = SecretTexts(traffic)
+        texts.write(VINS)
+        texts.read()
+        texts.export_and_erase(VINS)
         sent, refusals = traffic.sent, traffic.refusals
     metrics = httpx.get(f"{server.base_url}/metrics").text
     audit = plain(server.admin("GET", "/v1/admin/audit-log?size=100"))
@@ -94,7 +102,14 @@ def _take_traffic(server: RunningServer) -> Remains:
     assert [str(hit) for hit in hits_alive] == []
     assert server.stop() == 0
     return Remains(
-        canaries, sent, "".join(server.stderr), metrics, audit, refusals, server.data_dir
+        canaries,
+        sent,
+        "".join(server.stderr),
+        metrics,
+        audit,
+        refusals,
+        texts.answers,
+        server.data_dir,
     )
 
 

@@ -69,6 +69,7 @@ class AlertItem(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     severity: AlertSeverity
     title: str
+    text: str
     status: AlertStatus
     condition: Condition
     condition_since: str
@@ -108,7 +109,6 @@ class AlertRunItem(msgspec.Struct, frozen=True, kw_only=True):
 class AlertResponse(AlertItem, frozen=True, kw_only=True):
     """An alert with what it was found by, its history (oldest first) and the runs for it."""
 
-    text: str
     evidence: dict[str, Any]
     fault_href: str | UnsetType = UNSET
     runbook_href: str | UnsetType = UNSET
@@ -178,6 +178,7 @@ def _facts(alert: Alert) -> dict[str, Any]:
         "code": alert.code,
         "severity": alert.severity,
         "title": alert.title,
+        "text": alert.text,
         "status": alert.status,
         "condition": alert.condition,
         "condition_since": to_text(alert.condition_ms),
@@ -200,7 +201,6 @@ def _to_response(view: AlertView) -> AlertResponse:
     runbook = alert.runbook
     return AlertResponse(
         **_facts(alert),
-        text=alert.text,
         evidence=alert.evidence,
         fault_href=_FAULT_HREF.format(alert.code) if alert.code in FAULT_KEYS else UNSET,
         runbook_href=_RUNBOOK_HREF.format(runbook) if runbook else UNSET,

@@ -7,6 +7,7 @@ from typing import Any, Final
 import tellus.app  # noqa: F401 - errors are known once everything that raises them is loaded
 from tellus.cli.reference_commands import commands_page
 from tellus.cli.reference_faults import faults_page
+from tellus.cli.reference_processing import processing_page
 from tellus.cli.reference_runbooks import runbooks_page
 from tellus.config import describe_settings
 from tellus.kernel import limits
@@ -48,6 +49,11 @@ Every operation with its scope, its [rate-limit class](rate-limits.md) and the l
 takes. Parameters, schemas and examples are in `/openapi.json`, and at `/docs` to be tried."""
 _SURFACES: Final = (
     ("/v1/operator/", "Operators", "Bearer token of a client, from `issueOperatorToken`."),
+    (
+        "/v1/customer-portal/",
+        "Customers",
+        "Bearer token of a portal's client, from `issueOperatorToken`.",
+    ),
     ("/v1/device/", "Chargers", "Bearer token of a device, from `issueDeviceToken`."),
     (
         ("/v1/customer/", "/v1/cp/"),
@@ -80,6 +86,7 @@ def build_pages() -> dict[str, str]:
         "cli.md": commands_page(),
         "faults.md": faults_page(),
         "runbooks.md": runbooks_page(),
+        "processing.md": processing_page(),
     }
     return {name: f"{_WRITTEN}\n\n{text.strip()}\n" for name, text in pages.items()}
 

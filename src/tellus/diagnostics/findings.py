@@ -1,16 +1,40 @@
 """From what was seen to what an alert says: severity, words and runbook, by the dictionary."""
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from tellus.alerts.model import AlertSeverity, Finding
 from tellus.diagnostics.catalogue.faults import Fault, FaultDictionary
-from tellus.diagnostics.model import Seen
+from tellus.diagnostics.model import CONTACTOR_WEAR, STUCK_PREPARING, Seen
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device
 
+
+class Matter(NamedTuple):
+    """What the platform finds beside the dictionary, as alerts say it."""
+
+    title: str
+    summary: str
+    severity: AlertSeverity
+    runbook: str | None = None
+
+
 CRITICAL: Final = frozenset({"F-0101", "F-0204"})
+_MATTERS: Final[dict[str, Matter]] = {
+    CONTACTOR_WEAR: Matter(
+        "Contactor near the end of its rated life",
+        "Its contactor has made most of the cycles that it is rated for; plan its replacement, and"
+        " reset the counter only after that.",
+        AlertSeverity.LOW,
+    ),
+    STUCK_PREPARING: Matter(
+        "Connector stuck in preparing",
+        "Vehicles are plugged in and authenticated, and the connector never comes to charge.",
+        AlertSeverity.MEDIUM,
+        "connector-stuck-in-preparing",
+    ),
+}
 _POWER_UP: Final = "charger-faulting-on-power-up"
 _BY_CURRENT: Final = {_POWER_UP: {"ac": f"ac-{_POWER_UP}"}}
 _V2G_ONLY: Final = frozenset({"v2g-discharge-no-flow"})
@@ -29,6 +53,8 @@ class Findings:
     def severity_of(self, code: str) -> AlertSeverity:
         """Return how urgent a fault is; one that the dictionary does not know is medium."""
         fault = self._faults.find(code)
+        if code in _MATTERS:
+            return _MATTERS[code].severity
         if code in CRITICAL:
             return AlertSeverity.CRITICAL
         if fault is not None and fault.severity == "error":
@@ -37,6 +63,8 @@ class Findings:
 
     def runbook_for(self, code: str, device: Device) -> str | None:
         """Return the first of the fault's runbooks that fits the device's model, or None."""
+        if code in _MATTERS:
+            return _MATTERS[code].runbook
         fault = self._faults.find(code)
         known = self._catalogue.find(device.model)
         for slug in fault.runbooks if fault is not None else ():
@@ -47,15 +75,17 @@ class Findings:
 
     def make(self, seen: Seen, device: Device) -> Finding:
         """Return the finding of what was seen at a device."""
-        fault = self._faults.find(seen.code)
+        entry = _MATTERS.get(seen.code) or self._faults.find(seen.code)
         return Finding(
             key=matter_of(seen.code, device.device_id, seen.connector_id),
             operator_id=device.operator_id,
             site_id=device.site_id,
             code=seen.code,
-            severity=self.severity_of(seen.code),
-            title=fault.title if fault else f"Fault {seen.code}"[:120],
-            text=_text(fault, seen, device)[:_MOST_TEXT],
+            severity=(
+                AlertSeverity(seen.severity) if seen.severity else self.severity_of(seen.code)
+            ),
+            title=entry.title if entry else f"Fault {seen.code}"[:120],
+            text=_text(entry, seen, device)[:_MOST_TEXT],
             found_by=seen.found_by,
             at_ms=seen.at_ms,
             device_no=device.device_no,
@@ -70,10 +100,10 @@ def matter_of(code: str, device_id: str, connector_id: int) -> str:
     return f"{code}:{device_id}:{connector_id}"
 
 
-def _text(fault: Fault | None, seen: Seen, device: Device) -> str:
+def _text(entry: Fault | Matter | None, seen: Seen, device: Device) -> str:
     place = f"connector {seen.connector_id} of " if seen.connector_id else ""
     told = f"At {place}{device.model or 'device'} {device.sn}."
     meaning = (
-        fault.summary if fault else "The charger reported a code that is not in the dictionary."
+        entry.summary if entry else "The charger reported a code that is not in the dictionary."
     )
     return " ".join(part for part in (told, meaning, seen.note) if part)

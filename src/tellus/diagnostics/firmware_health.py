@@ -14,20 +14,23 @@ from tellus.consent.model import Service
 from tellus.diagnostics import store_conditions, store_counts
 from tellus.diagnostics.catalogue.faults import Fault, FaultDictionary
 from tellus.diagnostics.desk import Desk
-from tellus.diagnostics.intake import FAILED_START, RECORDED, STARTED
+from tellus.diagnostics.intake import COUNTED_MS, FAILED_START, RECORDED, STARTED
 from tellus.diagnostics.model import FIRMWARE, Condition
 from tellus.diagnostics.model_firmware import Family, FirmwareRate, FirmwareVerdict, Trial
 from tellus.diagnostics.rules_firmware import judge_firmware
 from tellus.firmware.releases import ReleaseCatalogue
 from tellus.fleet.directory import Device, Directory
 from tellus.kernel.clock import Clock
-from tellus.kernel.units import DAY_MS, MINUTE_MS
+from tellus.kernel.units import DAY_MS, MINUTE_MS, SECOND_MS
 from tellus.kernel.versions import Order, compare_versions, is_at_least, sort_key
 from tellus.storage.database import Database, Tx
 
 WINDOW_DAYS: Final = 28
-_KEPT_MS: Final = 400 * DAY_MS
 _EVERY_MS: Final = 10 * MINUTE_MS
+_SOONEST_MS: Final = MINUTE_MS
+_REST: Final = 200
+"""A judgement that took long is followed by as many times its length of rest."""
+
 _NOT_OF_FIRMWARE: Final = frozenset({STARTED, RECORDED, "F-0301"})
 _PARTS: Final = {
     "F-0101": "contactors",
@@ -76,6 +79,7 @@ class FirmwareHealth:
         self._releases = releases
         self._clock = clock
         self._turned_ms = 0
+        self._every_ms = _SOONEST_MS
 
     async def list_rates(self, operator_id: str, days: int = WINDOW_DAYS) -> list[FirmwareRate]:
         """Return the rates of an operator's devices over the last days, the worst first."""
@@ -97,17 +101,22 @@ class FirmwareHealth:
         return [self._advise(rate, latest.get(rate.model)) for rate in rates]
 
     async def turn(self, desk: Desk) -> None:
-        """Every ten minutes, judge all operators' devices and tell what changed.
+        """Every one to ten minutes, judge all operators' devices and tell what changed.
+
+        A small fleet is judged every minute, a large one as often as half a percent of a core pays.
 
         Raises:
             ApiError: the store cannot take it now.
         """
         now_ms = self._clock.now_ms()
-        if now_ms - self._turned_ms < _EVERY_MS:
+        if now_ms - self._turned_ms < self._every_ms:
             return
         self._turned_ms = now_ms
+        began_s = self._clock.monotonic_s()
         await self.judge_all(desk, now_ms)
-        await self._database.write(store_counts.remove_counts, now_ms - _KEPT_MS)
+        took_s = self._clock.monotonic_s() - began_s
+        self._every_ms = min(_EVERY_MS, max(_SOONEST_MS, round(_REST * took_s * SECOND_MS)))
+        await self._database.write(store_counts.remove_counts, now_ms - COUNTED_MS)
 
     async def judge_all(self, desk: Desk, now_ms: int) -> None:
         """Judge all operators' devices, and tell what changed."""

@@ -20,13 +20,15 @@ from tellus.diagnostics.model import (
 )
 from tellus.diagnostics.rules_f_0601 import is_slow
 from tellus.diagnostics.rules_f_0805 import is_clean
+from tellus.diagnostics.rules_stuck import STUCK_AFTER_MS
+from tellus.diagnostics.rules_wear import WORN_FROM, worn_ratio
 from tellus.diagnostics.thresholds import Thresholds
 from tellus.fleet.directory import Directory
 from tellus.fleet.model import EventsStored, EventType, StoredEvent
 from tellus.fleet.service import Heartbeat
 from tellus.health.model import HealthSpan
 from tellus.kernel.clock import Clock
-from tellus.kernel.units import DAY_MS, MINUTE_MS, SECOND_MS
+from tellus.kernel.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS
 from tellus.sessions.model import ChargingRecord, RecordsStored
 from tellus.storage.database import Tx
 
@@ -40,6 +42,9 @@ FAILED_START: Final = "F-0421"
 UNNAMED: Final = "fault"
 """What stands for the code of a fault event that has none."""
 
+COUNTED_MS: Final = 400 * DAY_MS
+"""What is told later than this is not counted, and counts older than this are forgotten."""
+
 _TURNS: Final = frozenset({EventType.START, EventType.STOP, EventType.PLUG_IN, EventType.PLUG_OUT})
 _AFTER_STOP_MS: Final = 30 * SECOND_MS
 """Three frames come within 10 s of a stop; late ones are waited for."""
@@ -49,6 +54,13 @@ _HEARTBEAT_WAIT_MS: Final = 20 * SECOND_MS
 
 _RECORD_WAIT_MS: Final = 5 * SECOND_MS
 """Records are sent before the events that explain them."""
+
+_PREPARES_FOR_MS: Final = STUCK_AFTER_MS + 10 * SECOND_MS
+"""From a plug-in to the first look; the authentication takes some seconds of it."""
+
+_WEAR_EVERY_MS: Final = HOUR_MS
+_WEAR_WAIT_MS: Final = MINUTE_MS
+"""What a charger kept back while it was away comes in meanwhile: the forecast needs it."""
 
 _LATE_MS: Final = 5 * MINUTE_MS
 _LONGEST_DETAILS: Final = 2_000
@@ -65,6 +77,7 @@ class Intake:
         self._directory = directory
         self._clock = clock
         self._thresholds = thresholds
+        self._wear_looked_ms: dict[tuple[int, int], int] = {}
 
     def on_events(self, tx: Tx, stored: EventsStored) -> None:
         """Take in faults, and when connectors were started and stopped."""
@@ -79,6 +92,8 @@ class Intake:
                 turns.append((event.device_no, event.connector_id, kind, event.time_ms))
                 if kind == EventType.STOP:
                     items.append(_stop_item(event, now_ms))
+                elif kind == EventType.PLUG_IN and event.time_ms > event.received_ms - _LATE_MS:
+                    items.append(_plug_item(event, now_ms))
                 elif kind == EventType.START:
                     counts += self._count(tx, event, STARTED)
         if items:
@@ -126,11 +141,16 @@ class Intake:
         return self._count_at(tx, device_no, RECORDED, began_ms, late_ms)
 
     def on_minutes(self, tx: Tx, minutes: Sequence[HealthSpan]) -> None:
-        """Take in devices whose fan was slow."""
+        """Take in devices whose fan was slow, and connectors whose contactor has closed often."""
         now_ms = self._clock.now_ms()
         slow = {span.device_no for span in minutes if self._is_slow(span)}
-        if slow:
-            store_inbox.put_items(tx, places(ItemKind.FAN, ((no, 0) for no in slow), now_ms))
+        worn = {
+            (span.device_no, span.connector_id) for span in minutes if self._is_worn(span, now_ms)
+        }
+        items = places(ItemKind.FAN, ((no, 0) for no in slow), now_ms)
+        items += places(ItemKind.WEAR, worn, now_ms + _WEAR_WAIT_MS)
+        if items:
+            store_inbox.put_items(tx, items)
 
     def on_configurations(self, tx: Tx, device_nos: Sequence[int]) -> None:
         """Take in devices whose configuration was told or assigned anew."""
@@ -144,6 +164,22 @@ class Intake:
         device = self._directory.by_no(span.device_no)
         return device is not None and is_slow(rpm, self._thresholds.of(device))
 
+    def _is_worn(self, span: HealthSpan, now_ms: int) -> bool:
+        """Tell whether a contactor's wear is to be looked at: once an hour of each."""
+        if span.start_ms < now_ms - HOUR_MS:
+            return False
+        device = self._directory.by_no(span.device_no)
+        if device is None:
+            return False
+        ratio = worn_ratio(span.metrics, self._thresholds.of(device).contactor_cycles)
+        if ratio is None or ratio < WORN_FROM:
+            return False
+        place = (span.device_no, span.connector_id)
+        if self._wear_looked_ms.get(place, 0) > now_ms - _WEAR_EVERY_MS:
+            return False
+        self._wear_looked_ms[place] = now_ms
+        return True
+
     def _count(self, tx: Tx, event: StoredEvent, code: str) -> list[Count]:
         if event.clock_suspect:
             return []
@@ -154,7 +190,7 @@ class Intake:
     ) -> list[Count]:
         """Count a start or a fault for the firmware that ran then."""
         device = self._directory.by_no(device_no)
-        if device is None:
+        if device is None or at_ms < received_ms - COUNTED_MS:
             return []
         version = device.firmware_version
         if at_ms < received_ms - _LATE_MS:
@@ -194,6 +230,11 @@ def _stop_item(event: StoredEvent, now_ms: int) -> Item:
     due_ms = now_ms + _AFTER_STOP_MS
     place = (event.device_no, event.connector_id)
     return _item(ItemKind.STOP, place, str(event.time_ms), due_ms, event.time_ms)
+
+
+def _plug_item(event: StoredEvent, now_ms: int) -> Item:
+    place = (event.device_no, event.connector_id)
+    return _item(ItemKind.PREPARE, place, "", now_ms + _PREPARES_FOR_MS, now_ms)
 
 
 def _end_turn(record: ChargingRecord) -> tuple[int, int, str, int]:

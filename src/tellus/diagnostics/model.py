@@ -9,6 +9,10 @@ SITE_NETWORK: Final = "site_network"
 GRID: Final = "grid"
 FIRMWARE: Final = "firmware"
 
+CONTACTOR_WEAR: Final = "contactor_wear"
+STUCK_PREPARING: Final = "stuck_preparing"
+"""What the platform finds beside the codes of the dictionary."""
+
 RELEASED: Final = ""
 """What a condition is folded into that was part of something that is over, and is so still."""
 
@@ -20,6 +24,8 @@ class ItemKind(enum.StrEnum):
     charging record that did not end cleanly. ``stop``: a connector whose session ended. ``frame``:
     a connector that is energised without current. ``heat``: a connector that is hot. ``fan``: a
     device whose fan was slow. ``config``: a device whose configuration was told or assigned.
+    ``wear``: a connector whose contactor has made much of its rated life. ``prepare``: a connector
+    that somebody plugged in at.
     """
 
     FAULT = "fault"
@@ -30,6 +36,8 @@ class ItemKind(enum.StrEnum):
     HEAT = "heat"
     FAN = "fan"
     CONFIG = "config"
+    WEAR = "wear"
+    PREPARE = "prepare"
 
 
 class Item(NamedTuple):
@@ -83,7 +91,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """A fault that was seen at a device (connector 0: the whole device).
 
     ``repeats``: each sighting is news, as with events of chargers; otherwise only that it began, or
-    that what is in ``evidence['mark']`` is another.
+    that what is in ``evidence['mark']`` is another. ``severity`` is empty where the code's holds.
     """
 
     code: str
@@ -94,6 +102,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     evidence: dict[str, Any] = {}
     repeats: bool = False
+    severity: str = ""
 
 
 class Gone(NamedTuple):
@@ -158,6 +167,7 @@ class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fan_least_pct: float
     fan_low_for_s: float
     area_km: float
+    contactor_cycles: float
 
 
 class Count(NamedTuple):

@@ -4,25 +4,30 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
 from tellus.configuration.model import RunningConfig
-from tellus.diagnostics import store_inbox
+from tellus.diagnostics import store_inbox, store_turns
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.model import Limits
 from tellus.diagnostics.rules_clearing import ConnectorNow, Now
 from tellus.diagnostics.rules_f_0101 import AfterStop, Frame
 from tellus.diagnostics.rules_f_0203 import Heat
 from tellus.diagnostics.rules_f_0601 import FanMinute, f_0601, merge_minutes
+from tellus.diagnostics.rules_stuck import Standing
+from tellus.diagnostics.rules_wear import worn_ratio
 from tellus.fleet.directory import Device
 from tellus.fleet.model import EventType
 from tellus.fleet.presence import PresenceWatch
 from tellus.health.model import HealthSpan
+from tellus.health.model_view import Wear
 from tellus.kernel.errors import NotFound
-from tellus.kernel.units import MINUTE_MS
+from tellus.kernel.units import DAY_MS, MINUTE_MS
 from tellus.storage.database import Database, Tx
 from tellus.telemetry.service import TelemetryService
 
 _AFTER_STOP_MS: Final = 15 * MINUTE_MS
 _MOST_FRAMES: Final = 200
 _FAN_BACK_MS: Final = 30 * MINUTE_MS
+_TURNS_BACK_MS: Final = 7 * DAY_MS
+_MOST_TURNS: Final = 60
 _CABINET: Final = "temp_power_module_c"
 _FAN: Final = "cooling_fan_rpm"
 
@@ -36,10 +41,11 @@ class HealthReader(Protocol):
 
 
 ReadRunning = Callable[[Tx, list[int]], list[RunningConfig]]
+ReadWear = Callable[[Tx, Device, int], dict[int, dict[str, Wear]]]
 
 
 class Sources(NamedTuple):
-    """Where observations come from; ``health`` and ``running`` None where there is no such part."""
+    """Where observations come from; the last three are None where there is no such part."""
 
     database: Database
     telemetry: TelemetryService
@@ -47,6 +53,7 @@ class Sources(NamedTuple):
     faults: FaultDictionary
     health: HealthReader | None = None
     running: ReadRunning | None = None
+    wear: ReadWear | None = None
 
 
 class Observing:
@@ -126,17 +133,46 @@ class Observing:
         found = await self._sources.database.read(self._sources.running, [device_no])
         return found[0] if found else None
 
+    async def wear(self, device: Device, connector_id: int, now_ms: int) -> dict[str, Wear]:
+        """Return the wear of a connector's parts, empty where nothing is known of it."""
+        if self._sources.wear is None:
+            return {}
+        found = await self._sources.database.read(self._sources.wear, device, now_ms)
+        return found.get(connector_id, {})
+
+    async def standing(self, device: Device, connector_id: int, now_ms: int) -> Standing | None:
+        """Return a connector's turns of the last week and how it is; None before the first frame.
+
+        Times are the device's own: so is ``now_ms`` of what is returned.
+        """
+        connector = device.connectors.get(connector_id)
+        if connector is None or connector.reading is None:
+            return None
+        by_its_clock_ms = now_ms + (device.clock_offset_ms or 0)
+        place = (device.device_no, connector_id)
+        from_ms = max(by_its_clock_ms - _TURNS_BACK_MS, device.owned_since_ms)
+        turns = await self._sources.database.read(
+            store_turns.list_turns, place, from_ms, _MOST_TURNS
+        )
+        return Standing(turns, connector.reading.detail_state, by_its_clock_ms)
+
     async def now(self, device: Device, limits: Limits, now_ms: int, *, health: bool) -> Now:
         """Return how a device is now; ``health`` asks for its fan and cabinet too."""
-        cabinet_c, fan_good = None, None
+        cabinet_c, cabinet_ms, fan_good, worn = None, 0, None, {}
         if health:
             minutes = await self._minutes(device.device_no, now_ms)
-            warm = [span.metrics[_CABINET] for span in minutes if _CABINET in span.metrics]
-            cabinet_c = warm[-1].last if warm else None
+            warm = [span for span in minutes if _CABINET in span.metrics]
+            if warm:
+                cabinet_c, cabinet_ms = warm[-1].metrics[_CABINET].last, warm[-1].start_ms
             fan = merge_minutes(
                 [(span.start_ms, span.metrics[_FAN]) for span in minutes if _FAN in span.metrics]
             )
             fan_good = f_0601(fan, limits).present is False
+            worn = {
+                span.connector_id: ratio
+                for span in minutes
+                if (ratio := worn_ratio(span.metrics, limits.contactor_cycles)) is not None
+            }
         return Now(
             now_ms,
             self._sources.presence.is_online(device, now_ms),
@@ -155,6 +191,8 @@ class Observing:
             tuple(device.reconnects),
             cabinet_c,
             fan_good,
+            cabinet_ms,
+            worn,
         )
 
     def code_of(self, fault_code: float | str | None) -> str:

@@ -4,24 +4,28 @@
 |---|---|
 | F-0101 | the connector shows a frame without voltage while no session runs |
 | F-0203 | the connector is 5 K below its threshold |
-| F-0204 | the cabinet is 10 K below critical; not measured: as the rest, 10 minutes later |
+| F-0204 | the cabinet, measured since, is 10 K below critical and no connector shows a fault |
 | F-0301 | the device is heard of |
 | F-0302 | fewer than 2 reconnects in 10 minutes |
 | F-0512 | what is reported is what was assigned |
 | F-0601 | the fan is above 90% of nominal for two minutes |
 | F-0702 | the connector discharges, or 10 minutes later it shows no fault |
+| `contactor_wear` | the counter is below 80% of the rated life: it began again |
+| `stuck_preparing` | the connector charges or discharges |
 | all others, unknown ones too | it works again: a frame that shows no fault, a minute later |
 
 None of what a charger told is over while its heartbeats name that code. What only a heartbeat told
 is over when heartbeats no longer name it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from tellus.diagnostics.model import Condition, Limits
+from tellus.diagnostics.model import CONTACTOR_WEAR, STUCK_PREPARING, Condition, Limits
 from tellus.diagnostics.rules_f_0203 import HYSTERESIS_K
 from tellus.diagnostics.rules_f_0301 import f_0301, f_0302
+from tellus.diagnostics.rules_wear import WORN_FROM
 from tellus.kernel.units import MINUTE_MS
 
 HEARTBEAT: Final = "heartbeat"
@@ -43,7 +47,9 @@ class ConnectorNow(NamedTuple):
 class Now(NamedTuple):
     """How a device is now; ``cabinet_c`` and ``fan_good`` None where that is not reported.
 
-    ``heartbeat_code`` is the code that its heartbeats name, in the dictionary's form.
+    ``cabinet_ms`` is when the minute began that tells of the cabinet. ``worn_ratio`` is how much of
+    its rated life a contactor has made, by connector, as reported. ``heartbeat_code`` is the code
+    that its heartbeats name, in the dictionary's form.
     """
 
     now_ms: int
@@ -53,6 +59,8 @@ class Now(NamedTuple):
     reconnects_ms: tuple[int, ...] = ()
     cabinet_c: float | None = None
     fan_good: bool | None = None
+    cabinet_ms: int = 0
+    worn_ratio: Mapping[int, float] = MappingProxyType({})
 
 
 def is_over(condition: Condition, now: Now, limits: Limits) -> bool:
@@ -102,6 +110,10 @@ def _cooled(condition: Condition, now: Now, limits: Limits) -> bool:
 def _cabinet_cooled(condition: Condition, now: Now, limits: Limits) -> bool:
     if now.cabinet_c is None:
         return _is_sound(condition, now, _LONG_SETTLED_MS)
+    if now.cabinet_ms < condition.last_ms:
+        return False
+    if any(frame.state == "fault" for frame in now.connectors.values()):
+        return False
     return now.cabinet_c <= limits.cabinet_critical_c - CABINET_HYSTERESIS_K
 
 
@@ -128,6 +140,21 @@ def _discharged(condition: Condition, now: Now, limits: Limits) -> bool:
     return _is_sound(condition, now, _LONG_SETTLED_MS)
 
 
+def _counts_anew(condition: Condition, now: Now, limits: Limits) -> bool:
+    del limits
+    return now.worn_ratio.get(condition.connector_id, 1.0) < WORN_FROM
+
+
+def _charges(condition: Condition, now: Now, limits: Limits) -> bool:
+    del limits
+    frame = now.connectors.get(condition.connector_id)
+    return (
+        frame is not None
+        and frame.time_ms > condition.last_ms
+        and frame.state in {"charging", "discharging"}
+    )
+
+
 def _by_report(condition: Condition, now: Now, limits: Limits) -> bool:
     """Leave it to the detector: it looks again at every report."""
     del condition, now, limits
@@ -143,4 +170,6 @@ _RULES: Final[dict[str, Callable[[Condition, Now, Limits], bool]]] = {
     "F-0512": _by_report,
     "F-0601": _fan_good,
     "F-0702": _discharged,
+    CONTACTOR_WEAR: _counts_anew,
+    STUCK_PREPARING: _charges,
 }

@@ -47,7 +47,10 @@ class Thresholds:
         known = self._catalogue.find(model)
         is_ac = known is not None and known.current == "ac"
         figures = self._figures | {
-            "connector_c": self._figures["connector_ac_c" if is_ac else "connector_dc_c"]
+            "connector_c": self._figures["connector_ac_c" if is_ac else "connector_dc_c"],
+            "contactor_cycles": self._figures[
+                "service_life_ac_cycles" if is_ac else "service_life_dc_cycles"
+            ],
         }
         strange = set(self._overrides.get(model, {})) - set(Limits.__struct_fields__)
         if strange:

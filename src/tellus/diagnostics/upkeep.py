@@ -7,7 +7,7 @@ from typing import Final
 from tellus.alerts.model import Cleared, Finding
 from tellus.diagnostics import store_conditions
 from tellus.diagnostics.desk import HELD, Desk, device_of, seen_of
-from tellus.diagnostics.model import FIRMWARE, GRID, SITE_NETWORK, Condition
+from tellus.diagnostics.model import CONTACTOR_WEAR, FIRMWARE, GRID, SITE_NETWORK, Condition
 from tellus.diagnostics.observing import Observing
 from tellus.diagnostics.rules_clearing import Now, is_over
 from tellus.diagnostics.thresholds import Thresholds
@@ -18,7 +18,7 @@ from tellus.kernel.errors import NotFound
 from tellus.kernel.units import DAY_MS, MINUTE_MS
 from tellus.storage.database import Database, Tx
 
-_BY_HEALTH: Final = frozenset({"F-0204", "F-0601"})
+_BY_HEALTH: Final = frozenset({"F-0204", "F-0601", CONTACTOR_WEAR})
 _LARGER: Final = frozenset({SITE_NETWORK, GRID, FIRMWARE})
 _RELEASED_HOLD_MS: Final = 2 * MINUTE_MS
 """What was part of something that is over may just be slower than the rest."""
