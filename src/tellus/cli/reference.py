@@ -49,6 +49,11 @@ Every operation with its scope, its [rate-limit class](rate-limits.md) and the l
 takes. Parameters, schemas and examples are in `/openapi.json`, and at `/docs` to be tried."""
 _SURFACES: Final = (
     ("/v1/operator/", "Operators", "Bearer token of a client, from `issueOperatorToken`."),
+    (
+        "/v1/customer-portal/",
+        "Customers",
+        "Bearer token of a portal's client, from `issueOperatorToken`.",
+    ),
     ("/v1/device/", "Chargers", "Bearer token of a device, from `issueDeviceToken`."),
     (
         ("/v1/customer/", "/v1/cp/"),

@@ -14,6 +14,7 @@ from tellus.kernel.units import SECOND_MS
 # Made for every read: the plain values are quicker than the enumerations.
 _PEER: Final = ReaderKind.PEER.value
 _CLIENT: Final = ReaderKind.CLIENT.value
+_CUSTOMER: Final = ReaderKind.CUSTOMER.value
 _ADMINISTRATOR: Final = ReaderKind.ADMINISTRATOR.value
 _DEVICE: Final = ReadScope.DEVICE.value
 _SITE: Final = ReadScope.SITE.value
@@ -121,6 +122,8 @@ class ReadAccounting:
 def _group(principal: Principal, kind: str, scope: str, operator_id: str) -> ReadGroup:
     if principal.audience is Audience.ADMIN:
         reader_kind = _ADMINISTRATOR
+    elif principal.customer:
+        reader_kind = _CUSTOMER
     else:
         reader_kind = _PEER if _PEER in principal.scopes else _CLIENT
     return ReadGroup(principal.principal_id, kind, scope, operator_id, reader_kind)

@@ -49,6 +49,19 @@ ALWAYS = frozenset(
         # What is agreed to, and who looked: for the owner and the partner to see.
         "listDeviceReaders",
         "getDeviceChannels",
+        # The customer's own portal: what the customer agreed to, and what came of it; and what
+        # customers ask for.
+        "listPortalChargers",
+        "getPortalCharger",
+        "listPortalConsents",
+        "revokePortalConsent",
+        "listPortalReaders",
+        "exportPortalCharger",
+        "askPortalErasure",
+        "askPortalChange",
+        "listPortalRequests",
+        "listCustomerRequests",
+        "answerCustomerRequest",
         # The operator's own documents and settings.
         "listConfigProfiles",
         "createConfigProfile",
