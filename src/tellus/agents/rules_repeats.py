@@ -96,9 +96,7 @@ def find_recurrences(
         whole = sum(map(len, episodes.values())), len(units)
         for no, facts in by_device.items():
             if no not in excused:
-                one = _of_device(
-                    code, by_no[no], facts, episodes[no], (total, len(units)), resolved_ms
-                )
+                one = _of_device(code, by_no[no], facts, episodes[no], whole, resolved_ms)
                 found += [] if one is None else [one]
     return sorted(found, key=lambda one: (one.chance, one.code, one.unit.device_id))
 
