@@ -189,7 +189,7 @@ def replace_wear(tx: Tx, device_nos: Sequence[int], parts: Sequence[WornPart], n
 
 
 def list_wear(tx: Tx, operator_id: str) -> list[WornPart]:
-    """Return the parts of an operator's devices that are nearly worn, as known since it has them."""
+    """Return the parts of an operator's devices that are nearly worn, as looked at for it."""
     rows = tx.rows(
         "SELECT w.device_no, w.connector_id, w.component, w.days_left, w.body FROM agent_wear AS w"
         " JOIN devices AS d ON d.device_no = w.device_no"
