@@ -27,6 +27,7 @@ from tellus.configuration import store_devices as config_devices
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
 from tellus.configuration.sites import SiteConfigurations
+from tellus.consent.model import Service
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.observing import Sources as DetectionSources
@@ -155,9 +156,11 @@ class Diagnosing:
             kept_days=settings.alerts.deliveries_kept_days,
         )
         self.webhooks.wake = self.deliveries.wake
+        self.webhooks.may_tell_of = self._may_tell_of
         self.alerts.in_tx.append(self.webhooks.owe)
         self.alerts.told.append(lambda _numbers: self.deliveries.wake())
 
+<<<<<<< HEAD
     def _load_library(self) -> RunbookCatalogue:
         """Read the runbooks, with the times of this installation."""
         settings = self._ground.settings.runbooks
@@ -166,6 +169,12 @@ class Diagnosing:
             "reset_worked": (settings.reset_s, settings.release_s),
         }
         return RunbookCatalogue.load(self.faults, times_s)
+=======
+    def _may_tell_of(self, device_no: int) -> bool:
+        """Tell whether a device's owner agrees that it is looked at; one that is gone, does."""
+        device = self._ground.directory.by_no(device_no)
+        return device is None or device.allows(Service.DIAGNOSTICS, self._ground.clock.now_ms())
+>>>>>>> 251846f2b806fc08dff8b45578832b7d1ab3691c
 
     def _build_runbooks(self) -> None:
         """Build runbooks, which read all that is below them."""

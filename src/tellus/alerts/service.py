@@ -68,18 +68,19 @@ class AlertService:
 
         To be called in a write transaction, with some hundreds at most. Findings about a device
         that is no longer their operator's are dropped: its alerts were closed when it went.
+        ``now_ms`` may be from before a long round; what changes, changes when it is written.
         """
-        self._take_in(tx, findings, cleared, now_ms)
+        self._take_in(tx, findings, cleared, max(now_ms, self._clock.now_ms()))
 
     async def report(self, findings: Sequence[Finding], cleared: Sequence[Cleared] = ()) -> None:
         """Take in findings, then clearings, some at a time, in transactions of their own."""
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.now_ms
         for start in range(0, len(findings), _TAKEN_AT_ONCE):
             part = findings[start : start + _TAKEN_AT_ONCE]
-            self._tell(await self._database.write(self._take_in, part, (), now_ms))
+            self._tell(await self._database.write(self._take_in, part, (), now_ms()))
         for start in range(0, len(cleared), _TAKEN_AT_ONCE):
             over = cleared[start : start + _TAKEN_AT_ONCE]
-            self._tell(await self._database.write(self._take_in, (), over, now_ms))
+            self._tell(await self._database.write(self._take_in, (), over, now_ms()))
 
     def _take_in(
         self, tx: Tx, findings: Sequence[Finding], cleared: Sequence[Cleared], now_ms: int

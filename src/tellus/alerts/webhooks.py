@@ -49,6 +49,8 @@ class WebhookService:
     """Webhooks of all operators; each sees its own and nothing else exists for it.
 
     ``show`` writes what is sent. ``wake`` is called when something may be sent at once.
+    ``may_tell_of`` says of a device by its number whether its owner agrees that alerts about it are
+    shown.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class WebhookService:
         self._show = show
         self._allows_private = allows_private
         self.wake: Callable[[], None] = lambda: None
+        self.may_tell_of: Callable[[int], bool] = lambda _device_no: True
 
     # ------------------------------------------------------------------ what is owed
 
@@ -76,7 +79,9 @@ class WebhookService:
         owed: list[OwedDelivery] = []
         full: dict[str, bool] = {}
         for change in changes:
-            operator_id = change.after.operator_id
+            operator_id, device_no = change.after.operator_id, change.after.device_no
+            if device_no is not None and not self.may_tell_of(device_no):
+                continue
             if operator_id not in held:
                 held[operator_id] = store_webhooks.list_of(tx, operator_id)
             event_id = new_id("evt")

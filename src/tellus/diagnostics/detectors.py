@@ -211,6 +211,8 @@ class Detectors:
 
     async def _look_at_heartbeat(self, device: Device, item: Item, now_ms: int) -> Outcome:
         told = _heartbeat(item.content)
+        if told.time_ms < device.owned_since_ms:
+            return Outcome(item)
         code = self._observing.code_of(told.code)
         present = await self._database.read(store_conditions.list_of, device.device_no)
         over = [
@@ -260,6 +262,8 @@ class Detectors:
     async def _look_at_heat(self, device: Device, item: Item, now_ms: int) -> Outcome:
         del now_ms
         temperature_c, at_ms = _decode(item.content)
+        if at_ms < device.owned_since_ms:
+            return Outcome(item)
         heat = self._observing.heat(device, item.connector_id, temperature_c, at_ms)
         verdict = f_0203(heat, self._thresholds.of(device))
         return Outcome(item, [_seen("F-0203", item, verdict)] if verdict.present else ())

@@ -231,3 +231,16 @@ def test_event__of_each_kind__has_its_own_id(tmp_path: Path) -> None:
         assert first[0].event_id != first[1].event_id
 
     run(tmp_path, scenario)
+
+
+def test_owe__owner_does_not_agree__nothing_is_told(tmp_path: Path) -> None:
+    """Alerts about a device whose owner does not agree to be looked at are owed to nobody."""
+
+    async def scenario(bench: DeliveryBench) -> None:
+        await bench.add()
+        bench.webhooks.may_tell_of = lambda device_no: device_no != 1
+        await bench.alerts.service.report([finding(key="hidden")])
+        await bench.alerts.service.report([finding(key="site_network:1", device_no=None)])
+        assert [one.event for one in await bench.held()] == [WebhookEvent.OPENED]
+
+    run(tmp_path, scenario)
