@@ -160,7 +160,6 @@ class Diagnosing:
         self.alerts.in_tx.append(self.webhooks.owe)
         self.alerts.told.append(lambda _numbers: self.deliveries.wake())
 
-<<<<<<< HEAD
     def _load_library(self) -> RunbookCatalogue:
         """Read the runbooks, with the times of this installation."""
         settings = self._ground.settings.runbooks
@@ -169,12 +168,11 @@ class Diagnosing:
             "reset_worked": (settings.reset_s, settings.release_s),
         }
         return RunbookCatalogue.load(self.faults, times_s)
-=======
+
     def _may_tell_of(self, device_no: int) -> bool:
         """Tell whether a device's owner agrees that it is looked at; one that is gone, does."""
         device = self._ground.directory.by_no(device_no)
         return device is None or device.allows(Service.DIAGNOSTICS, self._ground.clock.now_ms())
->>>>>>> 251846f2b806fc08dff8b45578832b7d1ab3691c
 
     def _build_runbooks(self) -> None:
         """Build runbooks, which read all that is below them."""
