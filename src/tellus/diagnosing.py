@@ -1,5 +1,6 @@
 """Builds diagnostics: component health, configuration, reports, alerts, detectors, runbooks."""
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from tellus.agents.board import AgentBoard
@@ -19,6 +20,7 @@ from tellus.alerts.operator_api_webhooks import show_event
 from tellus.alerts.sending import STEPS, WebhookCourier, WebhookTargets
 from tellus.alerts.service import AlertService
 from tellus.alerts.webhooks import WebhookService
+from tellus.alerts.withdrawal import cancel_deliveries
 from tellus.audit.service import AuditService
 from tellus.building import Ground
 from tellus.bus.port import ALERT_CHANGED, Bus
@@ -27,6 +29,8 @@ from tellus.configuration import store_devices as config_devices
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
 from tellus.configuration.sites import SiteConfigurations
+from tellus.consent.model import Service
+from tellus.consent.service import ConsentService
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.observing import Sources as DetectionSources
@@ -137,6 +141,13 @@ class Diagnosing:
         self.alert_feed = AlertFeed(ground.database, ground.clock)
         erasures = self._beneath.erasures
         erasures.add(erasures.part("alerts", self.alerts.erase_some))
+
+    def follow_consents(self, consents: ConsentService) -> None:
+        """Take in and tell nothing of devices whose owners do not agree, where they have to."""
+        if consents.required:
+            withheld = partial(consents.list_withheld, Service.DIAGNOSTICS)
+            self.alerts.withheld = self.webhooks.withheld = withheld
+            consents.in_tx += [cancel_deliveries, self.reports.withdraw]
 
     def _build_webhooks(self) -> None:
         ground, settings = self._ground, self._ground.settings
