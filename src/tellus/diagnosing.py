@@ -1,5 +1,6 @@
 """Builds diagnostics: component health, configuration, reports, alerts, detectors, runbooks."""
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from tellus.agents.board import AgentBoard
@@ -19,6 +20,7 @@ from tellus.alerts.operator_api_webhooks import show_event
 from tellus.alerts.sending import STEPS, WebhookCourier, WebhookTargets
 from tellus.alerts.service import AlertService
 from tellus.alerts.webhooks import WebhookService
+from tellus.alerts.withdrawal import cancel_deliveries
 from tellus.audit.service import AuditService
 from tellus.building import Ground
 from tellus.bus.port import ALERT_CHANGED, Bus
@@ -28,6 +30,7 @@ from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
 from tellus.configuration.sites import SiteConfigurations
 from tellus.consent.model import Service
+from tellus.consent.service import ConsentService
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.observing import Sources as DetectionSources
@@ -140,6 +143,13 @@ class Diagnosing:
         erasures = self._beneath.erasures
         erasures.add(erasures.part("alerts", self.alerts.erase_some))
 
+    def follow_consents(self, consents: ConsentService) -> None:
+        """Take in and tell nothing of devices whose owners do not agree, where they have to."""
+        if consents.required:
+            withheld = partial(consents.list_withheld, Service.DIAGNOSTICS)
+            self.alerts.withheld = self.webhooks.withheld = withheld
+            consents.in_tx += [cancel_deliveries, self.reports.withdraw]
+
     def _build_webhooks(self) -> None:
         ground, settings = self._ground, self._ground.settings
         # All of a sandbox is on one machine.
@@ -156,7 +166,6 @@ class Diagnosing:
             kept_days=settings.alerts.deliveries_kept_days,
         )
         self.webhooks.wake = self.deliveries.wake
-        self.webhooks.may_tell_of = self._may_tell_of
         self.alerts.in_tx.append(self.webhooks.owe)
         self.alerts.told.append(lambda _numbers: self.deliveries.wake())
 
@@ -168,11 +177,6 @@ class Diagnosing:
             "reset_worked": (settings.reset_s, settings.release_s),
         }
         return RunbookCatalogue.load(self.faults, times_s)
-
-    def _may_tell_of(self, device_no: int) -> bool:
-        """Tell whether a device's owner agrees that it is looked at; one that is gone, does."""
-        device = self._ground.directory.by_no(device_no)
-        return device is None or device.allows(Service.DIAGNOSTICS, self._ground.clock.now_ms())
 
     def _build_runbooks(self) -> None:
         """Build runbooks, which read all that is below them."""

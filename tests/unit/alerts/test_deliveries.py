@@ -78,7 +78,7 @@ class DeliveryBench:
     async def held(self, webhook_id: str = "whk_1") -> list[OwedDelivery]:
         """What the webhook was sent and is owed, oldest first."""
         found = await self.database.read(
-            store_deliveries.list_deliveries, webhook_id, None, 0, 1_000
+            store_deliveries.list_deliveries, (webhook_id, None, ()), 0, 1_000
         )
         return found[1][::-1]
 
@@ -238,7 +238,7 @@ def test_owe__owner_does_not_agree__nothing_is_told(tmp_path: Path) -> None:
 
     async def scenario(bench: DeliveryBench) -> None:
         await bench.add()
-        bench.webhooks.may_tell_of = lambda device_no: device_no != 1
+        bench.webhooks.withheld = lambda _tx, about: {one for one in about if one == 1}
         await bench.alerts.service.report([finding(key="hidden")])
         await bench.alerts.service.report([finding(key="site_network:1", device_no=None)])
         assert [one.event for one in await bench.held()] == [WebhookEvent.OPENED]
