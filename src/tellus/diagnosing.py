@@ -94,6 +94,7 @@ class Diagnosing:
         self._ground = ground
         self._beneath = beneath
         self.faults = FaultDictionary.load()
+        self._library = self._load_library()
         self._build_health()
         self._build_network()
         self._build_reports()
@@ -157,6 +158,15 @@ class Diagnosing:
         self.alerts.in_tx.append(self.webhooks.owe)
         self.alerts.told.append(lambda _numbers: self.deliveries.wake())
 
+    def _load_library(self) -> RunbookCatalogue:
+        """Read the runbooks, with the times of this installation."""
+        settings = self._ground.settings.runbooks
+        times_s = {
+            "back_online": (settings.boot_s, settings.return_s),
+            "reset_worked": (settings.reset_s, settings.release_s),
+        }
+        return RunbookCatalogue.load(self.faults, times_s)
+
     def _build_runbooks(self) -> None:
         """Build runbooks, which read all that is below them."""
         ground, beneath = self._ground, self._beneath
@@ -174,15 +184,8 @@ class Diagnosing:
             health=self.health,
             vehicles=self.vehicles,
         )
-        settings = ground.settings.runbooks
-        times_s = {
-            "back_online": (settings.boot_s, settings.return_s),
-            "reset_worked": (settings.reset_s, settings.release_s),
-        }
-        library = RunbookCatalogue.load(self.faults, times_s)
-        self.runbooks = RunbookService(
-            sources, library, ground.clock, kept_ms=settings.kept_days * DAY_MS
-        )
+        kept_ms = ground.settings.runbooks.kept_days * DAY_MS
+        self.runbooks = RunbookService(sources, self._library, ground.clock, kept_ms=kept_ms)
         leave = self.runbooks.leave_behind
         beneath.devices.react(in_tx=leave, after_commit=lambda _moved: None)
         erase = beneath.erasures.part("runbooks", store_runbooks.remove_device)
@@ -218,7 +221,8 @@ class Diagnosing:
         sources = DetectionSources(ground.database, *facts, *read)
         fleet = (ground.directory, beneath.catalogue, beneath.queries)
         told = (self.alerts, beneath.releases, ground.clock)
-        self.detection = DetectionService(sources, DetectionGround(*fleet, *told, settings.hold_s))
+        terms = (settings.hold_s, self._library.covers)
+        self.detection = DetectionService(sources, DetectionGround(*fleet, *told, *terms))
         for name, remove in DETECTION_PARTS.items():
             beneath.erasures.add(beneath.erasures.part(name, remove))
         if settings.enabled:

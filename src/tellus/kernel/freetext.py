@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.vins import replace_vins
 
 FREE_TEXTS: Final = frozenset(
@@ -22,8 +23,15 @@ def mask_body(body: bytes) -> bytes:
     """Return a JSON ``body`` with the VINs in its free texts masked, or itself if there are none.
 
     ``body`` has been found to be valid.
+
+    Raises:
+        InvalidParameter: a property that nobody knows, and nobody looked at, has a number that is
+            out of range.
     """
-    plain = msgspec.json.decode(body)
+    try:
+        plain = msgspec.json.decode(body)
+    except msgspec.ValidationError:
+        raise InvalidParameter("The body has a number that is out of range", "body") from None
     masked = _mask(plain)
     return body if masked == plain else msgspec.json.encode(masked)
 
