@@ -225,3 +225,13 @@ def query(data_dir: Path, sql: str) -> list[tuple[Any, ...]]:
     name = f"file:{data_dir / 'tellus.db'}?mode=ro"
     with closing(sqlite3.connect(name, uri=True)) as store:
         return store.execute(sql).fetchall()
+
+
+def change(data_dir: Path, sql: str) -> None:
+    """Run a statement on the store of a running server over ``data_dir``."""
+    if Choice.kind == POSTGRES:
+        with psycopg.connect(database_url(data_dir)) as connection:
+            connection.execute(sql)
+        return
+    with closing(sqlite3.connect(data_dir / "tellus.db", timeout=30)) as store, store:
+        store.execute(sql)

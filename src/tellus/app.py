@@ -34,6 +34,7 @@ from tellus.fleet.loading import FleetLoader
 from tellus.fleet.queries import FleetQueries
 from tellus.fleet.service import FleetService
 from tellus.fleet.sites import SiteAdministration
+from tellus.guarding import build_privacy
 from tellus.identity.keys import KeyRing
 from tellus.identity.model import DeviceTokenIssued, SecretOverdue
 from tellus.interop import Fleet, Interop
@@ -120,7 +121,7 @@ class Platform:
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
-        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents)
+        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents, self.erasures)
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
@@ -238,6 +239,7 @@ class Platform:
             self.identity,
             self.consents,
             *self.coexisting.services,
+            *build_privacy(self.ground, self.telemetry, self.erasures),
             self.sites,
             self.devices,
             self.lifecycles,

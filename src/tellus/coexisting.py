@@ -3,6 +3,7 @@
 from typing import Any
 
 from tellus.building import Ground
+from tellus.coexistence import store
 from tellus.coexistence.channels import ChannelService
 from tellus.coexistence.ledger import ReadLedger
 from tellus.coexistence.readers import ReaderService
@@ -10,6 +11,7 @@ from tellus.coexistence.subjects import Subjects
 from tellus.consent.service import ConsentService
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.consents import FleetConsents
+from tellus.fleet.erasure import ErasureService
 from tellus.rounds import Rounds
 from tellus.surfaces.consenting import ConsentGate, build_gate
 from tellus.surfaces.http import Pipeline
@@ -20,7 +22,13 @@ from tellus.surfaces.stream import StreamEndpoint
 class Coexisting:
     """All of coexistence but consent itself, which lies deeper."""
 
-    def __init__(self, ground: Ground, catalogue: Catalogue, consents: ConsentService) -> None:
+    def __init__(
+        self,
+        ground: Ground,
+        catalogue: Catalogue,
+        consents: ConsentService,
+        erasures: ErasureService,
+    ) -> None:
         settings, database, directory, clock, _ = ground
         self._ground, self._consents = ground, consents
         self._ledger = ReadLedger(database, clock, kept_days=settings.retention.reads_days)
@@ -32,11 +40,15 @@ class Coexisting:
             FleetConsents(consents, directory, clock),
             consent_required=consents.required,
         )
+        erasures.add(erasures.part("reads", store.remove_of_device))
 
     def build_gate(self) -> ConsentGate | None:
         """Return what checks consent at the edge, None where it is not required."""
         _, database, directory, clock, _ = self._ground
-        return build_gate(directory, self._consents, Subjects(database), clock)
+        gate = build_gate(directory, self._consents, Subjects(database), clock)
+        if gate is not None:
+            self._consents.drain = gate.drain
+        return gate
 
     @property
     def services(self) -> tuple[Any, ...]:

@@ -222,6 +222,11 @@ class RunbookSettings(Section):
     turn_s: float = Field(
         default=1.0, gt=0, description="How often runs that wait are looked at (s)."
     )
+    kept_days: int = Field(
+        default=730,
+        ge=1,
+        description="For how long runs that ended, and their photos, can be looked at (days).",
+    )
 
 
 class DiagnosticsSettings(Section):
@@ -243,6 +248,11 @@ class AgentSettings(Section):
     """The agents that propose what to look at."""
 
     every_s: int = Field(default=3_600, ge=1, description="How often each agent looks (s).")
+    kept_days: int = Field(
+        default=730,
+        ge=1,
+        description="For how long proposals that were judged or withdrawn can be looked at (days).",
+    )
 
 
 class LegacySettings(Section):

@@ -184,7 +184,8 @@ class Diagnosing:
             health=self.health,
             vehicles=self.vehicles,
         )
-        self.runbooks = RunbookService(sources, self._library, ground.clock)
+        kept_ms = ground.settings.runbooks.kept_days * DAY_MS
+        self.runbooks = RunbookService(sources, self._library, ground.clock, kept_ms=kept_ms)
         leave = self.runbooks.leave_behind
         beneath.devices.react(in_tx=leave, after_commit=lambda _moved: None)
         erase = beneath.erasures.part("runbooks", store_runbooks.remove_device)
@@ -245,9 +246,14 @@ class Diagnosing:
                 database, self.health_queries, work
             ),
         }
-        every_ms = self._ground.settings.agents.every_s * SECOND_MS
+        settings = self._ground.settings.agents
         self.agents = AgentService(
-            database, directory, hunters, self._ground.clock, every_ms=every_ms
+            database,
+            directory,
+            hunters,
+            self._ground.clock,
+            every_ms=settings.every_s * SECOND_MS,
+            kept_ms=settings.kept_days * DAY_MS,
         )
         self.agent_board = AgentBoard(self.agents, work, directory, self._beneath.records)
         erasures = self._beneath.erasures
@@ -289,7 +295,8 @@ class Diagnosing:
             rounds.run_every(turn_s, self.detection.turn, once=True)
         rounds.run_every(_FILES_EVERY_S, self.files.sweep, once=True)
         rounds.run_every(_REPORTS_EVERY_S, self.reports.sweep, once=True)
-        rounds.run_every(_TIDY_EVERY_S, self.alerts.tidy, once=True)
+        for tidy in (self.alerts.tidy, self.runbooks.tidy, self.agents.tidy):
+            rounds.run_every(_TIDY_EVERY_S, tidy, once=True)
         turn_s = self._ground.settings.runbooks.turn_s
         rounds.run_every(turn_s, self.runbooks.mover.turn, once=True)
         rounds.run_every(_KEEP_EVERY_S, self.deliveries.keep, once=True)

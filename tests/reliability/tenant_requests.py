@@ -115,6 +115,10 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
         "operator_id": fill("operator_id"),
         "vin": "WVWZZZ1JZXW000001",
     },
+    "exportSubject": lambda fill: {
+        "operator_id": fill("operator_id"),
+        "vin": "WVWZZZ1JZXW000001",
+    },
     "grantConsent": consent_body,
     "revokeConsent": lambda _: REVOCATION,
     "openReclaim": lambda _: {"window_s": 60},

@@ -13,6 +13,7 @@ from tests.reliability.tenant_alerts import add_alert, add_webhook
 from tests.reliability.tenant_callers import Caller, list_callers
 from tests.reliability.tenant_config import CONFIG_MAKERS
 from tests.reliability.tenant_consents import add_consent
+from tests.reliability.tenant_controls import issue_control
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site
 from tests.reliability.tenant_records import record_body
@@ -44,7 +45,6 @@ class Place:
     push_id: str = ""
     run_id: str = ""
     alert_id: str = ""
-    webhook_id: str = ""
     delivery_id: str = ""
     report_id: str = ""
     proposal_id: str = ""
@@ -130,14 +130,13 @@ class World:
         return {
             "release_id": lambda _: add_release(self.admin, RUNNING, model),
             "command_id": self._issue_command,
-            "control_id": lambda place: issue_control(self, place),
+            "control_id": lambda place: issue_control(self.operator_of(place), place.site_id),
             "rollout_id": self._begin_rollout,
             "run_id": self._begin_run,
             "erasure_id": self._erase_vehicle,
             "resource_id": lambda place: place.site_id,
             "consent_id": lambda place: add_consent(self.admin, place.device.device_id),
             "proposal_id": self._add_proposal,
-            "webhook_id": lambda place: add_webhook(self.operator_of(place))[0],
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
                 self.admin, place.operator_id, place.site_id, place.device.device_id
@@ -181,7 +180,7 @@ _ADMINISTERED = frozenset(
     {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id", "consent_id"}
 )
 _OWNED = tuple(one.name for one in fields(Place) if one.name.endswith("_id"))
-PARTS = {**CONFIG_MAKERS}
+PARTS = {**CONFIG_MAKERS, "webhook_id": lambda operator: add_webhook(operator)[0]}
 """What each operator makes for itself, by its kind."""
 KINDS = _ADMINISTERED | PARTS.keys() | {"device_id", "resource_id", *_OWNED}
 """The kinds of resources that a path, query or body may name."""
@@ -225,14 +224,14 @@ def _furnish(world: World, name: str, place: Place) -> None:
     target = f"/v1/operator/devices/{place.device.device_id}/connectors/2/start"
     place.command_id = operator.post(target, expect=200).data["command_id"]
     place.report_id = add_report(operator, charger, place.device.device_id)
-    place.control_id = issue_control(world, place)
+    place.control_id = issue_control(operator, place.site_id)
     place.rollout_id = world.resource("rollout_id", name, fresh=True)
     place.push_id = world.resource("push_id", name, fresh=True)
     place.run_id = world.resource("run_id", name, fresh=True)
     place.alert_id = add_alert(world.server.data_dir, place.device.device_id)
     place.proposal_id = world.resource("proposal_id", name, fresh=True)
-    place.webhook_id, place.delivery_id = add_webhook(operator)
     place.parts = {kind: world.resource(kind, name, fresh=True) for kind in PARTS}
+    place.parts["webhook_id"], place.delivery_id = add_webhook(operator)
     place.peer_id = world.resource("peer_id", name, fresh=True)
 
 
@@ -241,18 +240,6 @@ def _add_charger(server: RunningServer, site_id: str) -> Device:
     sn = f"SN-{secrets.token_hex(8)}"
     enrolment = server.provision(sn, site_id, model=_MODEL)
     return server.register(sn, model=_MODEL, enrolment=enrolment)
-
-
-def issue_control(world: World, place: Place) -> str:
-    """Limit the chargers of a place's site for an hour; return the control's id."""
-    body = {
-        "target_type": "site",
-        "target_ids": [place.site_id],
-        "command": "set_power_limit",
-        "params": {"power_limit_percent": 90, "duration": 3_600},
-    }
-    answer = world.operator_of(place).post("/v1/operator/control/flexibility", body, expect=200)
-    return str(answer.data["control_id"])
 
 
 def _admin_token(server: RunningServer, contract: ContractClient) -> str:

@@ -1,17 +1,19 @@
 """No secret, token or VIN is found where none may be: log, metrics, answers, audit, files."""
 
+import gzip
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.contract.canaries import Canary, Hit, flock, scan_bytes, scan_text
-from tests.contract.canary_files import scan_paths
+from tests.contract.canary_files import scan_packed, scan_paths
+from tests.reliability.secret_texts import SecretTexts
 from tests.reliability.secret_traffic import SecretTraffic, issued_canaries, plain
 from tests.server import RunningServer, start_server
 
@@ -59,6 +61,7 @@ class Remains:
     metrics: str
     audit: bytes
     refusals: list[bytes]
+    answers: list[bytes]
     data_dir: Path
 
     def hits(self) -> list[Hit]:
@@ -68,6 +71,8 @@ class Remains:
         found += scan_bytes(self.audit, self.canaries, "audit log")
         for refusal in self.refusals:
             found += scan_bytes(refusal, self.canaries, f"answer {refusal[:120]!r}")
+        for answer in self.answers:
+            found += scan_packed(answer, self.canaries, f"list or file {answer[:120]!r}")
         return found + scan_paths(_files(self.data_dir), self.canaries)
 
 
@@ -86,6 +91,10 @@ def _take_traffic(server: RunningServer) -> Remains:
         canaries += traffic.set_up_webhooks([one for one in CANARIES if one.kind != "vin"])
         traffic.send_records(VINS)
         traffic.send_raw(CANARIES)
+        texts = SecretTexts(traffic)
+        texts.write(VINS)
+        texts.read()
+        texts.export_and_erase(VINS)
         sent, refusals = traffic.sent, traffic.refusals
     metrics = httpx.get(f"{server.base_url}/metrics").text
     audit = plain(server.admin("GET", "/v1/admin/audit-log?size=100"))
@@ -94,7 +103,14 @@ def _take_traffic(server: RunningServer) -> Remains:
     assert [str(hit) for hit in hits_alive] == []
     assert server.stop() == 0
     return Remains(
-        canaries, sent, "".join(server.stderr), metrics, audit, refusals, server.data_dir
+        canaries,
+        sent,
+        "".join(server.stderr),
+        metrics,
+        audit,
+        refusals,
+        texts.answers,
+        server.data_dir,
     )
 
 
@@ -136,6 +152,15 @@ def test_database__leak_planted__is_found(remains: Remains, tmp_path: Path) -> N
         database.commit()
     found = {hit.canary.value for hit in scan_paths([tmp_path], remains.canaries)}
     assert found == {VINS[0].value, secret}
+
+
+def test_answers__leak_planted__is_found(remains: Remains) -> None:
+    """Negative control: a number in one of the lists that were read back, and in a bundle."""
+    vin, secret = VINS[1], remains.canaries[-5]
+    planted = replace(remains, answers=[b'{"note":"%s"}' % vin.value.encode()], refusals=[])
+    assert {hit.canary for hit in planted.hits()} == {vin}
+    packed = gzip.compress(secret.value.encode())
+    assert {hit.canary for hit in replace(planted, answers=[packed]).hits()} == {secret}
 
 
 def test_events__vin_in_their_data__is_not_in_the_files(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tellus.config import describe_settings
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.fleet.model import FAULT_KEYS
 from tellus.kernel.limits import RATES
+from tellus.privacy.record import load_record
 from tellus.runbooks.library import RunbookCatalogue
 from tellus.surfaces.openapi.answers import ERROR_CODES
 from tellus.surfaces.site.metric_table import METRICS
@@ -57,6 +58,7 @@ def test_reference_pages__everything_there_is__is_documented(pages: dict[str, st
                 ),
             )
         ],
+        "processing.md": [f"### {table.name}" for table in load_record()],
     }
     assert expected.keys() == pages.keys()
     missing = [

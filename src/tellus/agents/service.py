@@ -1,7 +1,7 @@
 """The agents at work: a look every hour, proposals kept, judged by people, proved by alerts."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -23,6 +23,8 @@ from tellus.kernel.clock import Clock
 from tellus.kernel.errors import Conflict, NotFound
 from tellus.kernel.ids import new_id
 from tellus.storage.database import Database, Tx
+
+_TIDIED_AT_ONCE: Final = 500
 
 
 class ProposalName(NamedTuple):
@@ -52,12 +54,14 @@ class AgentService:
         clock: Clock,
         *,
         every_ms: int,
+        kept_ms: int,
     ) -> None:
         self._database = database
         self._directory = directory
         self._hunters = hunters
         self._clock = clock
         self._every_ms = every_ms
+        self._kept_ms = kept_ms
 
     async def turn(self) -> None:
         """Let each agent look that has rested long enough."""
@@ -75,6 +79,11 @@ class AgentService:
             found += len(drafts)
             looked_at += len(devices)
         await self._database.write(_end_turn, agent, now_ms, looked_at, found)
+
+    async def tidy(self) -> None:
+        """Forget some proposals that ended long ago."""
+        before_ms = self._clock.now_ms() - self._kept_ms
+        await self._database.write(store.remove_ended, before_ms, _TIDIED_AT_ONCE)
 
     def _by_operator(self) -> dict[str, list[Device]]:
         devices: dict[str, list[Device]] = {}

@@ -222,6 +222,17 @@ def remove_of_device(tx: Tx, device_no: int, limit: int) -> int:
     )
 
 
+def remove_ended(tx: Tx, before_ms: int, limit: int) -> int:
+    """Delete up to ``limit`` proposals that were judged or withdrawn and last seen before then."""
+    return tx.execute(
+        "DELETE FROM agent_proposals WHERE proposal_id IN (SELECT proposal_id"
+        " FROM agent_proposals WHERE status <> 'proposed' AND seen_ms < $1"
+        " AND (judged_ms IS NULL OR judged_ms < $1) ORDER BY proposal_no LIMIT $2)",
+        before_ms,
+        limit,
+    )
+
+
 def _to_record(found: dict[tuple[str, int], int]) -> TrackRecord:
     def count(status: ProposalStatus) -> int:
         return sum(n for (kind, _), n in found.items() if kind == status.value)

@@ -44,6 +44,8 @@ COMMANDS: Final = {
     ),
     "energy": _Place("energy", "energy", "See how far energy is summed up; sum it up again."),
     "retention": _Place("retention", "retention", "See what has outlived its time; drop it."),
+    "privacy": _Place("privacy", "privacy", "See what is held about whom."),
+    "subjects": _Place("subjects", "subjects", "Export what is held of a vehicle."),
     "erase": _Place("erase", "erase", "Forget a vehicle or a device."),
     "audit": _Place("audit", "audit", "Read the audit log."),
     "api": _Place("api", "api", "Make one authenticated call and print the answer."),

@@ -7,6 +7,7 @@ from typing import Any, Final
 import tellus.app  # noqa: F401 - errors are known once everything that raises them is loaded
 from tellus.cli.reference_commands import commands_page
 from tellus.cli.reference_faults import faults_page
+from tellus.cli.reference_processing import processing_page
 from tellus.cli.reference_runbooks import runbooks_page
 from tellus.config import describe_settings
 from tellus.kernel import limits
@@ -80,6 +81,7 @@ def build_pages() -> dict[str, str]:
         "cli.md": commands_page(),
         "faults.md": faults_page(),
         "runbooks.md": runbooks_page(),
+        "processing.md": processing_page(),
     }
     return {name: f"{_WRITTEN}\n\n{text.strip()}\n" for name, text in pages.items()}
 

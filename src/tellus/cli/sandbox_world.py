@@ -56,7 +56,7 @@ SITES: Final = (
         timezone="Europe/Paris",
         power_capacity_kw=630.0,
         scenario="public",
-        models=(("TP-AC22", 4), ("TP-DC60", 2), ("TP-DC180", 2)),
+        models=(("TP-AC22", 4), ("TP-DC60", 4)),
     ),
     DemoSite(
         name="Utrecht Papendorp Depot",
@@ -76,13 +76,7 @@ SITES: Final = (
         timezone="Europe/Berlin",
         power_capacity_kw=1600.0,
         scenario="public",
-        models=(
-            ("TP-AC22", 1),
-            ("TP-DC60", 1),
-            ("TP-DC180", 2),
-            ("TP-DC360", 3),
-            ("TP-DC360-V2G", 2),
-        ),
+        models=(("TP-AC22", 1), ("TP-DC60", 5), ("TP-DC180", 2), ("TP-DC360-V2G", 1)),
     ),
 )
 

@@ -1,10 +1,10 @@
 """Who read what of a device, as its operator and administrators see it."""
 
 from datetime import date
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from tellus.coexistence.model import DataKind, ReadCount, ReaderKind, ReadScope
 from tellus.coexistence.readers import ReaderService
@@ -34,7 +34,7 @@ class ReaderItem(msgspec.Struct, frozen=True, kw_only=True):
     reader_id: str
     reader_kind: ReaderKind
     kind: DataKind
-    scope: ReadScope
+    scope: Annotated[ReadScope, Meta(description="Of the device, or of sums it is in.")]
     times: int
     seconds: int | UnsetType = UNSET
     first_at: str

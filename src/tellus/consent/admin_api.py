@@ -65,7 +65,7 @@ class ConsentItem(msgspec.Struct, frozen=True, kw_only=True):
 
     consent_id: str
     state: State
-    scope: Scope
+    scope: Annotated[Scope, Meta(description="What the consent is for.")]
     device_id: str | UnsetType = UNSET
     site_id: str | UnsetType = UNSET
     operator_id: str

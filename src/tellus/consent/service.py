@@ -1,6 +1,6 @@
 """Use cases of consent: grant, revoke, list; and what follows when one is over."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -102,6 +102,8 @@ class ConsentService:
         """Called in the transaction in which consents end."""
         self.after_commit: list[Callable[[Withdrawn], None]] = []
         """Called on the event loop once that is durable and memory has followed."""
+        self.drain: Callable[[Collection[int]], Awaitable[None]] | None = None
+        """Returns once nothing that these devices were admitted with is under way any more."""
 
     # ------------------------------------------------------------------- asking
 
@@ -268,6 +270,8 @@ class ConsentService:
         await self._identity.refresh_devices(ended.silenced)
         for tell in self.after_commit:
             tell(ended.withdrawn)
+        if self.drain is not None:
+            await self.drain(ended.withdrawn.services.keys())
         await self._database.submit(self._barrier, None)
 
     def _audit(self, tx: Tx, consent: Consent, action: str, by: Actor, now_ms: int) -> None:

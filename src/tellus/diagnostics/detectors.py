@@ -1,10 +1,11 @@
 """Takes what is due from the inbox, loads what it asks for, and lets the detectors judge it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+import structlog
 
 from tellus.diagnostics import store_conditions, store_inbox
 from tellus.diagnostics.desk import Desk, Outcome
@@ -35,11 +36,13 @@ from tellus.diagnostics.rules_wear import contactor_wear
 from tellus.diagnostics.thresholds import Thresholds
 from tellus.fleet.directory import Device, Directory
 from tellus.fleet.model import EventType, Origin
+from tellus.kernel.errors import ApiError
 from tellus.kernel.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, to_ms, to_text
 from tellus.storage.database import Database
 
 CHARGER: Final = "charger"
 _AT_ONCE: Final = 50
+_ASIDE_MS: Final = 10 * MINUTE_MS
 _UNHEARD_OF_MS: Final = 2 * SECOND_MS
 _TOLD_WITHIN_MS: Final = 10 * MINUTE_MS
 _BOOT_MS: Final = 2 * MINUTE_MS
@@ -54,6 +57,8 @@ _HISTORY_MS: Final = 7 * DAY_MS
 _LOOK_AGAIN_MS: Final = 5 * MINUTE_MS
 _PREPARES_MS: Final = HOUR_MS
 """For how long a vehicle that is plugged in is looked at again and again."""
+
+log = structlog.get_logger(__name__)
 
 _fault = msgspec.json.Decoder(FaultTold).decode
 _heartbeat = msgspec.json.Decoder(HeartbeatTold).decode
@@ -105,9 +110,38 @@ class Detectors:
             # What chargers told themselves goes first: others look at whether they did.
             told = [item for item in items if item.kind == ItemKind.FAULT]
             for part in (told, [item for item in items if item.kind != ItemKind.FAULT]):
-                await self._desk.settle([await self._look(item, now_ms) for item in part], now_ms)
+                await self._settle([await self._look_safely(item, now_ms) for item in part], now_ms)
             taken += len(items)
             self.looked += len(items)
+
+    async def _settle(self, outcomes: Sequence[Outcome], now_ms: int) -> None:
+        """Settle outcomes; if that fails one by one, so that one that cannot be holds up none."""
+        try:
+            await self._desk.settle(outcomes, now_ms)
+        except ApiError:
+            raise
+        except Exception as error:
+            if len(outcomes) > 1:
+                for outcome in outcomes:
+                    await self._settle([outcome], now_ms)
+            elif outcomes[0].item is None:
+                raise
+            else:
+                again = self._set_aside(outcomes[0].item, error, now_ms)
+                await self._desk.settle([again], now_ms)
+
+    async def _look_safely(self, item: Item, now_ms: int) -> Outcome:
+        try:
+            return await self._look(item, now_ms)
+        except ApiError:
+            raise
+        except Exception as error:  # noqa: BLE001 - one item must not hold up the others
+            return self._set_aside(item, error, now_ms)
+
+    def _set_aside(self, item: Item, error: Exception, now_ms: int) -> Outcome:
+        """Leave an item that cannot be judged for a while; it is tried again."""
+        log.error("detection.set_aside", kind=item.kind, device_no=item.device_no, exc_info=error)
+        return Outcome(item, again_ms=now_ms + _ASIDE_MS)
 
     async def _look(self, item: Item, now_ms: int) -> Outcome:
         device = self._directory.by_no(item.device_no)

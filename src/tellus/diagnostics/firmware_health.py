@@ -14,7 +14,7 @@ from tellus.consent.model import Service
 from tellus.diagnostics import store_conditions, store_counts
 from tellus.diagnostics.catalogue.faults import Fault, FaultDictionary
 from tellus.diagnostics.desk import Desk
-from tellus.diagnostics.intake import FAILED_START, RECORDED, STARTED
+from tellus.diagnostics.intake import COUNTED_MS, FAILED_START, RECORDED, STARTED
 from tellus.diagnostics.model import FIRMWARE, Condition
 from tellus.diagnostics.model_firmware import Family, FirmwareRate, FirmwareVerdict, Trial
 from tellus.diagnostics.rules_firmware import judge_firmware
@@ -26,7 +26,6 @@ from tellus.kernel.versions import Order, compare_versions, is_at_least, sort_ke
 from tellus.storage.database import Database, Tx
 
 WINDOW_DAYS: Final = 28
-_KEPT_MS: Final = 400 * DAY_MS
 _EVERY_MS: Final = 10 * MINUTE_MS
 _SOONEST_MS: Final = MINUTE_MS
 _REST: Final = 200
@@ -117,7 +116,7 @@ class FirmwareHealth:
         await self.judge_all(desk, now_ms)
         took_s = self._clock.monotonic_s() - began_s
         self._every_ms = min(_EVERY_MS, max(_SOONEST_MS, round(_REST * took_s * SECOND_MS)))
-        await self._database.write(store_counts.remove_counts, now_ms - _KEPT_MS)
+        await self._database.write(store_counts.remove_counts, now_ms - COUNTED_MS)
 
     async def judge_all(self, desk: Desk, now_ms: int) -> None:
         """Judge all operators' devices, and tell what changed."""

@@ -42,6 +42,9 @@ FAILED_START: Final = "F-0421"
 UNNAMED: Final = "fault"
 """What stands for the code of a fault event that has none."""
 
+COUNTED_MS: Final = 400 * DAY_MS
+"""What is told later than this is not counted, and counts older than this are forgotten."""
+
 _TURNS: Final = frozenset({EventType.START, EventType.STOP, EventType.PLUG_IN, EventType.PLUG_OUT})
 _AFTER_STOP_MS: Final = 30 * SECOND_MS
 """Three frames come within 10 s of a stop; late ones are waited for."""
@@ -187,7 +190,7 @@ class Intake:
     ) -> list[Count]:
         """Count a start or a fault for the firmware that ran then."""
         device = self._directory.by_no(device_no)
-        if device is None:
+        if device is None or at_ms < received_ms - COUNTED_MS:
             return []
         version = device.firmware_version
         if at_ms < received_ms - _LATE_MS:

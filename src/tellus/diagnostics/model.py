@@ -181,3 +181,10 @@ class Count(NamedTuple):
     code: str
     times: int
     at_ms: int
+
+
+class Turn(NamedTuple):
+    """An event of a connector that tells how far a vehicle came."""
+
+    event_type: str
+    time_ms: int

@@ -162,11 +162,12 @@ class Observing:
 
     async def now(self, device: Device, limits: Limits, now_ms: int, *, health: bool) -> Now:
         """Return how a device is now; ``health`` asks for its fan and cabinet too."""
-        cabinet_c, fan_good, worn = None, None, {}
+        cabinet_c, cabinet_ms, fan_good, worn = None, 0, None, {}
         if health:
             minutes = await self._minutes(device.device_no, now_ms)
-            warm = [span.metrics[_CABINET] for span in minutes if _CABINET in span.metrics]
-            cabinet_c = warm[-1].last if warm else None
+            warm = [span for span in minutes if _CABINET in span.metrics]
+            if warm:
+                cabinet_c, cabinet_ms = warm[-1].metrics[_CABINET].last, warm[-1].start_ms
             fan = merge_minutes(
                 [(span.start_ms, span.metrics[_FAN]) for span in minutes if _FAN in span.metrics]
             )
@@ -194,6 +195,7 @@ class Observing:
             tuple(device.reconnects),
             cabinet_c,
             fan_good,
+            cabinet_ms,
             worn,
         )
 

@@ -12,6 +12,7 @@ from tellus.diagnostics.vehicles import VehicleEntry, VehicleList, request_key
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.paging import Page, PageQuery
 from tellus.kernel.units import to_text
+from tellus.kernel.vins import replace_vins
 
 Word = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -79,9 +80,9 @@ async def delete_v2g_vehicle(vehicles: VehicleList, call: Call[Nothing, Nothing]
 
 
 def _entry(body: V2gVehicleRequest) -> VehicleEntry:
-    return VehicleEntry(
-        body.make.strip(), body.model.strip(), body.min_firmware or None, body.note or None
-    )
+    # Somebody may write the number of one vehicle where a kind of vehicle is asked for.
+    model = replace_vins(body.model.strip())
+    return VehicleEntry(body.make.strip(), model, body.min_firmware or None, body.note or None)
 
 
 def _actor(call: Call[Any, Any]) -> Actor:

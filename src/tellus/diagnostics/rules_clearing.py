@@ -4,7 +4,7 @@
 |---|---|
 | F-0101 | the connector shows a frame without voltage while no session runs |
 | F-0203 | the connector is 5 K below its threshold |
-| F-0204 | the cabinet is 10 K below critical; not measured: as the rest, 10 minutes later |
+| F-0204 | the cabinet, measured since, is 10 K below critical and no connector shows a fault |
 | F-0301 | the device is heard of |
 | F-0302 | fewer than 2 reconnects in 10 minutes |
 | F-0512 | what is reported is what was assigned |
@@ -47,8 +47,9 @@ class ConnectorNow(NamedTuple):
 class Now(NamedTuple):
     """How a device is now; ``cabinet_c`` and ``fan_good`` None where that is not reported.
 
-    ``worn_ratio`` is how much of its rated life a contactor has made, by connector, as reported.
-    ``heartbeat_code`` is the code that its heartbeats name, in the dictionary's form.
+    ``cabinet_ms`` is when the minute began that tells of the cabinet. ``worn_ratio`` is how much of
+    its rated life a contactor has made, by connector, as reported. ``heartbeat_code`` is the code
+    that its heartbeats name, in the dictionary's form.
     """
 
     now_ms: int
@@ -58,6 +59,7 @@ class Now(NamedTuple):
     reconnects_ms: tuple[int, ...] = ()
     cabinet_c: float | None = None
     fan_good: bool | None = None
+    cabinet_ms: int = 0
     worn_ratio: Mapping[int, float] = MappingProxyType({})
 
 
@@ -108,6 +110,10 @@ def _cooled(condition: Condition, now: Now, limits: Limits) -> bool:
 def _cabinet_cooled(condition: Condition, now: Now, limits: Limits) -> bool:
     if now.cabinet_c is None:
         return _is_sound(condition, now, _LONG_SETTLED_MS)
+    if now.cabinet_ms < condition.last_ms:
+        return False
+    if any(frame.state == "fault" for frame in now.connectors.values()):
+        return False
     return now.cabinet_c <= limits.cabinet_critical_c - CABINET_HYSTERESIS_K
 
 

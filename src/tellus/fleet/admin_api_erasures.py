@@ -22,7 +22,11 @@ class EraseVehicleRequest(msgspec.Struct, frozen=True):
 
 
 class ErasureItem(msgspec.Struct, frozen=True):
-    """A receipt: what was asked for, by whom and when, and how many rows of what are gone."""
+    """A receipt: what was asked for, by whom and when, and how many rows of what are gone.
+
+    ``removed`` of a vehicle counts the rows that nobody can read any more, and the texts that
+    mention it no more. ``digest`` is that of the certificate, which is in the audit log too.
+    """
 
     erasure_id: str
     kind: str
@@ -33,6 +37,7 @@ class ErasureItem(msgspec.Struct, frozen=True):
     removed: dict[str, int]
     device_id: str | UnsetType = UNSET
     done_at: str | UnsetType = UNSET
+    digest: str | UnsetType = UNSET
 
 
 async def erase_vehicle(
@@ -78,4 +83,5 @@ def _item(erasure: Erasure) -> ErasureItem:
         dict(erasure.removed),
         erasure.device_id or UNSET,
         UNSET if erasure.done_ms is None else to_text(erasure.done_ms),
+        UNSET if erasure.done_ms is None else erasure.digest,
     )

@@ -8,7 +8,7 @@ leaves a receipt and an entry in the audit log, neither of which tells a VIN.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import structlog
@@ -41,6 +41,9 @@ log = structlog.get_logger(__name__)
 StillNeeded = Callable[[Tx, int, int], bool]
 """Tells whether something that a device said up to an instant (ms) is not in the sums yet."""
 
+ForgetBeside = Callable[[str, str], Awaitable[dict[str, int]]]
+"""Has texts forget a vehicle of an operator; returns how many rows of what were concerned."""
+
 
 class Part(NamedTuple):
     """Rows of a device in one feature: what they are, and what drops up to a number of them."""
@@ -68,6 +71,8 @@ class ErasureService:
         ]
         self.still_needed: StillNeeded | None = None
         """Set where energy is made of what devices say."""
+        self.forget_beside: ForgetBeside | None = None
+        """Set where other features hold texts: has them forget a vehicle before its key goes."""
 
     def add(self, *parts: Part) -> None:
         """Have rows of other features erased with a device, before the fleet's own."""
@@ -93,16 +98,17 @@ class ErasureService:
         Raises:
             NotFound: there is no such operator.
         """
+        beside = {} if self.forget_beside is None else await self.forget_beside(operator_id, vin)
         _, erasure = await self._settling.settle(
             lambda erased: self._vault.forget(*erased[0]),
-            self._erase_vehicle, operator_id, vin, by, self._clock.now_ms(),
+            self._erase_vehicle, operator_id, vin, by, self._clock.now_ms(), beside,
         )  # fmt: skip
         if not await self._database.scrub():
             self._scrub_is_due = True
         return erasure
 
     def _erase_vehicle(
-        self, tx: Tx, operator_id: str, vin: str, by: Actor, now_ms: int
+        self, tx: Tx, operator_id: str, vin: str, by: Actor, now_ms: int, beside: Mapping[str, int]
     ) -> tuple[tuple[str, ...], Erasure]:
         if not store_erasures.is_operator(tx, operator_id):
             raise NotFound
@@ -110,10 +116,11 @@ class ErasureService:
         erased = () if subject_id is None else (subject_id,)
         made = Erasure(
             new_id("era"), VEHICLE, operator_id, None, None, by.name, now_ms, now_ms,
-            {"keys": len(erased)},
+            {"keys": len(erased), **beside},
         )  # fmt: skip
         store_erasures.append_erasure(tx, made)
         _record(tx, by.name, "vehicle.erased", made, by.request_id, now_ms)
+        _certify(tx, made, by.request_id, now_ms)
         return erased, made
 
     async def erase_device(self, device_id: str, by: Actor) -> Erasure:
@@ -218,6 +225,7 @@ class ErasureService:
         done = erasure._replace(done_ms=now_ms)
         store_erasures.update_erasure(tx, done)
         _record(tx, erasure.asked_by, "device.erased", done, None, now_ms)
+        _certify(tx, done, None, now_ms)
 
 
 def _record(
@@ -227,4 +235,13 @@ def _record(
     record(
         tx, actor, action, "erasure", erasure.erasure_id, erasure.operator_id, request_id, now_ms,
         device_id=erasure.device_id, removed=dict(erasure.removed),
+    )  # fmt: skip
+
+
+def _certify(tx: Tx, erasure: Erasure, request_id: str | None, now_ms: int) -> None:
+    """Put the certificate of a finished erasure into the audit log, which nobody can change."""
+    record(
+        tx, erasure.asked_by, "erasure.completed", "erasure", erasure.erasure_id,
+        erasure.operator_id, request_id, now_ms,
+        kind=erasure.kind, removed=dict(erasure.removed), digest=erasure.digest,
     )  # fmt: skip

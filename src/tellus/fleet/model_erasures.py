@@ -1,5 +1,7 @@
 """What was erased on request."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
@@ -22,6 +24,24 @@ class Erasure(NamedTuple):
     asked_ms: int
     done_ms: int | None
     removed: Mapping[str, int]
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 (hexadecimal) of the certificate: JSON, names in order, no blanks.
+
+        What it covers is everything that a receipt tells of a finished erasure.
+        """
+        told = {
+            "asked_by": self.asked_by,
+            "asked_ms": self.asked_ms,
+            "device_id": self.device_id,
+            "done_ms": self.done_ms,
+            "erasure_id": self.erasure_id,
+            "kind": self.kind,
+            "operator_id": self.operator_id,
+            "removed": dict(sorted(self.removed.items())),
+        }
+        return hashlib.sha256(json.dumps(told, separators=(",", ":")).encode()).hexdigest()
 
 
 class GoneDevice(NamedTuple):

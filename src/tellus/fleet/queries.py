@@ -258,6 +258,9 @@ class FleetQueries:
     def _view(self, device: Device, now_ms: int) -> DeviceView:
         code = device.fault_code
         faulty = rules.is_faulty(device.heartbeat_status, code)
+        services = device.permit.at(now_ms)
+        # Whatever may be used for more than its upgrade has the firmware for that.
+        is_past_gate = services & ~BIT[Service.FIRMWARE] != 0
         return DeviceView(
             device,
             self._presence.is_online(device, now_ms),
@@ -268,8 +271,8 @@ class FleetQueries:
             self._catalogue.is_v2g(device),
             device.heartbeat_ms,
             self._catalogue.find(device.model),
-            device.permit.at(now_ms),
-            self._directory.needed_firmware(device),
+            services,
+            None if is_past_gate else self._directory.needed_firmware(device),
         )
 
 

@@ -10,14 +10,12 @@ from tellus.fleet.directory import Device
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import (
     Conflict,
-    InvalidParameter,
     MissingParameter,
     NotFound,
     PermissionDenied,
 )
 from tellus.kernel.files import FileAnswer, Upload, safe_name
 from tellus.kernel.ids import new_id
-from tellus.kernel.units import DAY_MS
 from tellus.reports.model import StoredFile
 from tellus.runbooks import rules_runs, store
 from tellus.runbooks.bundle import Bundler
@@ -33,18 +31,17 @@ from tellus.runbooks.model import (
     Stage,
     StepRecord,
 )
-from tellus.runbooks.model_catalogue import Runbook, Step
+from tellus.runbooks.model_catalogue import Runbook, Step, Verdict
 from tellus.runbooks.moving import RunMover, WrongStep, note, place_lock
+from tellus.runbooks.photos import ENDINGS, recognize
 from tellus.runbooks.sources import Sources
 from tellus.storage.database import Tx
 
 SCOPE: Final = "diagnostics"
 """What a client needs beside ``write`` to confirm commands of medium risk."""
 
-PHOTO_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/webp"})
 PHOTOS_MOST: Final = 20
-_PHOTOS_KEPT_MS: Final = 730 * DAY_MS
-_ENDINGS: Final = {"image/jpeg": "jpg", "image/png": "png", "image/webp": "webp"}
+_TIDIED_AT_ONCE: Final = 100
 
 
 class ModelNotCovered(Conflict):
@@ -100,13 +97,21 @@ class RunView(NamedTuple):
 class RunbookService:
     """Runs of runbooks; an operator sees its own and nothing else exists for it."""
 
-    def __init__(self, sources: Sources, library: RunbookCatalogue, clock: Clock) -> None:
+    def __init__(
+        self, sources: Sources, library: RunbookCatalogue, clock: Clock, *, kept_ms: int
+    ) -> None:
         self._sources = sources
         self._database = sources.database
         self._clock = clock
+        self._kept_ms = kept_ms
         self._bundler = Bundler(sources)
         self.library = library
         self.mover = RunMover(sources, library, clock)
+
+    async def tidy(self) -> None:
+        """Forget some runs that ended long ago."""
+        before_ms = self._clock.now_ms() - self._kept_ms
+        await self._database.write(store.remove_ended, before_ms, _TIDIED_AT_ONCE)
 
     # ------------------------------------------------------------------ runs
 
@@ -243,7 +248,8 @@ class RunbookService:
         if run.is_over or run.n != n or run.status not in {RunStatus.ASKING, RunStatus.PAUSED}:
             raise WrongStep(run)
         step = view.runbook.steps[n - 1]
-        if run.stage is Stage.CONFIRM and is_medium(step) and SCOPE not in (client.by.scopes or ()):
+        confirms = run.stage is Stage.CONFIRM and answered.outcome is Verdict.PASSED
+        if confirms and is_medium(step) and SCOPE not in (client.by.scopes or ()):
             raise PermissionDenied(f"This needs the scope '{SCOPE}'", scope=SCOPE)
         await self.mover.answer(run, answered, client.by)
         return await self.read_run(slug, run_id, client.operator_id)
@@ -277,13 +283,11 @@ class RunbookService:
             PayloadTooLarge: it exceeds 32 MiB.
         """
         view = await self.read_run(slug, run_id, client.operator_id)
-        if upload.media_type not in PHOTO_TYPES:
-            message = "A photo is a JPEG, PNG or WebP image"
-            raise InvalidParameter(message, "Content-Type", upload.media_type)
+        upload = await recognize(upload)
         if len(view.photos) >= PHOTOS_MOST:
             raise Conflict("A run keeps 20 photos", reason="too_many_photos")
         now_ms = self._clock.now_ms()
-        name = safe_name(f"{run_id}-{len(view.photos) + 1}.{_ENDINGS[upload.media_type]}")
+        name = safe_name(f"{run_id}-{len(view.photos) + 1}.{ENDINGS[upload.media_type]}")
 
         def along(tx: Tx, file: StoredFile) -> None:
             tx.lock(f"runbook_photos:{run_id}")
@@ -299,7 +303,7 @@ class RunbookService:
             name,
             upload.media_type,
             upload.pieces,
-            now_ms + _PHOTOS_KEPT_MS,
+            now_ms + self._kept_ms,
             device_no=view.run.device_no,
             along=along,
         )

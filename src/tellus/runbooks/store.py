@@ -260,6 +260,21 @@ def remove_device(tx: Tx, device_no: int, limit: int) -> int:
         device_no,
         max(1, limit // 10),
     )
+    return _remove(tx, rows)
+
+
+def remove_ended(tx: Tx, before_ms: int, limit: int) -> int:
+    """Remove up to ``limit`` runs that ended before then; return how many rows."""
+    rows = tx.rows(
+        "SELECT run_id FROM runbook_runs WHERE ended_ms < $1 ORDER BY run_no LIMIT $2",
+        before_ms,
+        limit,
+    )
+    return _remove(tx, rows)
+
+
+def _remove(tx: Tx, rows: Sequence[Row]) -> int:
+    """Remove the runs of these rows with all that is kept of them; return how many rows."""
     removed = 0
     for (run_id,) in rows:
         removed += tx.execute("DELETE FROM runbook_steps WHERE run_id = $1", run_id)

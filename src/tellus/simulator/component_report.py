@@ -50,6 +50,8 @@ def condition_of(connector: ConnectorState, now_ms: int) -> Condition:
         steady_fan_status(connector, now_ms),
         tuple(connector.home.charger.cabinet.modules),
         sync_status(connector) if is_v2g else "",
+        connector.fault_code,
+        connector.home.charger.heat.is_tripped,
     )
 
 

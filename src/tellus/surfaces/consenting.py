@@ -1,6 +1,9 @@
 """Consent at the edge: whether a call may touch what it names."""
 
-from typing import Any, NoReturn, Protocol
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection
+from typing import Any, NoReturn, Protocol, TypeVar
 
 from tellus.consent.model import NotConsented
 from tellus.consent.service import ConsentService
@@ -10,6 +13,10 @@ from tellus.kernel.clock import Clock
 from tellus.surfaces.endpoint import Endpoint
 
 _DEVICE = "device_id"
+_DRAIN_TURN_S = 0.005
+_DRAIN_TURNS = 1_000
+
+T = TypeVar("T")
 
 
 class Subjects(Protocol):
@@ -33,6 +40,7 @@ class ConsentGate:
         self._consents = consents
         self._subjects = subjects
         self._now_ms = clock.now_ms
+        self._under_way: Counter[int] = Counter()
 
     async def admit(self, endpoint: Endpoint, call: Call[Any, Any]) -> None:
         """Check a call whose route names a service, and tell it which devices it must leave out.
@@ -40,6 +48,12 @@ class ConsentGate:
         Raises:
             NotConsented: there is no consent.
         """
+        principal = call.principal
+        if endpoint.audience is Audience.DEVICE:
+            # It was checked before its body came, which may have taken a while.
+            if not principal.permit.allows(endpoint.bit, self._now_ms()):
+                refuse(endpoint)
+            return
         self.check(endpoint, call)
         if endpoint.audience is not Audience.OPERATOR:
             return
@@ -49,7 +63,27 @@ class ConsentGate:
             self._check_device(endpoint, self._directory.by_no(device_no or 0), call)
         service = endpoint.route.service
         if endpoint.route.sifts and service is not None:
-            call.withheld = self._directory.withheld(call.principal.operator_id, service)
+            call.withheld = self._directory.withheld(principal.operator_id, service)
+
+    async def track(self, call: Call[Any, Any], work: Callable[[], Awaitable[T]]) -> T:
+        """Do the work of an admitted call; ``drain`` waits for it where a charger calls."""
+        device_no = call.principal.device_no
+        if not device_no:
+            return await work()
+        self._under_way[device_no] += 1
+        try:
+            return await work()
+        finally:
+            self._under_way[device_no] -= 1
+            if not self._under_way[device_no]:
+                del self._under_way[device_no]
+
+    async def drain(self, device_nos: Collection[int]) -> None:
+        """Return once nothing that these devices were admitted with is under way any more."""
+        left = _DRAIN_TURNS
+        while left and not self._under_way.keys().isdisjoint(device_nos):
+            left -= 1
+            await asyncio.sleep(_DRAIN_TURN_S)
 
     def check(self, endpoint: Endpoint, call: Call[Any, Any]) -> None:
         """Check a call as far as what it says goes.

@@ -259,6 +259,8 @@ class Pipeline:
             await self._note_read(endpoint, call, None)
             return stored
         answer = partial(self._handle, endpoint, call, exchange.answer)
+        if self.consents is not None and endpoint.bit:
+            answer = partial(self.consents.track, call, answer)
         if endpoint.route.upload:
             if signed is None:
                 call.upload = open_upload(receive, scope, endpoint.body_bytes)

@@ -221,6 +221,11 @@ class Hub:
             sent += 1
         return sent
 
+    def may_tell_of(self, device_no: int | None) -> bool:
+        """Tell whether alerts about a device may be shown; None is about no single one."""
+        device = None if device_no is None else self._directory.by_no(device_no)
+        return device is None or device.allows(Service.DIAGNOSTICS, self._clock.now_ms())
+
     def send_alerts(self, subscriber: Subscriber) -> None:
         """Send the frames of alerts that a subscriber takes now; the others wait."""
         while subscriber.alerts:
@@ -336,10 +341,12 @@ class Hub:
 def may_look_at_any(directory: Directory, device_nos: Iterable[int], now_ms: int) -> bool:
     """Tell whether the owner of at least one of these devices agrees to be looked at.
 
-    Devices that are gone are another matter.
+    Devices that are gone are another matter, and so is a stream that asks for none.
     """
-    devices = map(directory.by_no, device_nos)
-    return any(device is None or device.allows(Service.DIAGNOSTICS, now_ms) for device in devices)
+    devices = [directory.by_no(device_no) for device_no in device_nos]
+    return not devices or any(
+        device is None or device.allows(Service.DIAGNOSTICS, now_ms) for device in devices
+    )
 
 
 def _is_later(moment: int, opened_ms: int, now_ms: int) -> bool:

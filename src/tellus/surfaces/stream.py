@@ -164,7 +164,7 @@ class StreamEndpoint:
         parameters = parse_parameters(scope["query_string"])
         channels = parse_channels(parameters.get("channels", Channel.TELEMETRY.value))
         device_nos = self._read_devices(scope, principal, channels)
-        if device_nos and not may_look_at_any(self._directory, device_nos, self._clock.now_ms()):
+        if not may_look_at_any(self._directory, device_nos, self._clock.now_ms()):
             raise NotConsented(Service.DIAGNOSTICS)
         if self._drain.draining:
             message = "The server is stopping"

@@ -71,6 +71,8 @@ class AlertChannel:
         self._woken.clear()
 
     def _mark(self, news: AlertNews) -> None:
+        if not self._hub.may_tell_of(news.alert.device_no):
+            return
         frame: bytes | None = None
         for subscriber in self._hub.followers:
             if _is_for(subscriber, news):

@@ -8,6 +8,7 @@ from tellus.app import Platform
 from tellus.config import load_configuration
 from tellus.logs import LogRecorder
 from tests.api.cli.console import wait_until
+from tests.api.cli.diagnosed import diagnose
 from tests.api.legacy.partner import Partner, new_partner
 from tests.api.reports.uploading import ask
 from tests.api.tenancy import (
@@ -71,6 +72,7 @@ class Installation:
                 report(charger)
             self.paths = _upload(tenant, self.chargers[1])
             self.paths += _operate(tenant, self.chargers)
+            self.paths += diagnose(tenant, self.chargers[0])
             self.paths += _deal_with(new_partner(tenant), self.chargers[0])
             tenant.api.get(ENERGY, expect=200)  # sums up what there is
             upgraded = f"/v1/operator/devices/{self.chargers[2].device_id}/firmware"

@@ -63,8 +63,10 @@ def test_run__reboot__is_judged_after_ninety_seconds(world: AlertWorld) -> None:
     run.answer("supply-power", "passed")
     run.answer("controlled-reboot", "passed")
     run.obey("reboot", "accepted")
-    run.until(lambda seen: "command_id" not in seen["next_action"])
-    until = run.seen()["next_action"]["until"]
+    settled = run.until(
+        lambda seen: seen["status"] == "waiting" and "command_id" not in seen["next_action"]
+    )
+    until = settled["next_action"]["until"]
     world.advance(89)
     time.sleep(1.5)
     assert run.seen()["next_action"]["until"] == until

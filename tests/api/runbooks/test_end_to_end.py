@@ -48,9 +48,8 @@ class Field:
 
 
 @pytest.fixture(scope="module")
-def field(database_kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
     """A server of this module's own with a dozen simulated chargers at it."""
-    del database_kind
     folder = tmp_path_factory.mktemp("field")
     server = start_server(folder / "data", environment=TIMES)
     command = [

@@ -196,6 +196,8 @@ def test_run__reset_without_the_scope__may_not_be_confirmed(stage: Stage) -> Non
     refused = plain.post(f"{run.path}/steps/{number}", said, expect=403)
     assert (refused.code, refused.details["scope"]) == (2003, "diagnostics")
     assert run.seen()["status"] == "asking"
+    plain.post(f"{run.path}/steps/{number}", said | {"outcome": "failed"}, expect=200)
+    assert run.asks("reset-connector")["kind"] == "answer"
 
 
 def test_run__reset_that_nobody_can_do__is_escalated(stage: Stage) -> None:

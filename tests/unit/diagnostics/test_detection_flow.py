@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tellus.alerts.model import Condition
+from tellus.diagnostics import detectors
 from tellus.fleet.model import EventType
 from tellus.fleet.model_health import ComponentHealth
 from tests.reliability.detection_world import DetectionWorld
@@ -248,6 +249,29 @@ def test_device__goes_to_another_operator__leaves_nothing_behind(tmp_path: Path)
         await world.pass_time(120, device)
         assert {alert.operator_id for alert in await world.alerts()} <= {world.operator_id}
         assert await world.conditions() == 0
+
+    play(tmp_path, story)
+
+
+def test_inbox__an_item_that_cannot_be_judged__holds_up_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a detector fails on is left for a while and then tried again; the rest goes on."""
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def story(world: DetectionWorld) -> None:
+        device = await world.add_device(await world.add_site())
+        with monkeypatch.context() as patched:
+            patched.setattr(detectors, "f_0805", broken)
+            await world.record(device, "ev_disconnected", 1)
+            await world.fault(device, 421, 2)
+            await world.pass_time(20, device)
+            assert await world.codes() == ["F-0421"]
+            assert await world.platform.diagnosing.detection.count_waiting() == 1
+        await world.pass_time(620, device, step_s=60)
+        assert await world.codes() == ["F-0421", "F-0805"]
 
     play(tmp_path, story)
 

@@ -259,6 +259,7 @@ def shows(**changes: Any) -> dict[int, ConnectorNow]:
     return {1: IDLE_NOW._replace(**changes)}
 
 
+SHUT_DOWN: dict[str, Any] = {"connectors": shows(state="fault")}
 CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("F-0421", {}, True),
     ("F-0421", {"connectors": shows(time_ms=NOW_MS + 59_999)}, False),
@@ -273,8 +274,10 @@ CASES: list[tuple[str, dict[str, Any], bool]] = [
     ("F-0203", {"connectors": shows(temperature_c=70.0)}, True),
     ("F-0203", {"connectors": shows(temperature_c=70.1)}, False),
     ("F-0203", {"connectors": shows(temperature_c=None)}, True),
-    ("F-0204", {"cabinet_c": 65.0}, True),
-    ("F-0204", {"cabinet_c": 65.1}, False),
+    ("F-0204", {"cabinet_c": 65.0, "cabinet_ms": NOW_MS}, True),
+    ("F-0204", {"cabinet_c": 65.1, "cabinet_ms": NOW_MS}, False),
+    ("F-0204", {"cabinet_c": 40.0, "cabinet_ms": NOW_MS - 1}, False),
+    ("F-0204", SHUT_DOWN | {"cabinet_c": 40.0, "cabinet_ms": NOW_MS}, False),
     ("F-0204", {}, False),
     ("F-0204", {"connectors": shows(time_ms=NOW_MS + 600_000)}, True),
     ("F-0301", {}, True),

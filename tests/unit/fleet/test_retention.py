@@ -51,7 +51,7 @@ def test_vehicle__erased__is_unreadable_with_a_receipt_that_names_nobody(
         assert await bench.rows("SELECT count(*) FROM subjects") == [(0,)]
         assert await erasures.get_erasure(receipt.erasure_id) == receipt
         assert VIN not in repr(await bench.rows("SELECT * FROM erasures"))
-        assert await _audited(bench) == [("vehicle.erased", None)]
+        assert await _audited(bench) == [("erasure.completed", None), ("vehicle.erased", None)]
 
     run_bench(check)
 
@@ -89,7 +89,11 @@ def test_device__erased__goes_with_its_events_and_leaves_others_alone(run_bench:
         assert await bench.rows("SELECT DISTINCT device_no FROM events") == [(other.device_no,)]
         left = await bench.rows("SELECT mac FROM devices WHERE device_no = $1", gone.device_no)
         assert left == [(None,)]
-        audited = [("device.erased", gone.device_id), ("device.erasure_asked", gone.device_id)]
+        audited = [
+            ("erasure.completed", None),
+            ("device.erased", gone.device_id),
+            ("device.erasure_asked", gone.device_id),
+        ]
         assert await _audited(bench) == audited
 
     run_bench(check)

@@ -114,6 +114,31 @@ def test_gate__thing_that_is_about_a_device__is_judged_by_its_permit() -> None:
         check(run_id="run_2")
 
 
+def test_drain__upload_under_way__is_waited_for() -> None:
+    """A revocation is not answered before what was let in has ended; others hold up nothing."""
+
+    async def story() -> list[str]:
+        told: list[str] = []
+        door, entered = gate(), asyncio.Event()
+        charger = Principal(Audience.DEVICE, "dvc_1", OPERATOR, device_no=1)
+
+        async def work() -> None:
+            entered.set()
+            await asyncio.sleep(0.05)
+            told.append("stored")
+
+        upload = asyncio.create_task(door.track(Call(charger, NOTHING, NOTHING, 1), work))
+        await entered.wait()
+        await door.drain([2])
+        told.append("other drained")
+        await door.drain([1, 2])
+        told.append("drained")
+        await upload
+        return told
+
+    assert asyncio.run(story()) == ["other drained", "stored", "drained"]
+
+
 def test_gate__administrators__are_not_asked() -> None:
     """The installation's own administration sees what there is."""
     check("dvc_2", audience=Audience.ADMIN)

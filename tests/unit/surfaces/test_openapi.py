@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Generic, TypeVar
 
@@ -186,6 +187,7 @@ class OneItem(msgspec.Struct):
     bounded: Annotated[int, msgspec.Meta(gt=0, lt=9, description="Counted.")]
     either: int | str | None
     at: str
+    day: date
     choice: Annotated[str, msgspec.Meta(pattern="^a")] = "a"
     absent: float | msgspec.UnsetType = msgspec.UNSET
     open: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
@@ -201,12 +203,13 @@ def test_schema_book__struct__becomes_a_component() -> None:
     assert set(book.components) == {"One", "OneShelf"}
     one = book.components["One"]
     assert one["description"] == "One `thing`.\n\nWith more words."
-    assert one["required"] == ["bounded", "either", "at"]
+    assert one["required"] == ["bounded", "either", "at", "day"]
     assert one["properties"]["bounded"] == {
         "type": "integer", "exclusiveMinimum": 0, "exclusiveMaximum": 9, "description": "Counted.",
     }  # fmt: skip
     assert sorted(one["properties"]["either"]["type"]) == ["integer", "null", "string"]
     assert one["properties"]["at"]["format"] == "date-time"
+    assert one["properties"]["day"] == {"type": "string", "format": "date"}
     assert one["properties"]["choice"] == {"type": "string", "pattern": "^a", "default": "a"}
     assert one["properties"]["absent"] == {"type": "number"}
     assert one["properties"]["open"] == {"type": "object"}

@@ -7,6 +7,7 @@ import msgspec
 
 from tellus.kernel import errors
 from tellus.kernel.call import Audience, Nothing
+from tellus.kernel.files import OCTETS
 from tellus.surfaces.frames import TelemetryFrame
 from tellus.surfaces.openapi.examples import answer_example
 from tellus.surfaces.openapi.schemas import REFERENCE, Schema, SchemaBook, describe
@@ -193,7 +194,11 @@ def success_answer(route: Route, book: SchemaBook) -> dict[str, Any]:
 
 
 def _file_answer() -> dict[str, Any]:
-    """Return the answer that is a file, of whatever media type it was stored with."""
+    """Return the answer that is a file.
+
+    Its media type is the one that it was stored with. Generators of clients understand none but
+    that of bytes, which is what they make of it.
+    """
     headers = {
         "X-Request-Id": _REQUEST_ID,
         "Content-Disposition": {
@@ -205,7 +210,11 @@ def _file_answer() -> dict[str, Any]:
             "schema": {"type": "integer", "minimum": 0},
         },
     }
-    return {"description": "The file.", "headers": headers, "content": {"*/*": BINARY}}
+    return {
+        "description": "The file, under the media type that it came with.",
+        "headers": headers,
+        "content": {OCTETS: BINARY},
+    }
 
 
 def _files(route: Route) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import msgspec
 
 from tellus.identity.signing import SIGNATURE, TIMESTAMP
 from tellus.kernel.call import Audience, Nothing
+from tellus.kernel.files import OCTETS
 from tellus.kernel.limits import RATES
 from tellus.surfaces.frames import TelemetryFrame
 from tellus.surfaces.idempotency import HEADER, KEY_CHARACTERS, takes_key
@@ -177,7 +178,7 @@ def _operation(route: Route, book: SchemaBook) -> dict[str, Any]:
     if parameters:
         operation["parameters"] = parameters
     if route.upload:
-        operation["requestBody"] = {"required": True, "content": {"*/*": dict(BINARY)}}
+        operation["requestBody"] = {"required": True, "content": {OCTETS: dict(BINARY)}}
     elif route.request is not Nothing:
         operation["requestBody"] = _request_body(route, book)
     operation["responses"] = success_answer(route, book) | error_answers(route)

@@ -32,6 +32,7 @@ _BOUNDS: Final = {
 _NAMED: Final = {
     "AuditItem": "AuditEntry",
     "BatchItem": "BatchOutcome",
+    "DeviceHealthItem": "ComponentHealth",  # what Device has as `health` is called DeviceHealth
     "SecretItem": "ClientSecret",
 }
 _SCALARS: Final[dict[type, str]] = {
@@ -41,6 +42,7 @@ _SCALARS: Final[dict[type, str]] = {
     types.StrType: "string",
     types.NoneType: "null",
 }
+_FORMATS: Final[dict[type, str]] = {types.DateTimeType: "date-time", types.DateType: "date"}
 _SURFACES: Final = (("operator_api", ""), ("device_api", "Charger"), ("admin_api", "Admin"))
 _RULE_NUMBER: Final = re.compile(r",? ?\((?:rule|rules|semantics)[^)]*\)|(?<=\w), rule [A-Z]\d+\w?")
 
@@ -146,8 +148,8 @@ def _plain(info: types.Type) -> Schema:
             return _enum([member.value for member in info.cls])
         case types.AnyType() | types.RawType():
             return {}
-        case types.DateTimeType():
-            return {"type": "string", "format": "date-time"}
+        case types.DateTimeType() | types.DateType():
+            return {"type": "string", "format": _FORMATS[type(info)]}
     return {"type": _SCALARS[type(info)]}
 
 

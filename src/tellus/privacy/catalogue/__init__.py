@@ -1,0 +1,1 @@
+"""The record of processing, as data: every table and what is in it."""
