@@ -28,7 +28,8 @@ KEPT = {
     "firmware_reports", "firmware_upgrades", "firmware_rollout_devices", "legacy_points",
     "legacy_orders", "legacy_outbox", "erasures", "provisionings",
     # What was agreed to and done, for as long as somebody may ask.
-    "audit_log", "audit_seals", "consents", "request_keys", "signed_answers",
+    "audit_log", "audit_seals", "consents", "customer_requests", "request_keys",
+    "signed_answers",
 }  # fmt: skip
 """Tables whose rows of a device stay, as the page of what is kept says."""
 OF_NO_DEVICE = {

@@ -17,6 +17,7 @@ KEYS: Final = {
     "config_profiles": "profile_id",
     "consents": "consent_no",
     "controls": "control_no",
+    "customer_requests": "request_no",
     "diagnostic_reports": "report_no",
     "firmware_releases": "release_no",
     "firmware_rollouts": "rollout_no",

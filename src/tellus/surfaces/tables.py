@@ -24,6 +24,7 @@ from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
 from tellus.surfaces.operator_reports import REPORT_ROUTES
 from tellus.surfaces.operator_runbooks import OPERATOR_RUNBOOK_ROUTES
 from tellus.surfaces.operator_vehicles import OPERATOR_VEHICLE_ROUTES
+from tellus.surfaces.portal import PORTAL_ROUTES
 from tellus.surfaces.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -41,6 +42,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_DETECTION_ROUTES,
     *OPERATOR_AGENT_ROUTES,
     *COEXISTENCE_ROUTES,
+    *PORTAL_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
