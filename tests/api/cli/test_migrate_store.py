@@ -18,7 +18,7 @@ from tellus.kernel.clock import SystemClock
 from tellus.storage.moving import Table
 from tellus.storage.postgres_target import PostgresTarget
 from tests.api.cli.console import TELLUS, Console, clean_environment, wait_until
-from tests.api.cli.diagnosed import let_agents_have_looked
+from tests.api.cli.diagnosed import let_time_pass
 from tests.api.cli.installation import Installation, pack, report
 from tests.api.tenancy import new_tenant
 from tests.contract.client import ContractClient
@@ -49,12 +49,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Choice, "kind", SQLITE)
         server = start_server(data_dir)
-    try:
-        made = Installation(data_dir, server)
-    finally:
-        assert server.stop() == 0
-    let_agents_have_looked(data_dir, made.chargers[0])
-    pack(data_dir)
+        try:
+            made = Installation(data_dir, server)
+        finally:
+            assert server.stop() == 0
+        let_time_pass(data_dir, made.chargers[0])
+        pack(data_dir)
     return made
 
 
