@@ -29,7 +29,6 @@ _ON_BOTH = (
     "/tests/unit/audit/",
     "/tests/unit/diagnostics/",
     "/tests/unit/configuration/",
-    "/tests/unit/diagnostics/test_vehicles",
     "/tests/unit/energy/",
     "/tests/unit/fleet/test_metadata",
     "/tests/unit/reports/",

@@ -1,5 +1,6 @@
 """Builds diagnostics: component health, configuration, reports, alerts, detectors, runbooks."""
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from tellus.agents.board import AgentBoard
@@ -19,6 +20,7 @@ from tellus.alerts.operator_api_webhooks import show_event
 from tellus.alerts.sending import STEPS, WebhookCourier, WebhookTargets
 from tellus.alerts.service import AlertService
 from tellus.alerts.webhooks import WebhookService
+from tellus.alerts.withdrawal import cancel_deliveries
 from tellus.audit.service import AuditService
 from tellus.building import Ground
 from tellus.bus.port import ALERT_CHANGED, Bus
@@ -27,6 +29,8 @@ from tellus.configuration import store_devices as config_devices
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
 from tellus.configuration.sites import SiteConfigurations
+from tellus.consent.model import Service
+from tellus.consent.service import ConsentService
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.observing import Sources as DetectionSources
@@ -96,6 +100,7 @@ class Diagnosing:
         self._ground = ground
         self._beneath = beneath
         self.faults = FaultDictionary.load()
+        self._library = self._load_library()
         self._build_health()
         self._build_network()
         self._build_reports()
@@ -140,6 +145,13 @@ class Diagnosing:
         erasures = self._beneath.erasures
         erasures.add(erasures.part("alerts", self.alerts.erase_some))
 
+    def follow_consents(self, consents: ConsentService) -> None:
+        """Take in and tell nothing of devices whose owners do not agree, where they have to."""
+        if consents.required:
+            withheld = partial(consents.list_withheld, Service.DIAGNOSTICS)
+            self.alerts.withheld = self.webhooks.withheld = withheld
+            consents.in_tx += [cancel_deliveries, self.reports.withdraw]
+
     def _build_webhooks(self) -> None:
         ground, settings = self._ground, self._ground.settings
         # All of a sandbox is on one machine.
@@ -163,6 +175,15 @@ class Diagnosing:
         self.alerts.in_tx.append(self.webhooks.owe)
         self.alerts.told.append(lambda _numbers: self.deliveries.wake())
 
+    def _load_library(self) -> RunbookCatalogue:
+        """Read the runbooks, with the times of this installation."""
+        settings = self._ground.settings.runbooks
+        times_s = {
+            "back_online": (settings.boot_s, settings.return_s),
+            "reset_worked": (settings.reset_s, settings.release_s),
+        }
+        return RunbookCatalogue.load(self.faults, times_s)
+
     def _build_runbooks(self) -> None:
         """Build runbooks, which read all that is below them."""
         ground, beneath = self._ground, self._beneath
@@ -180,15 +201,8 @@ class Diagnosing:
             health=self.health,
             vehicles=self.vehicles,
         )
-        settings = ground.settings.runbooks
-        times_s = {
-            "back_online": (settings.boot_s, settings.return_s),
-            "reset_worked": (settings.reset_s, settings.release_s),
-        }
-        library = RunbookCatalogue.load(self.faults, times_s)
-        self.runbooks = RunbookService(
-            sources, library, ground.clock, kept_ms=settings.kept_days * DAY_MS
-        )
+        kept_ms = ground.settings.runbooks.kept_days * DAY_MS
+        self.runbooks = RunbookService(sources, self._library, ground.clock, kept_ms=kept_ms)
         leave = self.runbooks.leave_behind
         beneath.devices.react(in_tx=leave, after_commit=lambda _moved: None)
         erase = beneath.erasures.part("runbooks", store_runbooks.remove_device)
@@ -224,7 +238,8 @@ class Diagnosing:
         sources = DetectionSources(ground.database, *facts, *read)
         fleet = (ground.directory, beneath.catalogue, beneath.queries)
         told = (self.alerts, beneath.releases, ground.clock)
-        self.detection = DetectionService(sources, DetectionGround(*fleet, *told, settings.hold_s))
+        terms = (settings.hold_s, self._library.covers)
+        self.detection = DetectionService(sources, DetectionGround(*fleet, *told, *terms))
         for name, remove in DETECTION_PARTS.items():
             beneath.erasures.add(beneath.erasures.part(name, remove))
         if settings.enabled:

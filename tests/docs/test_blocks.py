@@ -7,6 +7,7 @@ _RUN_HERE = {"sh", "python"}
 RUN = {
     "README.md": "docs/test_quickstart.py",
     "docs/tutorial/quickstart.md": "docs/test_quickstart.py",
+    "docs/how-to/answer-a-data-subject.md": "docs/test_how_to.py",
     "docs/how-to/be-told-of-alerts.md": "docs/test_alerts.py",
     "docs/how-to/connect-a-charger.md": "docs/test_how_to.py",
     "docs/how-to/connect-a-partner-platform.md": "docs/test_how_to.py",

@@ -145,6 +145,21 @@ def test_erase__as_printed__gives_receipts_and_a_plan(reader_folder: Path) -> No
     assert re.search(r"status +done", kept)
 
 
+def test_answer_a_data_subject__as_printed__exports_then_forgets(reader_folder: Path) -> None:
+    """What is held of a vehicle comes out as one file; once erased, nothing comes any more."""
+    pages = read_blocks(HOW_TO / "answer-a-data-subject.md", "sh")
+    steps = paste_into_shell(pages, reader_folder)
+    assert re.search(r"charging_records +vehicle, driver, charger", find(steps, "privacy record"))
+    assert "'charging_records': 1" in find(steps, "subject.json\npython")
+    receipt = find(steps, "tellus erase vin")
+    assert re.search(r"removed.charging_records +1", receipt)
+    assert re.search(r"digest +[0-9a-f]{64}", receipt)
+    assert "erasure.completed" in find(steps, "tellus audit list")
+    held = json.loads((reader_folder / "after.json").read_text("utf-8"))
+    assert held["operators"] == []
+    assert not (reader_folder / "subject.json").exists()
+
+
 def _summary(step: Pasted) -> dict[str, Any]:
     text = step.output
     found: dict[str, Any] = json.loads(text[text.index("{") : text.rindex("}") + 1])

@@ -1,10 +1,11 @@
 """No secret, token or VIN is found where none may be: log, metrics, answers, audit, files."""
 
+import gzip
 import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -151,6 +152,15 @@ def test_database__leak_planted__is_found(remains: Remains, tmp_path: Path) -> N
         database.commit()
     found = {hit.canary.value for hit in scan_paths([tmp_path], remains.canaries)}
     assert found == {VINS[0].value, secret}
+
+
+def test_answers__leak_planted__is_found(remains: Remains) -> None:
+    """Negative control: a number in one of the lists that were read back, and in a bundle."""
+    vin, secret = VINS[1], remains.canaries[-5]
+    planted = replace(remains, answers=[b'{"note":"%s"}' % vin.value.encode()], refusals=[])
+    assert {hit.canary for hit in planted.hits()} == {vin}
+    packed = gzip.compress(secret.value.encode())
+    assert {hit.canary for hit in replace(planted, answers=[packed]).hits()} == {secret}
 
 
 def test_events__vin_in_their_data__is_not_in_the_files(tmp_path: Path) -> None:

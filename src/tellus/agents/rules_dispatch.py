@@ -36,13 +36,17 @@ _PARTS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "F-0701": ("bidirectional contactor", "inverter"),
         "F-0805": ("connector lock",),
         "contactor": ("contactor",),
+        "contactor_wear": ("contactor",),
         "inverter": ("inverter",),
         "cooling_fan_rpm": ("cooling fan",),
         "temp_dc_outlet_c": ("connector pins", "cable"),
         "isolation_test_kohms": ("cable",),
     }
 )
-_REMOTE: Final = frozenset({"F-0301", "F-0302", "F-0512", "site_network", "grid"})
+_WORN_CONTACTOR: Final = "contactor_wear"
+_REMOTE: Final = frozenset(
+    {"F-0301", "F-0302", "F-0512", "site_network", "grid", "stuck_preparing"}
+)
 _NOTHING_TO_DO: Final = frozenset({"F-0702"})
 
 
@@ -105,6 +109,9 @@ def plan_work(units: Iterable[Unit], concerns: Mapping[int, Sequence[Concern]]) 
 def _plan_device(unit: Unit, concerns: Sequence[Concern]) -> Task | None:
     weighed = [(weigh(one), one) for one in concerns]
     weighed = [pair for pair in weighed if pair[0] > 0]
+    if any(one.kind == "wear" for _, one in weighed):
+        # The alert of a worn contactor says no more than the forecast.
+        weighed = [pair for pair in weighed if pair[1].code != _WORN_CONTACTOR]
     if not weighed:
         return None
     weighed.sort(key=lambda pair: (-pair[0], pair[1]))

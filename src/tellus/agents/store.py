@@ -131,15 +131,20 @@ def count_outcomes(tx: Tx, operator_id: str) -> dict[AgentName, TrackRecord]:
 
 
 def confirm_proposals(tx: Tx, now_ms: int) -> int:
-    """Note which proposals an alert about the same device has proved right since."""
+    """Note which proposals an alert about the same device has proved right since.
+
+    An alert of another operator, to whom the device went meanwhile, is none of theirs.
+    """
     return tx.execute(
         "UPDATE agent_proposals SET confirmed_ms = (SELECT MIN(alerts.opened_ms) FROM alerts"
         " WHERE alerts.device_no = agent_proposals.device_no"
+        " AND alerts.operator_id = agent_proposals.operator_id"
         " AND alerts.severity IN ('medium', 'high', 'critical')"
         " AND alerts.opened_ms > agent_proposals.created_ms"
         " AND alerts.opened_ms <= agent_proposals.created_ms + $1)"
         " WHERE confirmed_ms IS NULL AND device_no IS NOT NULL AND created_ms > $2 AND EXISTS"
         " (SELECT 1 FROM alerts WHERE alerts.device_no = agent_proposals.device_no"
+        " AND alerts.operator_id = agent_proposals.operator_id"
         " AND alerts.severity IN ('medium', 'high', 'critical')"
         " AND alerts.opened_ms > agent_proposals.created_ms"
         " AND alerts.opened_ms <= agent_proposals.created_ms + $1)",
@@ -184,11 +189,11 @@ def replace_wear(tx: Tx, device_nos: Sequence[int], parts: Sequence[WornPart], n
 
 
 def list_wear(tx: Tx, operator_id: str) -> list[WornPart]:
-    """Return the parts of an operator's devices that are nearly worn."""
+    """Return the parts of an operator's devices that are nearly worn, as looked at for it."""
     rows = tx.rows(
         "SELECT w.device_no, w.connector_id, w.component, w.days_left, w.body FROM agent_wear AS w"
         " JOIN devices AS d ON d.device_no = w.device_no"
-        " WHERE d.operator_id = $1 AND d.deleted_ms IS NULL"
+        " WHERE d.operator_id = $1 AND d.deleted_ms IS NULL AND w.looked_ms >= d.owned_since_ms"
         " ORDER BY w.device_no, w.connector_id, w.component",
         operator_id,
     )

@@ -9,7 +9,7 @@ import structlog
 
 from tellus.diagnostics import store_conditions, store_inbox
 from tellus.diagnostics.desk import Desk, Outcome
-from tellus.diagnostics.findings import matter_of
+from tellus.diagnostics.findings import NOT_ENGAGED, matter_of
 from tellus.diagnostics.model import (
     CONTACTOR_WEAR,
     FIRMWARE,
@@ -35,7 +35,7 @@ from tellus.diagnostics.rules_stuck import PREPARING, stuck_preparing
 from tellus.diagnostics.rules_wear import contactor_wear
 from tellus.diagnostics.thresholds import Thresholds
 from tellus.fleet.directory import Device, Directory
-from tellus.fleet.model import Origin
+from tellus.fleet.model import EventType, Origin
 from tellus.kernel.errors import ApiError
 from tellus.kernel.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, to_ms, to_text
 from tellus.storage.database import Database
@@ -45,6 +45,13 @@ _AT_ONCE: Final = 50
 _ASIDE_MS: Final = 10 * MINUTE_MS
 _UNHEARD_OF_MS: Final = 2 * SECOND_MS
 _TOLD_WITHIN_MS: Final = 10 * MINUTE_MS
+_BOOT_MS: Final = 2 * MINUTE_MS
+_POWER_UP_MS: Final = 10 * MINUTE_MS
+"""So long before and after a charger comes online it is coming up."""
+
+_WHOLE_DEVICE: Final = frozenset({"F-0204", "F-0512", "F-0601"})
+"""Faults of the cabinet, or of the configuration: each connector may tell, there is one matter."""
+
 _LATE_MS: Final = HOUR_MS
 _HISTORY_MS: Final = 7 * DAY_MS
 _LOOK_AGAIN_MS: Final = 5 * MINUTE_MS
@@ -152,7 +159,7 @@ class Detectors:
         if told.received_ms < device.owned_since_ms:
             return Outcome(item)
         code = told.code
-        place = place_of(item, told.time_ms, told.received_ms + (device.clock_offset_ms or 0))
+        place = place_of(item, code, told.time_ms, told.received_ms + (device.clock_offset_ms or 0))
         if place is None:
             return Outcome(item)
         if code == "F-0805" and await self._is_told(device, place, told.time_ms, CHARGER):
@@ -164,11 +171,23 @@ class Detectors:
             connector_id=place,
             found_by=found_by,
             at_ms=_lost_ms(told),
-            note=await self._note(device, item, told, is_late=place != item.connector_id),
+            note=await self._note(
+                device, item, told, is_late=told.received_ms - told.time_ms > _LATE_MS
+            ),
             evidence=told.details | {"received_ms": told.received_ms},
             repeats=True,
+            at_power_up=code == NOT_ENGAGED and await self._is_power_up(device, item, told),
         )
         return Outcome(item, (seen,))
+
+    async def _is_power_up(self, device: Device, item: Item, told: FaultTold) -> bool:
+        """Tell whether a fault came as the charger came online, before anybody plugged in."""
+        since_ms = device.online_since_ms
+        if since_ms is None or not -_BOOT_MS <= told.received_ms - since_ms <= _POWER_UP_MS:
+            return False
+        turns = await self._observing.turns(device, item.connector_id)
+        plugged_ms = turns.get(EventType.PLUG_IN, 0)
+        return plugged_ms < since_ms - _BOOT_MS + (device.clock_offset_ms or 0)
 
     async def _note(self, device: Device, item: Item, told: FaultTold, *, is_late: bool) -> str:
         """Return what is to be said beside the dictionary's words."""
@@ -192,6 +211,8 @@ class Detectors:
 
     async def _look_at_heartbeat(self, device: Device, item: Item, now_ms: int) -> Outcome:
         told = _heartbeat(item.content)
+        if told.time_ms < device.owned_since_ms:
+            return Outcome(item)
         code = self._observing.code_of(told.code)
         present = await self._database.read(store_conditions.list_of, device.device_no)
         over = [
@@ -220,7 +241,9 @@ class Detectors:
         told = [one.last_ms for one in here if (one.code, one.found_by) == ("F-0805", CHARGER)]
         faults = [one.last_ms for one in here if one.code not in GOES_ON]
         verdict = f_0805(record, max(told, default=None), faults)
-        place = place_of(item, record.end_ms, record.received_ms + (device.clock_offset_ms or 0))
+        place = place_of(
+            item, "F-0805", record.end_ms, record.received_ms + (device.clock_offset_ms or 0)
+        )
         if not verdict.present or place is None:
             return Outcome(item)
         there = item._replace(connector_id=place)
@@ -239,6 +262,8 @@ class Detectors:
     async def _look_at_heat(self, device: Device, item: Item, now_ms: int) -> Outcome:
         del now_ms
         temperature_c, at_ms = _decode(item.content)
+        if at_ms < device.owned_since_ms:
+            return Outcome(item)
         heat = self._observing.heat(device, item.connector_id, temperature_c, at_ms)
         verdict = f_0203(heat, self._thresholds.of(device))
         return Outcome(item, [_seen("F-0203", item, verdict)] if verdict.present else ())
@@ -290,7 +315,7 @@ class Detectors:
         return held is not None and held.found_by != by and abs(held.last_ms - at_ms) <= SAME_MS
 
 
-def place_of(item: Item, time_ms: int, told_ms: int) -> int | None:
+def place_of(item: Item, code: str, time_ms: int, told_ms: int) -> int | None:
     """Return the connector of a fault's condition by when it happened and when it was told (ms).
 
     Both are by the charger's clock. What is told late is one matter of the device (0): a charger
@@ -300,7 +325,7 @@ def place_of(item: Item, time_ms: int, told_ms: int) -> int | None:
     late_ms = told_ms - time_ms
     if late_ms > _HISTORY_MS:
         return None
-    return 0 if late_ms > _LATE_MS else item.connector_id
+    return 0 if late_ms > _LATE_MS or code in _WHOLE_DEVICE else item.connector_id
 
 
 def _lost_ms(told: FaultTold) -> int:

@@ -1,5 +1,6 @@
 """From what was seen to what an alert says: severity, words and runbook, by the dictionary."""
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -10,6 +11,9 @@ from tellus.diagnostics.model import CONTACTOR_WEAR, STUCK_PREPARING, Seen
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device
 
+Covers = Callable[[str, str, bool], bool]
+"""Tells whether there is a runbook of that name and it is for a model, by whether that is V2G."""
+
 
 class Matter(NamedTuple):
     """What the platform finds beside the dictionary, as alerts say it."""
@@ -17,7 +21,7 @@ class Matter(NamedTuple):
     title: str
     summary: str
     severity: AlertSeverity
-    runbook: str | None = None
+    runbooks: tuple[str, ...] = ()
 
 
 CRITICAL: Final = frozenset({"F-0101", "F-0204"})
@@ -32,12 +36,11 @@ _MATTERS: Final[dict[str, Matter]] = {
         "Connector stuck in preparing",
         "Vehicles are plugged in and authenticated, and the connector never comes to charge.",
         AlertSeverity.MEDIUM,
-        "connector-stuck-in-preparing",
+        ("connector-stuck-in-preparing",),
     ),
 }
+NOT_ENGAGED: Final = "F-0421"
 _POWER_UP: Final = "charger-faulting-on-power-up"
-_BY_CURRENT: Final = {_POWER_UP: {"ac": f"ac-{_POWER_UP}"}}
-_V2G_ONLY: Final = frozenset({"v2g-discharge-no-flow"})
 _MOST_TEXT: Final = 1_000
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -46,9 +49,10 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 class Findings:
     """Makes findings of devices."""
 
-    def __init__(self, faults: FaultDictionary, catalogue: Catalogue) -> None:
+    def __init__(self, faults: FaultDictionary, catalogue: Catalogue, covers: Covers) -> None:
         self._faults = faults
         self._catalogue = catalogue
+        self._covers = covers
 
     def severity_of(self, code: str) -> AlertSeverity:
         """Return how urgent a fault is; one that the dictionary does not know is medium."""
@@ -61,16 +65,22 @@ class Findings:
             return AlertSeverity.HIGH
         return AlertSeverity.MEDIUM
 
-    def runbook_for(self, code: str, device: Device) -> str | None:
-        """Return the first of the fault's runbooks that fits the device's model, or None."""
-        if code in _MATTERS:
-            return _MATTERS[code].runbook
+    def runbook_for(self, code: str, device: Device, *, at_power_up: bool = False) -> str | None:
+        """Return the first of the fault's runbooks that covers the device's model, or None.
+
+        A contactor that does not engage keeps a session from beginning: that is no matter of power
+        coming up, unless the charger has just come online and nobody plugged in since.
+        """
         fault = self._faults.find(code)
-        known = self._catalogue.find(device.model)
-        for slug in fault.runbooks if fault is not None else ():
-            if slug in _V2G_ONLY and not self._catalogue.is_v2g(device):
+        slugs: Sequence[str] = fault.runbooks if fault is not None else ()
+        if code in _MATTERS:
+            slugs = _MATTERS[code].runbooks
+        for slug in slugs:
+            if slug == _POWER_UP and code == NOT_ENGAGED and not at_power_up:
                 continue
-            return _BY_CURRENT.get(slug, {}).get(known.current if known else "dc", slug)
+            for one in (slug, f"ac-{slug}"):
+                if self._covers(one, device.model, self._catalogue.is_v2g(device)):
+                    return one
         return None
 
     def make(self, seen: Seen, device: Device) -> Finding:
@@ -91,7 +101,7 @@ class Findings:
             device_no=device.device_no,
             connector_id=seen.connector_id,
             evidence=seen.evidence,
-            runbook=self.runbook_for(seen.code, device),
+            runbook=self.runbook_for(seen.code, device, at_power_up=seen.at_power_up),
         )
 
 

@@ -42,7 +42,16 @@ _PARTS: Final = {
 _STILL_P: Final = 0.05
 """Above this an alert's condition is over; it began below 0.01."""
 
+
+class _Blamed(msgspec.Struct):
+    """What a condition keeps of the version that it is about; its name may hold any mark."""
+
+    firmware_version: str
+    model: str
+
+
 _encode = msgspec.json.Encoder().encode
+_blamed = msgspec.json.Decoder(_Blamed).decode
 
 
 class Known(NamedTuple):
@@ -221,9 +230,9 @@ class FirmwareHealth:
 
     def _runs(self, operator_id: str, held: Condition) -> bool:
         """Tell whether any device runs what the condition is about still."""
-        _, version, model, _ = held.matter.split(":", 3)
+        blamed = _blamed(held.content)
         return any(
-            (device.firmware_version, device.model) == (version, model)
+            (device.firmware_version, device.model) == (blamed.firmware_version, blamed.model)
             for device in self._directory.of_operator(operator_id)
         )
 

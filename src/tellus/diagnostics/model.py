@@ -92,6 +92,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     ``repeats``: each sighting is news, as with events of chargers; otherwise only that it began, or
     that what is in ``evidence['mark']`` is another. ``severity`` is empty where the code's holds.
+    ``at_power_up``: the charger had just come online, and nobody had plugged in since.
     """
 
     code: str
@@ -103,6 +104,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     evidence: dict[str, Any] = {}
     repeats: bool = False
     severity: str = ""
+    at_power_up: bool = False
 
 
 class Gone(NamedTuple):
@@ -179,3 +181,10 @@ class Count(NamedTuple):
     code: str
     times: int
     at_ms: int
+
+
+class Turn(NamedTuple):
+    """An event of a connector that tells how far a vehicle came."""
+
+    event_type: str
+    time_ms: int

@@ -69,8 +69,7 @@ class Observing:
 
         None where a session runs, or nothing is known of any stop.
         """
-        database = self._sources.database
-        turns = await database.read(store_inbox.find_turns, device.device_no, connector_id)
+        turns = await self.turns(device, connector_id)
         if stopped_ms is None:
             stopped_ms = turns.get(EventType.STOP)
         if stopped_ms is None:
@@ -103,6 +102,11 @@ class Observing:
             for sample in samples[:_MOST_FRAMES]
         ]
         return AfterStop(stopped_ms, frames, turns.get(EventType.PLUG_OUT))
+
+    async def turns(self, device: Device, connector_id: int) -> dict[str, int]:
+        """Return when (ms) each type of event last came from a connector."""
+        find = store_inbox.find_turns
+        return await self._sources.database.read(find, device.device_no, connector_id)
 
     def heat(self, device: Device, connector_id: int, temperature_c: float, at_ms: int) -> Heat:
         """Return how hot a connector was found, with how warm the others are."""

@@ -10,15 +10,16 @@ from tellus.diagnostics.model_firmware import FirmwareRate, FirmwareVerdict, Mea
 from tellus.kernel.call import Call, Nothing
 from tellus.kernel.paging import Page, PageQuery
 
+Word = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Days = Annotated[int, msgspec.Meta(ge=1, le=365)]
 
 
 class FirmwareHealthQuery(PageQuery, frozen=True):
     """Which rates to list; what is left out admits all. ``days`` back from today."""
 
-    model: str | UnsetType = UNSET
-    code: str | UnsetType = UNSET
-    firmware_version: str | UnsetType = UNSET
+    model: Word | UnsetType = UNSET
+    code: Word | UnsetType = UNSET
+    firmware_version: Word | UnsetType = UNSET
     verdict: FirmwareVerdict | UnsetType = UNSET
     days: Days = WINDOW_DAYS
 

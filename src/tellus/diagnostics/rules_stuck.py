@@ -7,7 +7,7 @@ the connector's. Who plugs in and is not authenticated may just be waiting: for 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from tellus.diagnostics.model import UNTOLD, Verdict
+from tellus.diagnostics.model import UNTOLD, Turn, Verdict
 from tellus.fleet.model import EventType
 from tellus.kernel.units import MINUTE_MS, to_text
 
@@ -20,13 +20,6 @@ GAVE_UP_MS: Final = MINUTE_MS
 LEAST_VEHICLES: Final = 2
 PREPARING: Final = "preparing"
 _AHEAD_MS: Final = 5 * MINUTE_MS
-
-
-class Turn(NamedTuple):
-    """An event of a connector that tells how far a vehicle came."""
-
-    event_type: str
-    time_ms: int
 
 
 class Attempt(NamedTuple):

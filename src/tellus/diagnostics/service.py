@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 from tellus.diagnostics import store_conditions, store_counts, store_inbox
 from tellus.diagnostics.desk import Alerts, Desk
 from tellus.diagnostics.detectors import Detectors
-from tellus.diagnostics.findings import Findings
+from tellus.diagnostics.findings import Covers, Findings
 from tellus.diagnostics.firmware_health import FirmwareHealth
 from tellus.diagnostics.intake import Intake
 from tellus.diagnostics.lookout import Lookout
@@ -41,6 +41,7 @@ class Ground(NamedTuple):
     releases: ReleaseCatalogue
     clock: Clock
     hold_s: float
+    covers: Covers
 
 
 class DetectionService:
@@ -56,7 +57,10 @@ class DetectionService:
         self.intake = Intake(directory, ground.clock, self.thresholds)
         self.lookout = Lookout(database, directory, ground.clock, self.thresholds)
         self.desk = Desk(
-            database, directory, Findings(sources.faults, ground.catalogue), ground.alerts
+            database,
+            directory,
+            Findings(sources.faults, ground.catalogue, ground.covers),
+            ground.alerts,
         )
         observing = Observing(sources)
         self.detectors = Detectors(database, directory, self.desk, observing, self.thresholds)

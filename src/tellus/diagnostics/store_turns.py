@@ -1,6 +1,6 @@
 """The SQL of a connector's turns, as its events tell of them."""
 
-from tellus.diagnostics.rules_stuck import Turn
+from tellus.diagnostics.model import Turn
 from tellus.fleet.model import EventType
 from tellus.storage.database import Tx
 

@@ -54,7 +54,8 @@ class Upkeep:
             return
         over = await self._list_over(present, now_ms)
         sites = await self._list_sites(present, queries, now_ms)
-        changes = upstream.judge(present, sites, now_ms)
+        # Thousands may be lost at once: the event loop has other things to do meanwhile.
+        changes = await asyncio.to_thread(upstream.judge, present, sites, now_ms)
         folded = {
             before.matter
             for change in changes

@@ -142,14 +142,14 @@ class Upstream:
     ) -> None:
         """End what is over: less than half of its devices are still lost."""
         grown = {after.matter for change in changes for _, after in change.conditions}
-        for held in larger.values():
+        folded: dict[tuple[str, str], list[Condition]] = {}
+        for one in single:
+            if one.folded:
+                folded.setdefault((one.operator_id, one.folded), []).append(one)
+        for whose, held in larger.items():
             if held.matter in grown:
                 continue
-            left = [
-                one
-                for one in single
-                if one.folded == held.matter and one.operator_id == held.operator_id
-            ]
+            left = folded.get(whose, [])
             devices = {one.device_no for one in left}
             lost = len(_members(held.content)["devices"])
             if len(devices) >= LEAST_IN_AREA and 2 * len(devices) >= lost:

@@ -4,7 +4,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final, NamedTuple, Protocol, TypeVar
 
 from tellus.consent.model import Service
@@ -225,10 +224,14 @@ class PresenceWatch:
     async def _store_reconnects(self) -> None:
         """Store the reconnects that this node has seen, whoever counts them."""
         while self._reconnects:
-            part = list(islice(self._reconnects, _SLICE))
-            await self._database.write(store_network.append_entries, part)
-            for _ in part:
-                self._reconnects.popleft()
+            # Taken off first: another sweep may run meanwhile, as when the platform stops.
+            taken = range(min(len(self._reconnects), _SLICE))
+            part = [self._reconnects.popleft() for _ in taken]
+            try:
+                await self._database.write(store_network.append_entries, part)
+            except BaseException:
+                self._reconnects.extendleft(reversed(part))
+                raise
 
     async def _store(self, turned: Sequence[Transition], now_ms: int) -> None:
         events = [self._pending.popleft() for _ in range(min(len(self._pending), _SLICE))]

@@ -104,18 +104,10 @@ class RunbookCatalogue:
         """Return the runbook of that name, or None."""
         return self._runbooks.get(slug)
 
-    def suggest(self, code: str, model: str, *, v2g: bool) -> str | None:
-        """Return the runbook for a fault of a device: the first that names it and fits, or None.
-
-        An AC unit gets the AC variant where there is one.
-        """
-        fault = self._faults.find(code)
-        for slug in [] if fault is None else fault.runbooks:
-            for one in (slug, f"ac-{slug}"):
-                runbook = self._runbooks.get(one)
-                if runbook is not None and runbook.fits(model, v2g=v2g):
-                    return one
-        return None
+    def covers(self, slug: str, model: str, v2g: bool) -> bool:  # noqa: FBT001 - a row's shape
+        """Tell whether there is a runbook of that name and it is for such devices."""
+        runbook = self._runbooks.get(slug)
+        return runbook is not None and runbook.fits(model, v2g=v2g)
 
 
 def _with_times(runbook: Runbook, times_s: Mapping[str, tuple[int, int]]) -> Runbook:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from msgspec import UNSET
+
 from tellus.coexistence.ledger import ReadLedger
 from tellus.coexistence.model import DataKind, ReaderKind, ReadGroup, ReadScope
 from tellus.fleet.directory import Directory
@@ -19,6 +21,7 @@ _ADMINISTRATOR: Final = ReaderKind.ADMINISTRATOR.value
 _DEVICE: Final = ReadScope.DEVICE.value
 _SITE: Final = ReadScope.SITE.value
 _OPERATOR: Final = ReadScope.OPERATOR.value
+_NOBODY: Final = frozenset({None, UNSET})
 _LIVE: Final = DataKind.LIVE.value
 _STREAMS_AT_ONCE: Final = 20
 FLUSH_S: Final = 10.0
@@ -57,6 +60,12 @@ class ReadAccounting:
         ``answer`` is what the handler returned, None for a file.
         """
         principal = call.principal
+        device_id = call.path.get("device_id")
+        if device_id is not None and principal.operator_id:
+            key = (principal.principal_id, kind, device_id)
+            is_new = self._ledger.count_again(key, call.now_ms)
+            if is_new is not None:
+                return is_new
         scope, scope_ids = _scopes(call, answer)
         if principal.operator_id:
             group = _group(principal, kind, scope, principal.operator_id)
@@ -69,7 +78,7 @@ class ReadAccounting:
 
     async def flush(self) -> None:
         """Have on disk what was counted."""
-        await self._ledger.flush()
+        await self._ledger.settle()
 
     def _by_operator(self, device_ids: Iterable[str]) -> dict[str, list[str]]:
         """Return by operator the devices that an administrator has read."""
@@ -94,7 +103,7 @@ class ReadAccounting:
         """Count the opening of a stream; return once the first of today is on disk."""
         held = self._streams[stream] = OpenStream(principal, tuple(device_nos), now_ms)
         if self._ledger.count(*self._streamed(held), now_ms):
-            await self._ledger.flush()
+            await self._ledger.settle()
 
     def close_stream(self, stream: object, now_ms: int) -> None:
         """Count how long a stream was open since it was last counted, for the last time."""
@@ -143,10 +152,10 @@ def _scopes(call: Call[Any, Any], answer: Any) -> tuple[str, Iterable[str]]:
         if not items:
             return _DEVICE, ()
         # Some items of a list may be about no single device, as an alert of a whole site is.
-        named = {getattr(one, "device_id", None) for one in items}
-        devices = [one for one in named if isinstance(one, str)]
-        if devices:
-            return _DEVICE, devices
+        named: set[Any] = {getattr(one, "device_id", None) for one in items}
+        named -= _NOBODY
+        if named:
+            return _DEVICE, named
     sites = _sites_of(call)
     if sites:
         return _SITE, sites

@@ -44,6 +44,15 @@ def test_plan_work__several_reasons__weigh_more_than_the_first() -> None:
     assert site.tasks[0].parts == ["contactor", "auxiliary contact"]
 
 
+def test_plan_work__contactor_that_is_told_of_twice__counts_once() -> None:
+    """An alert of a worn contactor is a reason of its own only where there is no forecast near."""
+    told = alert("contactor_wear", "low")
+    forecast = Concern("wear", "contactor", "worn", "dvc_1", days_left=20.0)
+    (site,) = plan_work([unit(1), unit(2)], {1: [told, forecast], 2: [told]})
+    assert {task.device_no: task.score for task in site.tasks} == {1: 40, 2: 10}
+    assert {tuple(task.parts) for task in site.tasks} == {("contactor",)}
+
+
 def test_plan_work__vehicle_refused__sends_nobody() -> None:
     """F-0702 is no matter of the charger."""
     assert plan_work([unit(1)], {1: [alert("F-0702", "medium")]}) == []

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tellus.alerts import store as store_alerts
 from tellus.alerts.model import Condition
 from tellus.diagnostics import detectors
 from tellus.fleet.model import EventType
@@ -249,6 +250,29 @@ def test_device__goes_to_another_operator__leaves_nothing_behind(tmp_path: Path)
         await world.pass_time(120, device)
         assert {alert.operator_id for alert in await world.alerts()} <= {world.operator_id}
         assert await world.conditions() == 0
+
+    play(tmp_path, story)
+
+
+def test_inbox__device_goes_before_anybody_looked__says_nothing_to_the_next_operator(
+    tmp_path: Path,
+) -> None:
+    """Heat and heartbeats of the time before are not the next operator's alerts."""
+
+    async def story(world: DetectionWorld) -> None:
+        device = await world.add_device(await world.add_site())
+        await world.frame(device, temperature=95.0)
+        await world.platform.diagnosing.detection.lookout.flush()
+        await world.heartbeat(device, 411)
+        world.clock.advance(1)
+        await world.move_away(device)
+        for _ in range(4):
+            world.clock.advance(10)
+            await world.heartbeat(device, 0)
+            await world.look()
+        found = await world.platform.database.read(store_alerts.list_by_no, range(1, 10))
+        assert [(alert.operator_id, alert.code) for alert in found] == []
+        assert await world.platform.diagnosing.detection.count_waiting() == 0
 
     play(tmp_path, story)
 

@@ -22,6 +22,7 @@ from tellus.diagnostics.thresholds import Thresholds
 from tellus.fleet.catalogue import Catalogue
 from tellus.fleet.directory import Device
 from tellus.health.model import Extremes
+from tellus.runbooks.library import RunbookCatalogue
 
 NOW_MS = 1_790_000_000_000
 MINUTE_MS = 60_000
@@ -310,25 +311,53 @@ def test_is_over__only_a_heartbeat_told__ends_with_its_word() -> None:
 # ------------------------------------------------------------------ what an alert says
 
 
+FINDINGS = Findings(
+    FaultDictionary.load(),
+    Catalogue.load(),
+    RunbookCatalogue.load(FaultDictionary.load()).covers,
+)
+POWER_UP, AC_POWER_UP = "charger-faulting-on-power-up", "ac-charger-faulting-on-power-up"
+PREPARING, NO_FLOW = "connector-stuck-in-preparing", "v2g-discharge-no-flow"
+
+
 @pytest.mark.parametrize(
     ("code", "model", "slug"),
     [
-        ("F-0421", "TP-DC180", "charger-faulting-on-power-up"),
-        ("F-0421", "TP-AC22", "ac-charger-faulting-on-power-up"),
-        ("F-0701", "TP-DC180-V2G", "v2g-discharge-no-flow"),
-        ("F-0701", "TP-DC180", None),
-        ("F-0203", "TP-DC180", None),
+        *((code, "TP-DC180", POWER_UP) for code in ("F-0204", "F-0301", "F-0411")),
+        *((code, "TP-DC360-V2G", POWER_UP) for code in ("F-0204", "F-0301", "F-0411")),
+        *((code, "TP-AC22", AC_POWER_UP) for code in ("F-0204", "F-0301", "F-0411")),
+        *((code, "TP-DC60", None) for code in ("F-0204", "F-0301", "F-0411")),
+        *(("F-0421", model, PREPARING) for model in ("TP-AC22", "TP-DC60", "TP-DC180")),
+        *((code, "TP-DC180-V2G", NO_FLOW) for code in ("F-0701", "F-0702")),
+        *((code, "TP-DC180", None) for code in ("F-0701", "F-0702")),
+        *((code, "TP-DC180", None) for code in ("F-0101", "F-0203", "F-0302", "F-0512", "F-0601")),
+        ("F-0805", "TP-AC22", None),
+        ("stuck_preparing", "TP-AC22", PREPARING),
+        ("contactor_wear", "TP-AC22", None),
         ("X-17", "TP-DC180", None),
     ],
 )
-def test_runbook_for__code_and_model__is_the_first_that_fits(
+def test_runbook_for__code_and_model__is_the_first_that_covers_it(
     code: str, model: str, slug: str | None
 ) -> None:
-    """The runbook is the dictionary's first that fits the model."""
+    """The runbook is the dictionary's first that covers the model; the AC variant for AC units."""
+    assert FINDINGS.runbook_for(code, device_of(model)) == slug
+
+
+@pytest.mark.parametrize(
+    ("model", "slug"),
+    [("TP-DC180", POWER_UP), ("TP-AC22", AC_POWER_UP), ("TP-DC60", PREPARING)],
+)
+def test_runbook_for__contactor_at_power_up__is_that_of_power_up(model: str, slug: str) -> None:
+    """F-0421 as a charger comes up is a matter of that, where the runbook covers the model."""
+    assert FINDINGS.runbook_for("F-0421", device_of(model), at_power_up=True) == slug
+
+
+def device_of(model: str) -> Device:
+    """A device of a model."""
     device = Device(1, "dvc_1", "SN-1", "op", "site")
     device.model = model
-    findings = Findings(FaultDictionary.load(), Catalogue.load())
-    assert findings.runbook_for(code, device) == slug
+    return device
 
 
 @pytest.mark.parametrize(
@@ -338,5 +367,4 @@ def test_runbook_for__code_and_model__is_the_first_that_fits(
 )  # fmt: skip
 def test_severity_of__code__by_the_dictionary(code: str, severity: str) -> None:
     """Errors are high, warnings medium, weld and cabinet critical, the unknown medium."""
-    findings = Findings(FaultDictionary.load(), Catalogue.load())
-    assert findings.severity_of(code).value == severity
+    assert FINDINGS.severity_of(code).value == severity

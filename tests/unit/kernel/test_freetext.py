@@ -7,6 +7,7 @@ import pytest
 from msgspec import inspect
 
 from tellus.kernel.call import Audience, Nothing
+from tellus.kernel.errors import InvalidParameter
 from tellus.kernel.freetext import FREE_TEXTS, mask_body
 from tellus.kernel.vins import mask_vin
 from tellus.surfaces.tables import ROUTES
@@ -74,3 +75,10 @@ def test_mask_body__identifiers_and_secrets__stay_as_they_are() -> None:
     """A serial number may have the shape of a VIN; a body without one is not even copied."""
     body = msgspec.json.encode({"sn": VIN, "auth_secret": VIN, "device_ids": [VIN], "n": 1.0})
     assert mask_body(body) is body
+
+
+@pytest.mark.parametrize("number", [b"1e400", b"-1e400", b"9" * 5_000])
+def test_mask_body__number_out_of_range_that_nobody_looked_at__is_refused(number: bytes) -> None:
+    """What was passed over as unknown is the caller's fault, not the platform's."""
+    with pytest.raises(InvalidParameter):
+        mask_body(b'{"name": "a", "unknown": ' + number + b"}")

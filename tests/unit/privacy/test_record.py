@@ -13,6 +13,8 @@ from tellus.kernel.clock import SystemClock
 from tellus.privacy.model import About, ColumnGroup, Erased, Exported, ProcessedTable
 from tellus.privacy.record import load_record
 from tellus.privacy.rules import find_gaps, hide_others
+from tellus.privacy.store_mentions import KEYS
+from tellus.privacy.store_subjects import KEYED, OF_CHARGE, OF_RECORD, RECORDS
 from tellus.storage.sqlite import SQLiteDatabase
 from tests.architecture.test_store_sql import table_owners
 
@@ -95,6 +97,17 @@ def test_record__entry_about_drivers_without_export__has_to_say_why_not() -> Non
     ]
     assert load_record()
     assert {table.exported for table in load_record()} == set(Exported)
+
+
+def test_record__what_it_says_of_exports_and_texts__is_what_is_done() -> None:
+    """Each table that is said to be exported is, no other; each text has a key to find it by."""
+    said = {table.name for table in load_record() if table.exported is not Exported.NO}
+    parts = (RECORDS, *KEYED, *OF_RECORD, *OF_CHARGE)
+    beside = {"subjects", "samples", "sample_hours"}
+    assert said == {part.table for part in parts} | beside
+    assert {table.name for table in load_record() if table.texts} == set(KEYS)
+    for table in load_record():
+        assert set(KEYS.get(table.name, "").split()) <= table.columns
 
 
 def test_hide_others__masked_numbers__leaves_the_subjects_own() -> None:

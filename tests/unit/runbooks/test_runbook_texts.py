@@ -190,22 +190,22 @@ def test_runbook__models_and_commands__exist(slug: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "model", "v2g", "slug"),
+    ("slug", "model", "v2g", "covered"),
     [
-        ("F-0421", "TP-DC180", False, POWER_UP),
-        ("421", "TP-AC22", False, AC_POWER_UP),
-        ("F-0421", "TP-DC60", False, PREPARING),
-        ("F-0701", "TP-DC180-V2G", True, NO_FLOW),
-        ("F-0701", "TP-DC180", False, None),
-        ("F-0203", "TP-DC180", False, None),
-        ("1001", "TP-DC180", False, None),
+        (POWER_UP, "TP-DC180", False, True),
+        (POWER_UP, "TP-DC60", False, False),
+        (AC_POWER_UP, "TP-AC22", False, True),
+        (PREPARING, "TP-DC60", False, True),
+        (NO_FLOW, "TP-DC180-V2G", True, True),
+        (NO_FLOW, "TP-DC180", False, False),
+        ("no-such-runbook", "TP-DC180", True, False),
     ],
 )
-def test_suggest__fault_of_a_model__is_the_first_that_fits(
-    code: str, model: str, slug: str | None, *, v2g: bool
+def test_covers__model__is_what_the_runbook_says(
+    slug: str, model: str, *, v2g: bool, covered: bool
 ) -> None:
-    """A fault suggests the first runbook for the device; AC units get the AC variant."""
-    assert LIBRARY.suggest(code, model, v2g=v2g) == slug
+    """A runbook is for its models, for all where it names none, and may want V2G hardware."""
+    assert LIBRARY.covers(slug, model, v2g) is covered
 
 
 def changed(runbook: Runbook, step_id: str, **changes: object) -> Runbook:
