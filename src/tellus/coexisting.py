@@ -25,6 +25,7 @@ from tellus.surfaces.http import Pipeline
 from tellus.surfaces.portal_export import ChargerSources
 from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.stream import StreamEndpoint
+from tellus.transfers.service import TransferService
 
 
 class Coexisting:
@@ -52,6 +53,7 @@ class Coexisting:
         self._portal = PortalService(database, directory, consents, self._readers, clock)
         self._requests = RequestService(database, self._portal, erasures, clock)
         self._exports = ExportService(database, self._portal, clock)
+        self._transfers = TransferService(database, settings.instance.region, clock)
         devices.on_changed.append(note_former_site)
         erasures.add(
             erasures.part("customer_notes", store_portal.blank_notes_of),
@@ -70,14 +72,22 @@ class Coexisting:
     @property
     def services(self) -> tuple[Any, ...]:
         """Return what handlers may ask for."""
-        return self._readers, self._channels, self._portal, self._requests, self._exports
+        return (
+            self._readers,
+            self._channels,
+            self._portal,
+            self._requests,
+            self._exports,
+            self._transfers,
+        )
 
     def let_export(self, endpoints: Iterable[Endpoint]) -> None:
         """Let customers export what these show of their chargers."""
         self._exports.sources = ChargerSources(endpoints)
 
     def count_reads(self, pipeline: Pipeline, streams: StreamEndpoint) -> None:
-        """Have counted what is read through these."""
+        """Have counted what is read through these, and files kept from other regions."""
+        pipeline.admit_export = self._transfers.admit_export
         pipeline.reads = streams.reads = self._reads
 
     def begin(self, rounds: Rounds) -> None:

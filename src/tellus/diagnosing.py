@@ -61,6 +61,8 @@ from tellus.runbooks.service import RunbookService
 from tellus.runbooks.sources import Sources
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
+from tellus.transfers.model import TransferKind
+from tellus.transfers.service import RegionalCourier, TransferService
 
 _FILES_EVERY_S: Final = 60.0
 _REPORTS_EVERY_S: Final = 5.0
@@ -160,7 +162,11 @@ class Diagnosing:
             database,
             STEPS,
             WebhookTargets(database, keys, clock),
-            WebhookCourier(clock, allows_private=is_near),
+            RegionalCourier(
+                WebhookCourier(clock, allows_private=is_near),
+                TransferService(database, settings.instance.region, clock),
+                TransferKind.WEBHOOKS,
+            ),
             clock,
             turn_s=settings.alerts.turn_s,
             kept_days=settings.alerts.deliveries_kept_days,

@@ -14,6 +14,7 @@ from tests.reliability.tenant_peers import POINT, WORK, start_body
 from tests.reliability.tenant_portal import PORTAL_BODIES
 from tests.reliability.tenant_records import record_body
 from tests.reliability.tenant_runbooks import make_room, run_body
+from tests.reliability.tenant_transfers import TRANSFER_BODIES
 from tests.reliability.tenants import now_text
 
 Fill = Callable[[str], str]
@@ -125,6 +126,7 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     "openReclaim": lambda _: {"window_s": 60},
     **CONFIG_BODIES,
     **PORTAL_BODIES,
+    **TRANSFER_BODIES,
 }
 """A valid body for each operation that takes one; `fill` gives the id of what it names."""
 

@@ -20,6 +20,7 @@ from tests.reliability.tenant_portal import ask_change, portal_token
 from tests.reliability.tenant_records import record_body
 from tests.reliability.tenant_reports import add_report
 from tests.reliability.tenant_runbooks import begin_run
+from tests.reliability.tenant_transfers import grant_body
 from tests.server import Client, Device, RunningServer
 
 ABSENT = "absent"
@@ -141,6 +142,10 @@ class World:
             "consent_id": lambda place: add_consent(self.admin, place.device.device_id),
             "proposal_id": self._add_proposal,
             "request_id": self._ask_change,
+            "destination_id": lambda place: self._client(place.operator_id)["client_id"],
+            "grant_id": lambda place: self._post(
+                "transfer-grants", **grant_body(place.operator_id)
+            )["grant_id"],
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
                 self.admin, place.operator_id, place.site_id, place.device.device_id
@@ -185,7 +190,17 @@ class World:
 
 
 _ADMINISTERED = frozenset(
-    {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id", "consent_id"}
+    {
+        "client_id",
+        "secret_id",
+        "service_account_id",
+        "sn",
+        "release_id",
+        "erasure_id",
+        "consent_id",
+        "destination_id",
+        "grant_id",
+    }
 )
 _OWNED = tuple(one.name for one in fields(Place) if one.name.endswith("_id"))
 PARTS = {**CONFIG_MAKERS, "webhook_id": lambda operator: add_webhook(operator)[0]}

@@ -37,7 +37,8 @@ OF_NO_DEVICE = {
     "sites", "controls", "firmware_releases", "firmware_release_models", "firmware_rollouts",
     "energy_hours", "energy_minutes", "energy_days", "legacy_peers", "legacy_shares",
     "legacy_foreign_points", "legacy_foreign_orders", "component_folders", "config_profiles",
-    "config_profile_versions", "v2g_vehicles", "webhooks", "agent_turns",
+    "config_profile_versions", "destination_regions", "transfer_grants", "v2g_vehicles",
+    "webhooks", "agent_turns",
 }  # fmt: skip
 """Tables of operators, sites, the platform, and sums that name no device."""
 

@@ -42,7 +42,8 @@ class ClientUseCases:
             Conflict: ``operator_id`` is taken.
         """
         if region is not None and region != self._region:
-            raise InvalidParameter(f"This instance serves region {self._region}", "region", region)
+            message = f"This instance serves region {self._region}, not {region}"
+            raise InvalidParameter(message, "region", region)
         operator = Operator(
             operator_id=operator_id or new_id("op"),
             name=name,

@@ -23,6 +23,7 @@ KEYS: Final = {
     "firmware_rollouts": "rollout_no",
     "runbook_runs": "run_no",
     "runbook_steps": "run_id n",
+    "transfer_grants": "grant_no",
     "v2g_vehicles": "vehicle_id",
     "webhook_outbox": "push_no",
     "webhooks": "webhook_no",

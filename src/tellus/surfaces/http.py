@@ -132,6 +132,8 @@ class Pipeline:
         self.downloads = Downloads()
         self.uploads = Uploads()
         self.consents: ConsentGate | None = None
+        self.admit_export: Callable[[Principal], Awaitable[None]] | None = None
+        """Raises what keeps a caller from taking data away as a file, as its region may."""
         self.reads: ReadAccounting | None = None
         self.origins: Callable[[], frozenset[str]] = frozenset
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
@@ -249,6 +251,9 @@ class Pipeline:
         """Return the body of the answer to a call that may be made."""
         scope, receive = source
         kind = None if endpoint.route.table is None else choose_format(scope)
+        is_file = kind is not None or exchange.answer is Answer.FILE
+        if is_file and self.admit_export is not None:
+            await self.admit_export(call.principal)
         if kind is not None:
             check = partial(self._check_consent, endpoint, call)
             download = await self.downloads.begin(endpoint, call, kind, check)

@@ -9,6 +9,7 @@ from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
 from tellus.surfaces.admin_outbox import OUTBOX_ADMIN_ROUTES
 from tellus.surfaces.admin_peers import PEER_ADMIN_ROUTES
 from tellus.surfaces.admin_privacy import PRIVACY_ADMIN_ROUTES
+from tellus.surfaces.admin_transfers import TRANSFER_ADMIN_ROUTES
 from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
@@ -48,6 +49,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *ADMIN_ROUTES,
     *FLEET_ADMIN_ROUTES,
     *CONSENT_ADMIN_ROUTES,
+    *TRANSFER_ADMIN_ROUTES,
     *PRIVACY_ADMIN_ROUTES,
     *PEER_ADMIN_ROUTES,
     *OUTBOX_ADMIN_ROUTES,
