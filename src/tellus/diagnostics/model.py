@@ -8,6 +8,7 @@ import msgspec
 SITE_NETWORK: Final = "site_network"
 GRID: Final = "grid"
 FIRMWARE: Final = "firmware"
+_LARGER: Final = frozenset({SITE_NETWORK, GRID, FIRMWARE})
 
 RELEASED: Final = ""
 """What a condition is folded into that was part of something that is over, and is so still."""
@@ -133,6 +134,11 @@ class Condition(NamedTuple):
     def is_present(self) -> bool:
         """Tell whether it is still so."""
         return self.cleared_ms is None
+
+    @property
+    def is_larger(self) -> bool:
+        """Tell whether it is about more than one device; chargers may send codes of any name."""
+        return not self.device_no and self.code in _LARGER
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -56,11 +56,12 @@ def remove_cleared(tx: Tx, before_ms: int) -> int:
     return tx.execute("DELETE FROM diagnostic_conditions WHERE cleared_ms < $1", before_ms)
 
 
-def list_of_operator(tx: Tx, operator_id: str, code: str) -> list[Condition]:
-    """Return what is the case of one code for an operator."""
+def list_larger(tx: Tx, operator_id: str, code: str) -> list[Condition]:
+    """Return what is the case of one code for an operator, and is about more than one device."""
     rows = tx.rows(
         f"SELECT {_COLUMNS} FROM diagnostic_conditions"
-        " WHERE cleared_ms IS NULL AND operator_id = $1 AND code = $2 ORDER BY condition_no",
+        " WHERE cleared_ms IS NULL AND operator_id = $1 AND code = $2 AND device_no = 0"
+        " ORDER BY condition_no",
         operator_id,
         code,
     )

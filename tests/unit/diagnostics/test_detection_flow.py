@@ -277,6 +277,29 @@ def test_inbox__device_goes_before_anybody_looked__says_nothing_to_the_next_oper
     play(tmp_path, story)
 
 
+@pytest.mark.parametrize("code", ["site_network", "grid", "firmware"])
+def test_fault__named_as_what_lies_upstream__is_one_charger_s_and_ends(
+    tmp_path: Path, code: str
+) -> None:
+    """A charger that calls its fault as the platform calls larger matters holds up nobody."""
+
+    async def story(world: DetectionWorld) -> None:
+        odd = await world.add_device(await world.add_site())
+        device = await world.add_device(await world.add_site())
+        await world.fault(odd, code)
+        await world.fault(device, 421)
+        for _ in range(10):
+            await world.frame(odd)
+            await world.frame(device)
+            await world.pass_time(10, odd, device)
+        detection = world.platform.diagnosing.detection
+        await detection.firmware.judge_all(detection.desk, world.now_ms)
+        found = {alert.code: alert.condition for alert in await world.alerts()}
+        assert found == {code: Condition.CLEARED, "F-0421": Condition.CLEARED}
+
+    play(tmp_path, story)
+
+
 def test_inbox__an_item_that_cannot_be_judged__holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
