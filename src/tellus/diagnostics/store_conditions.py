@@ -38,6 +38,14 @@ def list_of(tx: Tx, device_no: int) -> list[Condition]:
     return [Condition(*row) for row in rows]
 
 
+def list_codes(tx: Tx, device_no: int) -> list[str]:
+    """Return of which codes something is the case at a device, or was."""
+    rows = tx.rows(
+        "SELECT DISTINCT code FROM diagnostic_conditions WHERE device_no = $1", device_no
+    )
+    return [row[0] for row in rows]
+
+
 def upsert_condition(tx: Tx, condition: Condition) -> None:
     """Write a condition in place of the one of the same matter."""
     tx.execute(
