@@ -181,7 +181,8 @@ class Intake:
         return True
 
     def _count(self, tx: Tx, event: StoredEvent, code: str) -> list[Count]:
-        if event.clock_suspect:
+        # A charger may name its fault as starts are counted under.
+        if event.clock_suspect or code == RECORDED:
             return []
         return self._count_at(tx, event.device_no, code, event.time_ms, event.received_ms)
 

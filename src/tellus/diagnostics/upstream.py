@@ -12,7 +12,7 @@ import msgspec
 
 from tellus.alerts.model import AlertSeverity, Cleared, Finding
 from tellus.diagnostics.desk import HELD, device_of
-from tellus.diagnostics.model import GRID, RELEASED, SITE_NETWORK, Condition
+from tellus.diagnostics.model import FIRMWARE, GRID, RELEASED, SITE_NETWORK, Condition
 from tellus.diagnostics.rules_upstream import (
     LEAST_IN_AREA,
     OUTAGE_INTERVAL_MS,
@@ -68,7 +68,7 @@ class Upstream:
         larger = {
             (one.operator_id, one.matter): one
             for one in present
-            if one.code in {SITE_NETWORK, GRID}
+            if one.is_larger and one.code != FIRMWARE
         }
         single = [one for one in present if one.code in HELD and device_of(self._directory, one)]
         self._judge_sites(single, larger, changes, now_ms)

@@ -190,15 +190,15 @@ class ReportService:
         command = await self._find_command(report)
         if not rules.may_upload(report, command, self._clock.now_ms()):
             raise NotFound
+        self._check_device(report)
+        return await self._take(report, upload)
+
+    def _check_device(self, report: Report) -> None:
+        """Raise where a report's device is not its operator's any more, or its owner objects."""
         device = self._directory.owned(report.device_id, report.operator_id)
         if device is None:
             raise NotFound
-        self._check_consent(report)
-        return await self._take(report, upload)
-
-    def _check_consent(self, report: Report) -> None:
-        device = self._directory.by_id(report.device_id)
-        if device is not None and not device.allows(Service.DIAGNOSTICS, self._clock.now_ms()):
+        if not device.allows(Service.DIAGNOSTICS, self._clock.now_ms()):
             raise NotConsented(Service.DIAGNOSTICS)
 
     async def _take(self, report: Report, upload: Upload) -> Report:
@@ -237,7 +237,7 @@ class ReportService:
         async for piece in upload.pieces:
             if self._claims.get(report.report_id) is not claim:
                 raise NotFound
-            self._check_consent(report)
+            self._check_device(report)  # an upload may take long
             if self._clock.monotonic_s() - touched_s > _TOUCH_EVERY_S:
                 touched_s = self._clock.monotonic_s()
                 await self._set_state(report, ReportState.UPLOADING)
@@ -256,6 +256,8 @@ class ReportService:
             raise _TakenError
         if report.reason == NO_CONSENT:
             raise NotConsented(Service.DIAGNOSTICS)
+        if store.find_owner(tx, report.device_no) != report.operator_id:
+            raise NotFound
         store.set_file(tx, report_id, file, self._clock.now_ms())
 
     async def _compare(self, report: Report, sha256: str) -> Report:

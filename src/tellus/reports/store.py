@@ -66,6 +66,14 @@ def list_open(tx: Tx, after_id: str, limit: int) -> list[Report]:
     return [_to_report(row) for row in rows]
 
 
+def find_owner(tx: Tx, device_no: int) -> str | None:
+    """Return whose a device is, None where it is gone."""
+    row = tx.row(
+        "SELECT operator_id FROM devices WHERE device_no = $1 AND deleted_ms IS NULL", device_no
+    )
+    return None if row is None else str(row[0])
+
+
 def set_state(tx: Tx, report_id: str, state: ReportState, reason: str | None, now_ms: int) -> None:
     """Move a report on that is neither ready nor has failed for good."""
     tx.execute(

@@ -277,6 +277,49 @@ def test_inbox__device_goes_before_anybody_looked__says_nothing_to_the_next_oper
     play(tmp_path, story)
 
 
+def test_fault__ever_new_codes__are_few_alerts(tmp_path: Path) -> None:
+    """A charger that counts up its codes is some alerts and then one; known codes are told on."""
+
+    async def story(world: DetectionWorld) -> None:
+        device = await world.add_device(await world.add_site())
+        for number in range(3):
+            for part in range(20):
+                await world.fault(device, f"E{number}-{part}")
+            await world.heartbeat(device, f"H{number}")
+            await world.pass_time(30, device)
+        await world.fault(device, 421)
+        await world.pass_time(10, device)
+        codes = await world.codes()
+        assert "F-0421" in codes
+        assert codes.count("fault") == 1
+        assert len(codes) <= detectors.UNKNOWN_MOST + 2
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("code", ["site_network", "grid", "firmware"])
+def test_fault__named_as_what_lies_upstream__is_one_charger_s_and_ends(
+    tmp_path: Path, code: str
+) -> None:
+    """A charger that calls its fault as the platform calls larger matters holds up nobody."""
+
+    async def story(world: DetectionWorld) -> None:
+        odd = await world.add_device(await world.add_site())
+        device = await world.add_device(await world.add_site())
+        await world.fault(odd, code)
+        await world.fault(device, 421)
+        for _ in range(10):
+            await world.frame(odd)
+            await world.frame(device)
+            await world.pass_time(10, odd, device)
+        detection = world.platform.diagnosing.detection
+        await detection.firmware.judge_all(detection.desk, world.now_ms)
+        found = {alert.code: alert.condition for alert in await world.alerts()}
+        assert found == {code: Condition.CLEARED, "F-0421": Condition.CLEARED}
+
+    play(tmp_path, story)
+
+
 def test_inbox__an_item_that_cannot_be_judged__holds_up_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
