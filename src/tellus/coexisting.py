@@ -42,7 +42,7 @@ class Coexisting:
         settings, database, directory, clock, _ = ground
         self._ground, self._consents = ground, consents
         self._ledger = ReadLedger(database, clock, kept_days=settings.retention.reads_days)
-        self._reads = ReadAccounting(self._ledger, directory, clock)
+        self._reads = ReadAccounting(self._ledger, directory, Subjects(database), clock)
         self._readers = ReaderService(database, directory)
         self._channels = ChannelService(
             directory,

@@ -150,6 +150,7 @@ class Diagnosing:
         if consents.required:
             withheld = partial(consents.list_withheld, Service.DIAGNOSTICS)
             self.alerts.withheld = self.webhooks.withheld = withheld
+            self.detection.intake.withheld = withheld
             consents.in_tx += [cancel_deliveries, self.reports.withdraw]
 
     def _build_webhooks(self) -> None:

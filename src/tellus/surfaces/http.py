@@ -261,7 +261,8 @@ class Pipeline:
             return download
         if exchange.answer is Answer.FILE:
             stored = await self.downloads.begin_stored(endpoint, call)
-            await self._note_read(endpoint, call, None)
+            if self.reads is not None:
+                await self._note_read(endpoint, call, await self.reads.subject_of(call))
             return stored
         answer = partial(self._handle, endpoint, call, exchange.answer)
         if self.consents is not None and endpoint.bit:

@@ -8,10 +8,11 @@ from msgspec import UNSET
 
 from tellus.coexistence.ledger import ReadLedger
 from tellus.coexistence.model import DataKind, ReaderKind, ReadGroup, ReadScope
-from tellus.fleet.directory import Directory
+from tellus.fleet.directory import Device, Directory
 from tellus.kernel.call import Audience, Call, Principal
 from tellus.kernel.clock import Clock
 from tellus.kernel.units import SECOND_MS
+from tellus.surfaces.consenting import Subjects
 
 # Made for every read: the plain values are quicker than the enumerations.
 _PEER: Final = ReaderKind.PEER.value
@@ -42,7 +43,10 @@ class OpenStream(NamedTuple):
 class ReadAccounting:
     """Counts what was read, from the call and its answer."""
 
-    def __init__(self, ledger: ReadLedger, directory: Directory, clock: Clock) -> None:
+    def __init__(
+        self, ledger: ReadLedger, directory: Directory, subjects: Subjects, clock: Clock
+    ) -> None:
+        self._subjects = subjects
         self._ledger = ledger
         self._clock = clock
         self._directory = directory
@@ -57,7 +61,7 @@ class ReadAccounting:
     def count(self, kind: str, call: Call[Any, Any], answer: Any) -> bool:
         """Count a read; tell whether it is to be on disk before it is answered (``flush``).
 
-        ``answer`` is what the handler returned, None for a file.
+        ``answer`` is what the handler returned, for a file what it is about.
         """
         principal = call.principal
         device_id = call.path.get("device_id")
@@ -75,6 +79,14 @@ class ReadAccounting:
             group = _group(principal, kind, scope, operator_id)
             is_new |= self._ledger.count(group, some, call.now_ms)
         return is_new
+
+    async def subject_of(self, call: Call[Any, Any]) -> Device | None:
+        """Return the device of the thing that a call names by an identifier of its own, or None."""
+        kind = next((name for name in call.path if name in self._subjects.kinds), None)
+        if kind is None:
+            return None
+        device_no = await self._subjects.find_device_no(kind, call.path[kind])
+        return self._directory.by_no(device_no or 0)
 
     async def flush(self) -> None:
         """Have on disk what was counted."""

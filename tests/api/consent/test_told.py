@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from tellus.storage.database import Tx
 from tests.api.alerts.test_webhooks import PATH, deliveries, hook
 from tests.api.alerts.world import AlertWorld, Receiver, wait_until
 from tests.api.consent.agreements import charger_of, grant, revoke
 from tests.api.reports.uploading import ask, begin
-from tests.api.tenancy import Charger
+from tests.api.tenancy import Charger, heartbeat
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +81,19 @@ def test_report__consent_withdrawn_while_it_is_uploaded__is_not_stored(world: Al
     seen: dict[str, Any] = asked.seen()
     assert (seen["status"], seen["reason"]) == ("failed", "no_consent")
     assert asked.upload(b"again").status_code == 404
+
+
+def test_heartbeat__of_a_fault_without_consent__is_no_finding(world: AlertWorld) -> None:
+    """Heartbeats need no consent; what they say of faults is neither shown nor looked into."""
+    silent, agreed = charger_of(world.tenant), charger_of(world.tenant)
+    grant(world.tenant, device_id=agreed.device_id)
+    grant(world.tenant, "firmware", device_id=silent.device_id)
+    for charger in (silent, agreed):
+        charger.send("heartbeat", heartbeat() | {"status": "fault", "fault_code": 421})
+
+    def look(tx: Tx) -> list[Any]:
+        return tx.rows("SELECT device_no FROM diagnostic_inbox WHERE kind = 'heartbeat'")
+
+    found = world.served.run(world.served.platform.database.read(look))
+    assert [row[0] for row in found] == [world.device_no(agreed.device_id)]
+    assert (silent.seen()["health"], agreed.seen()["health"]) == ("ok", "fault")
