@@ -23,7 +23,24 @@ _COLUMNS = (
     "proposal_id, agent, operator_id, matter, site_id, device_no, connector_id, title, body, score,"
     " evidence, status, created_ms, seen_ms, judged_ms, judged_by, note, confirmed_ms"
 )
+_DEVICES_AT_ONCE = 500
 _encode = msgspec.json.Encoder().encode
+
+
+def list_own(tx: Tx, operator_id: str, device_nos: Sequence[int]) -> set[int]:
+    """Return which of these devices are an operator's and were not deleted."""
+    own: set[int] = set()
+    for start in range(0, len(device_nos), _DEVICES_AT_ONCE):
+        part = device_nos[start : start + _DEVICES_AT_ONCE]
+        places = ", ".join(f"${number + 2}" for number in range(len(part)))
+        rows = tx.rows(
+            "SELECT device_no FROM devices WHERE operator_id = $1 AND deleted_ms IS NULL"
+            f" AND device_no IN ({places})",
+            operator_id,
+            *part,
+        )
+        own.update(row[0] for row in rows)
+    return own
 
 
 def append_proposals(tx: Tx, proposals: Sequence[Proposal]) -> None:
