@@ -44,7 +44,7 @@ from tellus.surfaces.guard.connections import CONNECTION_KEY, Connection
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.idempotency import read_key
-from tellus.surfaces.media import Receive, check_media, read_body
+from tellus.surfaces.media import Receive, check_media, read_body, until_left
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import Answer, LimitClass
@@ -372,7 +372,7 @@ class Pipeline:
             body = self._decode(endpoint, principal, raw, form=form)
         call = Call(principal, body, query, self._clock.now_ms(), path, raw)
         if endpoint.hears_leaving:
-            call.left = partial(_until_left, receive)
+            call.left = partial(until_left, receive)
         return call
 
     def _decode(self, endpoint: Endpoint, principal: Principal, raw: bytes, *, form: bool) -> Any:
@@ -392,9 +392,3 @@ async def _body_of(
 ) -> bytes:
     """Return the body; where a signature was checked it has been read."""
     return signed.body if signed is not None else await read_body(receive, scope, limit_bytes)
-
-
-async def _until_left(receive: Receive) -> None:
-    """Return when the caller has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
