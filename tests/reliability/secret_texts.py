@@ -37,10 +37,13 @@ _LISTS = (
     "/v1/operator/firmware-health",
     "/v1/operator/audit-logs?size=100",
     "/v1/operator/commands?size=100",
+    "/v1/operator/change-requests?size=100",
     "/v1/operator/change-requests",
 )
 _ADMIN_LISTS = (
     "/v1/admin/consents?size=100",
+    "/v1/admin/change-requests?size=100",
+    "/v1/admin/transfer-grants?size=100",
     "/v1/admin/erasures?size=100",
     "/v1/admin/audit-log?size=100",
     "/v1/admin/processing-record",
@@ -144,6 +147,7 @@ class SecretTexts:
         }  # fmt: skip
         made = self._data("POST", "/v1/admin/consents", consent, admin=True)
         self._portal(text)
+        self._ask_as_customer(text, made["consent_id"])
         path = f"/v1/admin/consents/{made['consent_id']}/revoke"
         self._ask("POST", path, {"reason": text}, admin=True)
         site = {"operator_id": self._traffic.client.operator_id, "name": text, "address": text}
@@ -160,6 +164,32 @@ class SecretTexts:
         self._ask("GET", f"{PORTAL}/change-requests", portal=True)
         self._ask("GET", f"{PORTAL}/chargers/{self._device_id}/readers", portal=True)
         self._ask("GET", f"{PORTAL}/chargers/{self._device_id}/export", portal=True)
+
+    def _ask_as_customer(self, text: str, consent_id: str) -> None:
+        """Ask for something in the portal of the customer of that name, and look at all of it."""
+        operator_id = self._traffic.client.operator_id
+        portal = self._server.create_client(operator_id, ("customer_portal",), customer=text)
+        headers = {"Authorization": f"Bearer {portal.token}"}
+        base, device = "/v1/customer-portal", f"/chargers/{self._device_id}"
+        wish = {"consent_id": consent_id, "services": [], "note": text}
+        made = self._traffic.send("POST", f"{base}/change-requests", headers=headers, json=wish)
+        assert made.status_code == 200, made.text
+        self.answers.append(made.content)
+        lists = ("/chargers", "/consents", "/change-requests", device, f"{device}/export")
+        for path in lists:
+            shown = self._traffic.send("GET", base + path, headers=headers)
+            assert shown.status_code == 200, (path, shown.text)
+            self.answers.append(shown.content)
+        answer = {"status": "declined", "note": text}
+        request_id = made.json()["data"]["request_id"]
+        self._ask("PATCH", f"/v1/operator/change-requests/{request_id}", answer)
+        leave = {
+            "operator_id": operator_id, "to_region": "nowhere", "kinds": ["pushes"],
+            "granted_by": text, "evidence": text,
+        }  # fmt: skip
+        given = self._data("POST", "/v1/admin/transfer-grants", leave, admin=True)
+        path = f"/v1/admin/transfer-grants/{given['grant_id']}/revoke"
+        self._ask("POST", path, {"reason": text}, admin=True)
 
     # ---------------------------------------------------------------- how
 
