@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.api.runbooks.field import Field, run_field
 from tests.api.runbooks.playing import Stage
 from tests.api.tenancy import new_tenant
 from tests.contract.client import ContractClient
@@ -37,3 +38,9 @@ def stage(quick_server: RunningServer) -> Iterator[Stage]:
         tenant = new_tenant(quick_server, contract)
         client = tenant.client_with(scopes=["read", "write", "diagnostics"])
         yield Stage(replace(tenant, client=client))
+
+
+@pytest.fixture(scope="session")
+def field(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Field]:
+    """Simulated chargers at a server of their own."""
+    yield from run_field(tmp_path_factory.mktemp("field"))
