@@ -111,7 +111,7 @@ async def seed_log(
     written = 0
 
     def write(tx: Tx, samples: list[Sample]) -> int:
-        return store.append_samples(tx, samples)
+        return len(store.append_samples_told(tx, samples))
 
     for rows in log_rows(numbers, per_device, end_ms, step_ms):
         written += await platform.database.write(write, rows)

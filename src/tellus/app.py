@@ -118,10 +118,13 @@ class Platform:
         self._build_fleet(EnrolmentTokens(keys.derive("enrolment")))
         self._build_features()
         self.diagnosing = Diagnosing(self.ground, self._beneath(keys))
+        self.diagnosing.follow_consents(self.consents)
         beneath = (self.directory, self.catalogue, self.presence, self.commands)
         fleet = Fleet(*beneath, self.event_kind, self.records, self.bus)
         self.interop = Interop(self.database, self.identity, keys, fleet, settings, self.clock)
-        self.coexisting = Coexisting(self.ground, self.catalogue, self.consents, self.erasures)
+        self.coexisting = Coexisting(
+            self.ground, self.catalogue, self.consents, self.devices, self.erasures
+        )
         self._build_edge()
         self._rounds = Rounds(recorder, lambda: self.nodes.is_on_duty)
         self.joining = self._join()
@@ -227,6 +230,7 @@ class Platform:
             self.pipeline.next_request_id,
         )
         self.coexisting.count_reads(self.pipeline, self.streams)
+        self.coexisting.let_export(self.router.endpoints)
         self.drain.on_drain(self._release_polls)
         self._build_site()
 

@@ -1,5 +1,6 @@
 """Builds diagnostics: component health, configuration, reports, alerts, detectors, runbooks."""
 
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from tellus.agents.board import AgentBoard
@@ -19,6 +20,7 @@ from tellus.alerts.operator_api_webhooks import show_event
 from tellus.alerts.sending import STEPS, WebhookCourier, WebhookTargets
 from tellus.alerts.service import AlertService
 from tellus.alerts.webhooks import WebhookService
+from tellus.alerts.withdrawal import cancel_deliveries
 from tellus.audit.service import AuditService
 from tellus.building import Ground
 from tellus.bus.port import ALERT_CHANGED, Bus
@@ -27,6 +29,8 @@ from tellus.configuration import store_devices as config_devices
 from tellus.configuration.profiles import ProfileService
 from tellus.configuration.service import ConfigurationService
 from tellus.configuration.sites import SiteConfigurations
+from tellus.consent.model import Service
+from tellus.consent.service import ConsentService
 from tellus.delivery.engine import Outbox
 from tellus.diagnostics.catalogue.faults import FaultDictionary
 from tellus.diagnostics.observing import Sources as DetectionSources
@@ -57,6 +61,8 @@ from tellus.runbooks.service import RunbookService
 from tellus.runbooks.sources import Sources
 from tellus.sessions.service import RecordService
 from tellus.telemetry.service import TelemetryService
+from tellus.transfers.model import TransferKind
+from tellus.transfers.service import RegionalCourier, TransferService
 
 _FILES_EVERY_S: Final = 60.0
 _REPORTS_EVERY_S: Final = 5.0
@@ -139,6 +145,14 @@ class Diagnosing:
         erasures = self._beneath.erasures
         erasures.add(erasures.part("alerts", self.alerts.erase_some))
 
+    def follow_consents(self, consents: ConsentService) -> None:
+        """Take in and tell nothing of devices whose owners do not agree, where they have to."""
+        if consents.required:
+            withheld = partial(consents.list_withheld, Service.DIAGNOSTICS)
+            self.alerts.withheld = self.webhooks.withheld = withheld
+            self.detection.intake.withheld = withheld
+            consents.in_tx += [cancel_deliveries, self.reports.withdraw]
+
     def _build_webhooks(self) -> None:
         ground, settings = self._ground, self._ground.settings
         # All of a sandbox is on one machine.
@@ -149,7 +163,11 @@ class Diagnosing:
             database,
             STEPS,
             WebhookTargets(database, keys, clock),
-            WebhookCourier(clock, allows_private=is_near),
+            RegionalCourier(
+                WebhookCourier(clock, allows_private=is_near),
+                TransferService(database, settings.instance.region, clock),
+                TransferKind.WEBHOOKS,
+            ),
             clock,
             turn_s=settings.alerts.turn_s,
             kept_days=settings.alerts.deliveries_kept_days,

@@ -17,6 +17,7 @@ from tellus.kernel.units import SECOND_MS
 from tellus.legacy.delivery import Delivery
 from tellus.legacy.following import OrderFollower
 from tellus.legacy.foreign import ForeignService
+from tellus.legacy.model_outbox import Destination, OwedPush
 from tellus.legacy.orders import OrderService
 from tellus.legacy.outbox import PeerOutbox
 from tellus.legacy.outbox_desk import OutboxDesk
@@ -28,6 +29,8 @@ from tellus.legacy.telling import Teller
 from tellus.rounds import Rounds
 from tellus.sessions.service import RecordService
 from tellus.storage.database import Database
+from tellus.transfers.model import TransferKind
+from tellus.transfers.service import RegionalCourier, TransferService
 
 _LOOK_EVERY_S: Final = 1.0
 _KEEP_EVERY_S: Final = 0.1
@@ -72,8 +75,7 @@ class Interop:
         self.outbox = PeerOutbox(
             database,
             PeerDestinations(database, keys),
-            # All of a sandbox is on one machine.
-            Delivery(allows_private=legacy.allow_private_addresses or settings.instance.sandbox),
+            self._courier(settings, database, clock),
             clock,
             turn_s=legacy.turn_s,
             kept_days=legacy.pushes_kept_days,
@@ -83,6 +85,16 @@ class Interop:
         fleet.presence.told.append(lambda fact: self.stations.note_moved((fact.device_no,)))
         fleet.events.in_tx.append(self.follower.note_events)
         fleet.records.react(self.follower.note_records)
+
+    @staticmethod
+    def _courier(
+        settings: Settings, database: Database, clock: Clock
+    ) -> RegionalCourier[Destination, OwedPush]:
+        """Return what sends pushes, to other regions by a grant alone."""
+        # All of a sandbox is on one machine.
+        is_near = settings.legacy.allow_private_addresses or settings.instance.sandbox
+        transfers = TransferService(database, settings.instance.region, clock)
+        return RegionalCourier(Delivery(allows_private=is_near), transfers, TransferKind.PUSHES)
 
     @property
     def services(self) -> tuple[Any, ...]:

@@ -17,6 +17,7 @@ RUN = {
     "docs/how-to/erase.md": "docs/test_how_to.py",
     "docs/how-to/export-data.md": "docs/test_how_to.py",
     "docs/how-to/fetch-logs.md": "docs/test_how_to.py",
+    "docs/how-to/give-customers-their-portal.md": "docs/test_how_to.py",
     "docs/how-to/import-and-replay.md": "docs/test_how_to.py",
     "docs/how-to/keep-configurations-in-step.md": "docs/test_how_to.py",
     "docs/how-to/move-to-postgresql.md": "docs/test_move_to_postgresql.py",

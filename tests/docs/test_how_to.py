@@ -238,6 +238,19 @@ def test_work_through_a_runbook__as_printed__answers_ends_and_bundles(reader_fol
     assert '"total":1' in find(steps, "live=false").replace(" ", "")
 
 
+def test_customer_portal__as_printed__shows_exports_asks_and_switches_off(
+    reader_folder: Path,
+) -> None:
+    """A customer's client lists, exports, asks for a change, and revokes; the wish is answered."""
+    page = HOW_TO / "give-customers-their-portal.md"
+    steps = paste_into_shell(read_blocks(page, "sh"), reader_folder)
+    shown = find(steps, "charger.ndjson")
+    assert '"service":"diagnostics","agreed":true' in shown
+    assert re.search(r'{"kind":"end","data":{"lines":\d+}}$', shown)
+    assert '"state":"revoked"' in find(steps, "We have sold the site")
+    assert re.search(r'"status": ?"accepted"', find(steps, "tellus api patch"))
+
+
 def test_record_consent__as_printed__grants_lists_and_revokes(reader_folder: Path) -> None:
     """Consents for a charger and a site are recorded, one is revoked; the log says who did it."""
     steps = paste_into_shell(read_blocks(HOW_TO / "record-consent.md", "sh"), reader_folder)

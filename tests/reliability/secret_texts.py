@@ -14,6 +14,7 @@ from tests.contract.canaries import Canary
 from tests.reliability.secret_traffic import SecretTraffic
 from tests.reliability.tenant_agents import AGENT, add_proposal
 from tests.reliability.tenant_alerts import add_alert
+from tests.reliability.tenant_portal import PORTAL, portal_token
 from tests.reliability.tenant_runbooks import PHOTO, SLUG
 
 _RUNS = f"/v1/operator/runbooks/{SLUG}/runs"
@@ -36,6 +37,7 @@ _LISTS = (
     "/v1/operator/firmware-health",
     "/v1/operator/audit-logs?size=100",
     "/v1/operator/commands?size=100",
+    "/v1/operator/change-requests",
 )
 _ADMIN_LISTS = (
     "/v1/admin/consents?size=100",
@@ -54,6 +56,7 @@ class SecretTexts:
         self._server = traffic.server
         self._device_id = traffic.device.device_id
         self._ids = {"device_id": self._device_id}
+        self._portal_token = ""
         self.answers: list[bytes] = []
         self._server.admin("GET", "/v1/admin/operators")  # makes sure of the token
 
@@ -114,7 +117,7 @@ class SecretTexts:
         self._ask("POST", f"{path}/cancel", expected=(200, 409))
 
     def _photograph(self, path: str, text: str) -> None:
-        headers = self._headers(admin=False) | {
+        headers = self._headers() | {
             "content-type": "image/png",
             "content-disposition": f'attachment; filename="{text}.png"',
         }
@@ -140,15 +143,29 @@ class SecretTexts:
             "customer": text, "evidence": text,
         }  # fmt: skip
         made = self._data("POST", "/v1/admin/consents", consent, admin=True)
+        self._portal(text)
         path = f"/v1/admin/consents/{made['consent_id']}/revoke"
         self._ask("POST", path, {"reason": text}, admin=True)
         site = {"operator_id": self._traffic.client.operator_id, "name": text, "address": text}
         self._ask("POST", "/v1/admin/sites", site, admin=True)
 
+    def _portal(self, text: str) -> None:
+        """Have the customer of that name ask for something, and be answered."""
+        operator_id = self._traffic.client.operator_id
+        self._portal_token = portal_token(self._server, operator_id, text)
+        wish = {"device_id": self._device_id, "services": [], "note": text}
+        asked = self._data("POST", f"{PORTAL}/change-requests", wish, portal=True)
+        answer = {"status": "declined", "note": text}
+        self._ask("PATCH", f"/v1/operator/change-requests/{asked['request_id']}", answer)
+        self._ask("GET", f"{PORTAL}/change-requests", portal=True)
+        self._ask("GET", f"{PORTAL}/chargers/{self._device_id}/readers", portal=True)
+        self._ask("GET", f"{PORTAL}/chargers/{self._device_id}/export", portal=True)
+
     # ---------------------------------------------------------------- how
 
-    def _headers(self, *, admin: bool) -> dict[str, str]:
-        token = self._server._admin_token if admin else self._traffic.client.token
+    def _headers(self, *, admin: bool = False, portal: bool = False) -> dict[str, str]:
+        token = self._portal_token if portal else self._traffic.client.token
+        token = self._server._admin_token if admin else token
         return {"Authorization": f"Bearer {token}"}
 
     def _call(
@@ -157,11 +174,11 @@ class SecretTexts:
         path: str,
         body: Any = None,
         *,
-        admin: bool = False,
         expected: tuple[int, ...] = (200,),
+        **caller: bool,
     ) -> bytes:
         more = {} if body is None else {"json": body}
-        answer = self._traffic.send(method, path, headers=self._headers(admin=admin), **more)
+        answer = self._traffic.send(method, path, headers=self._headers(**caller), **more)
         assert answer.status_code in expected, (method, path, answer.text)
         return answer.content
 

@@ -55,6 +55,16 @@ def _operators(world: "World") -> list[Caller]:
         )
         for name, client in world.clients.items()
     ]
+    callers += [
+        Caller(
+            f"portal of {name[0]}",
+            _bearer(world.places[name].portal_token),
+            Audience.OPERATOR,
+            frozenset({"customer_portal"}),
+            name,
+        )
+        for name in ("a1", "b1")
+    ]
     revoked = world.server.create_client(world.places["a1"].operator_id)
     world.admin.delete(f"/v1/admin/clients/{revoked.client_id}", expect=200)
     over = expired(world.server, world.clients["a read write"].token)

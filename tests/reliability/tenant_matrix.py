@@ -41,7 +41,7 @@ _SPOILT = {"page": "0", "size": "0", "wait": "0", "include": "nonsense", "device
 _SPOILT["schedule_id"] = ""
 _USED_UP = (
     ["command_id"], ["control_id"], ["rollout_id"], ["run_id"], ["webhook_id"], ["profile_id"],
-    ["vehicle_id"], ["proposal_id"],
+    ["vehicle_id"], ["proposal_id"], ["request_id"], ["consent_id"],
 )  # fmt: skip
 _TOGETHER = frozenset({"shareWithPeer"})
 """Operations whose body names what belongs to the resource of the path, whosever that is."""

@@ -11,8 +11,10 @@ from tests.reliability.tenant_config import CONFIG_BODIES, assign_first
 from tests.reliability.tenant_consents import REVOCATION, consent_body
 from tests.reliability.tenant_firmware import NEWER, RUNNING, release_body, rollout_body
 from tests.reliability.tenant_peers import POINT, WORK, start_body
+from tests.reliability.tenant_portal import PORTAL_BODIES
 from tests.reliability.tenant_records import record_body
 from tests.reliability.tenant_runbooks import make_room, run_body
+from tests.reliability.tenant_transfers import TRANSFER_BODIES
 from tests.reliability.tenants import now_text
 
 Fill = Callable[[str], str]
@@ -123,6 +125,8 @@ BODIES: dict[str, Callable[[Fill], Any]] = {
     "revokeConsent": lambda _: REVOCATION,
     "openReclaim": lambda _: {"window_s": 60},
     **CONFIG_BODIES,
+    **PORTAL_BODIES,
+    **TRANSFER_BODIES,
 }
 """A valid body for each operation that takes one; `fill` gives the id of what it names."""
 

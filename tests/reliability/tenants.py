@@ -16,9 +16,11 @@ from tests.reliability.tenant_consents import add_consent
 from tests.reliability.tenant_controls import issue_control
 from tests.reliability.tenant_firmware import NEWER, RUNNING, add_release, begin_rollout
 from tests.reliability.tenant_peers import add_peer, add_push, share_site
+from tests.reliability.tenant_portal import ask_change, portal_token
 from tests.reliability.tenant_records import record_body
 from tests.reliability.tenant_reports import add_report
 from tests.reliability.tenant_runbooks import begin_run
+from tests.reliability.tenant_transfers import grant_body
 from tests.server import Client, Device, RunningServer
 
 ABSENT = "absent"
@@ -48,6 +50,8 @@ class Place:
     delivery_id: str = ""
     report_id: str = ""
     proposal_id: str = ""
+    request_id: str = ""
+    portal_token: str = ""
     parts: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -137,6 +141,11 @@ class World:
             "resource_id": lambda place: place.site_id,
             "consent_id": lambda place: add_consent(self.admin, place.device.device_id),
             "proposal_id": self._add_proposal,
+            "request_id": self._ask_change,
+            "destination_id": lambda place: self._client(place.operator_id)["client_id"],
+            "grant_id": lambda place: self._post(
+                "transfer-grants", **grant_body(place.operator_id)
+            )["grant_id"],
             "peer_id": lambda place: add_peer(self.admin, place.operator_id)[0],
             "push_id": lambda place: add_push(
                 self.admin, place.operator_id, place.site_id, place.device.device_id
@@ -163,6 +172,10 @@ class World:
         """Let an agent propose something about a place's charger; return the proposal's id."""
         return add_proposal(self.server.data_dir, place.device.device_id)
 
+    def _ask_change(self, place: Place) -> str:
+        """Let the customer of a place's charger ask for something; return the request's id."""
+        return ask_change(self.contract, place.portal_token, place.device.device_id)
+
     def _begin_run(self, place: Place) -> str:
         """Begin a run about another charger of the place's site; return the run's id."""
         device = _add_charger(self.server, place.site_id)
@@ -177,7 +190,17 @@ class World:
 
 
 _ADMINISTERED = frozenset(
-    {"client_id", "secret_id", "service_account_id", "sn", "release_id", "erasure_id", "consent_id"}
+    {
+        "client_id",
+        "secret_id",
+        "service_account_id",
+        "sn",
+        "release_id",
+        "erasure_id",
+        "consent_id",
+        "destination_id",
+        "grant_id",
+    }
 )
 _OWNED = tuple(one.name for one in fields(Place) if one.name.endswith("_id"))
 PARTS = {**CONFIG_MAKERS, "webhook_id": lambda operator: add_webhook(operator)[0]}
@@ -230,6 +253,9 @@ def _furnish(world: World, name: str, place: Place) -> None:
     place.run_id = world.resource("run_id", name, fresh=True)
     place.alert_id = add_alert(world.server.data_dir, place.device.device_id)
     place.proposal_id = world.resource("proposal_id", name, fresh=True)
+    add_consent(world.admin, place.device.device_id)
+    place.portal_token = portal_token(world.server, place.operator_id)
+    place.request_id = world.resource("request_id", name, fresh=True)
     place.parts = {kind: world.resource(kind, name, fresh=True) for kind in PARTS}
     place.parts["webhook_id"], place.delivery_id = add_webhook(operator)
     place.peer_id = world.resource("peer_id", name, fresh=True)

@@ -207,7 +207,8 @@ def test_vehicle__erased__is_in_no_answer_file_or_table(running: RunningServer) 
     assert VIN.value.encode() in _shown(running, client.token)
 
     receipt = _erase(running, client.operator_id, VIN.value)
-    assert (receipt["status"], receipt["removed"]) == ("done", {"keys": 1})
+    removed = {"keys": 1, "charging_records": 3, "events": 2}
+    assert (receipt["status"], receipt["removed"]) == ("done", removed)
     assert not any(gone.in_tables(running.data_dir))
     if on_sqlite:
         assert not any(gone.in_files(running.data_dir))

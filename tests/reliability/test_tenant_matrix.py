@@ -158,9 +158,9 @@ async def shape(self, endpoint, scope, receive, principal, parameters):
     from tellus.kernel.call import Audience
     asked = parameters.get("device_id")
     if endpoint.audience is Audience.OPERATOR and asked is not None:
-        service = next(s for s in endpoint._service.__dict__.values()
-                       if type(s).__name__ == "Directory")
-        if service.owned(asked, principal.operator_id) is None:
+        service = next((s for s in endpoint._service.__dict__.values()
+                        if type(s).__name__ == "Directory"), None)
+        if service is not None and service.owned(asked, principal.operator_id) is None:
             raise NotFound
     return await kept(self, endpoint, scope, receive, principal, parameters)
 Pipeline._shape = shape

@@ -28,7 +28,8 @@ KEPT = {
     "firmware_reports", "firmware_upgrades", "firmware_rollout_devices", "legacy_points",
     "legacy_orders", "legacy_outbox", "erasures", "provisionings",
     # What was agreed to and done, for as long as somebody may ask.
-    "audit_log", "audit_seals", "consents", "request_keys", "signed_answers",
+    "audit_log", "audit_seals", "consents", "customer_requests", "request_keys",
+    "signed_answers",
 }  # fmt: skip
 """Tables whose rows of a device stay, as the page of what is kept says."""
 OF_NO_DEVICE = {
@@ -36,7 +37,8 @@ OF_NO_DEVICE = {
     "sites", "controls", "firmware_releases", "firmware_release_models", "firmware_rollouts",
     "energy_hours", "energy_minutes", "energy_days", "legacy_peers", "legacy_shares",
     "legacy_foreign_points", "legacy_foreign_orders", "component_folders", "config_profiles",
-    "config_profile_versions", "v2g_vehicles", "webhooks", "agent_turns",
+    "config_profile_versions", "destination_regions", "transfer_grants", "v2g_vehicles",
+    "webhooks", "agent_turns",
 }  # fmt: skip
 """Tables of operators, sites, the platform, and sums that name no device."""
 

@@ -44,10 +44,8 @@ class AnomalyHunter:
             readings += await self._database.read(self._read, some, now_ms)
             await asyncio.sleep(_PAUSE_S)  # uploads go first
         units = {device.device_no: to_unit(device) for device in devices}
-        return [
-            draft_anomaly(one, units[one.readings.place.device_no])
-            for one in rules_anomaly.find_anomalies(readings)
-        ]
+        found = await asyncio.to_thread(rules_anomaly.find_anomalies, readings)
+        return [draft_anomaly(one, units[one.readings.place.device_no]) for one in found]
 
     def _read(self, tx: Tx, devices: Sequence[Device], now_ms: int) -> list[Readings]:
         from_ms = now_ms - WINDOW_MS - PAST_DAYS * DAY_MS

@@ -7,12 +7,12 @@ yet the other has to be clearer.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from tellus.agents.model import Readings
-from tellus.agents.rules_robust import median, robust_z
+from tellus.agents.rules_robust import Crowd, Rest, median, robust_z
 
 FEWEST_HOURS: Final = 6
 """Hours with readings that a window needs to be judged."""
@@ -83,19 +83,30 @@ def find_anomalies(readings: Iterable[Readings]) -> list[Anomaly]:
     found = [
         anomaly
         for (_, metric), group in groups.items()
-        for one in group
-        if (anomaly := _judge(one, group, WATCHED[metric])) is not None
+        for anomaly in _judge_group(group, WATCHED[metric])
     ]
     return sorted(found, key=lambda one: (-one.score, one.readings.place, one.readings.metric))
 
 
-def _judge(one: Readings, group: Sequence[Readings], watched: Watched) -> Anomaly | None:
+def _judge_group(group: Sequence[Readings], watched: Watched) -> Iterator[Anomaly]:
+    """Yield what stands out among the readings of one metric of one model."""
+    by_device: dict[int, list[float]] = defaultdict(list)
+    for one in group:
+        by_device[one.place.device_no].append(one.value)
+    crowd = Crowd(one.value for one in group)
+    has_peers = len(by_device) > FEWEST_PEERS
+    for one in group:
+        peers = crowd.without(by_device[one.place.device_no]) if has_peers else None
+        anomaly = _judge(one, peers, watched)
+        if anomaly is not None:
+            yield anomaly
+
+
+def _judge(one: Readings, peers: Rest | None, watched: Watched) -> Anomaly | None:
     """Return the anomaly of a reading among those of its model, or None."""
-    peers = [other.value for other in group if other.place.device_no != one.place.device_no]
     has_past = len(one.days_before) >= FEWEST_DAYS
-    has_peers = len({other.place.device_no for other in group}) > FEWEST_PEERS
     z_own = robust_z(one.value, one.days_before, watched.least_spread) if has_past else None
-    z_peers = robust_z(one.value, peers, watched.least_spread) if has_peers else None
+    z_peers = None if peers is None else peers.robust_z(one.value, watched.least_spread)
     if not _stands_out(z_own, z_peers, watched.bad):
         return None
     return Anomaly(
@@ -103,8 +114,8 @@ def _judge(one: Readings, group: Sequence[Readings], watched: Watched) -> Anomal
         z_own,
         median(one.days_before) if has_past else None,
         z_peers,
-        median(peers) if has_peers else None,
-        len(peers) if has_peers else 0,
+        None if peers is None else peers.median(),
+        0 if peers is None else len(peers),
     )
 
 

@@ -93,9 +93,10 @@ def find_recurrences(
         blamed = _of_firmware(code, units, episodes)
         found += blamed
         excused = {no for one in blamed for no in one.devices}
+        whole = sum(map(len, episodes.values())), len(units)
         for no, facts in by_device.items():
             if no not in excused:
-                one = _of_device(code, by_no[no], facts, episodes, len(units), resolved_ms)
+                one = _of_device(code, by_no[no], facts, episodes[no], whole, resolved_ms)
                 found += [] if one is None else [one]
     return sorted(found, key=lambda one: (one.chance, one.code, one.unit.device_id))
 
@@ -108,13 +109,13 @@ def _of_device(
     code: str,
     unit: Unit,
     facts: Sequence[FaultFact],
-    episodes: Mapping[int, Sequence[int]],
-    fleet: int,
+    own: Sequence[int],
+    whole: tuple[int, int],
     resolved_ms: Mapping[tuple[int, str], int],
 ) -> Recurrence | None:
-    own = episodes[unit.device_no]
-    others = sum(len(one) for no, one in episodes.items() if no != unit.device_no)
-    expected = (others + 1) / max(fleet, 2)
+    """Return what comes back at a device; ``whole`` is all episodes of the fleet, and its size."""
+    total, fleet = whole
+    expected = (total - len(own) + 1) / max(fleet, 2)
     chance = poisson_tail(len(own), expected)
     too_often = _breaks_rhythm(code, own)
     if len(own) < FEWEST_EPISODES and not too_often:

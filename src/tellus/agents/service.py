@@ -132,6 +132,9 @@ def _list_agents(tx: Tx, operator_id: str) -> list[AgentStanding]:
 def _keep(tx: Tx, agent: AgentName, operator_id: str, drafts: Sequence[Draft], now_ms: int) -> None:
     """Store what follows from an agent's drafts for one operator."""
     tx.lock(f"agent:{agent.value}:{operator_id}")
+    # A look takes a while: of a device that has gone meanwhile nothing is to be kept any more.
+    own = store.list_own(tx, operator_id, [one.device_no for one in drafts if one.device_no])
+    drafts = [one for one in drafts if one.device_no is None or one.device_no in own]
     plan = plan_proposals(drafts, store.list_newest(tx, operator_id, agent), now_ms)
     fresh = [
         Proposal(

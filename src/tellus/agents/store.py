@@ -23,7 +23,24 @@ _COLUMNS = (
     "proposal_id, agent, operator_id, matter, site_id, device_no, connector_id, title, body, score,"
     " evidence, status, created_ms, seen_ms, judged_ms, judged_by, note, confirmed_ms"
 )
+_DEVICES_AT_ONCE = 500
 _encode = msgspec.json.Encoder().encode
+
+
+def list_own(tx: Tx, operator_id: str, device_nos: Sequence[int]) -> set[int]:
+    """Return which of these devices are an operator's and were not deleted."""
+    own: set[int] = set()
+    for start in range(0, len(device_nos), _DEVICES_AT_ONCE):
+        part = device_nos[start : start + _DEVICES_AT_ONCE]
+        places = ", ".join(f"${number + 2}" for number in range(len(part)))
+        rows = tx.rows(
+            "SELECT device_no FROM devices WHERE operator_id = $1 AND deleted_ms IS NULL"
+            f" AND device_no IN ({places})",
+            operator_id,
+            *part,
+        )
+        own.update(row[0] for row in rows)
+    return own
 
 
 def append_proposals(tx: Tx, proposals: Sequence[Proposal]) -> None:
@@ -131,15 +148,20 @@ def count_outcomes(tx: Tx, operator_id: str) -> dict[AgentName, TrackRecord]:
 
 
 def confirm_proposals(tx: Tx, now_ms: int) -> int:
-    """Note which proposals an alert about the same device has proved right since."""
+    """Note which proposals an alert about the same device has proved right since.
+
+    An alert of another operator, to whom the device went meanwhile, is none of theirs.
+    """
     return tx.execute(
         "UPDATE agent_proposals SET confirmed_ms = (SELECT MIN(alerts.opened_ms) FROM alerts"
         " WHERE alerts.device_no = agent_proposals.device_no"
+        " AND alerts.operator_id = agent_proposals.operator_id"
         " AND alerts.severity IN ('medium', 'high', 'critical')"
         " AND alerts.opened_ms > agent_proposals.created_ms"
         " AND alerts.opened_ms <= agent_proposals.created_ms + $1)"
         " WHERE confirmed_ms IS NULL AND device_no IS NOT NULL AND created_ms > $2 AND EXISTS"
         " (SELECT 1 FROM alerts WHERE alerts.device_no = agent_proposals.device_no"
+        " AND alerts.operator_id = agent_proposals.operator_id"
         " AND alerts.severity IN ('medium', 'high', 'critical')"
         " AND alerts.opened_ms > agent_proposals.created_ms"
         " AND alerts.opened_ms <= agent_proposals.created_ms + $1)",
@@ -184,11 +206,11 @@ def replace_wear(tx: Tx, device_nos: Sequence[int], parts: Sequence[WornPart], n
 
 
 def list_wear(tx: Tx, operator_id: str) -> list[WornPart]:
-    """Return the parts of an operator's devices that are nearly worn."""
+    """Return the parts of an operator's devices that are nearly worn, as looked at for it."""
     rows = tx.rows(
         "SELECT w.device_no, w.connector_id, w.component, w.days_left, w.body FROM agent_wear AS w"
         " JOIN devices AS d ON d.device_no = w.device_no"
-        " WHERE d.operator_id = $1 AND d.deleted_ms IS NULL"
+        " WHERE d.operator_id = $1 AND d.deleted_ms IS NULL AND w.looked_ms >= d.owned_since_ms"
         " ORDER BY w.device_no, w.connector_id, w.component",
         operator_id,
     )

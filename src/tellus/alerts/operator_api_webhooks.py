@@ -202,6 +202,7 @@ async def list_deliveries(
         call.path["webhook_id"],
         None if query.state is UNSET else query.state,
         (query.offset, query.size),
+        call.withheld,
     )
     return Page(total, query.page, query.size, [_to_delivery(one) for one in found])
 

@@ -16,6 +16,7 @@ from tellus.alerts.model import (
     Cleared,
     Finding,
 )
+from tellus.alerts.withdrawal import Withheld, nobody
 from tellus.audit.model import Actor
 from tellus.audit.service import record
 from tellus.fleet.administration import DeviceMoved
@@ -57,6 +58,7 @@ class AlertService:
         self._clock = clock
         self._kept_ms = kept_days * DAY_MS
         self.in_tx: list[InTx] = []
+        self.withheld: Withheld = nobody
         self.told: list[Callable[[Sequence[int]], None]] = []
 
     # ------------------------------------------------------------------ findings
@@ -67,19 +69,21 @@ class AlertService:
         """Let findings open alerts or count for those that are live, then let matters be cleared.
 
         To be called in a write transaction, with some hundreds at most. Findings about a device
-        that is no longer their operator's are dropped: its alerts were closed when it went.
+        that is no longer their operator's are dropped: its alerts were closed when it went. So are
+        those about a device whose owner does not agree. ``now_ms`` may be from before a long round;
+        what changes, changes when it is written.
         """
-        self._take_in(tx, findings, cleared, now_ms)
+        self._take_in(tx, findings, cleared, max(now_ms, self._clock.now_ms()))
 
     async def report(self, findings: Sequence[Finding], cleared: Sequence[Cleared] = ()) -> None:
         """Take in findings, then clearings, some at a time, in transactions of their own."""
-        now_ms = self._clock.now_ms()
+        now_ms = self._clock.now_ms
         for start in range(0, len(findings), _TAKEN_AT_ONCE):
             part = findings[start : start + _TAKEN_AT_ONCE]
-            self._tell(await self._database.write(self._take_in, part, (), now_ms))
+            self._tell(await self._database.write(self._take_in, part, (), now_ms()))
         for start in range(0, len(cleared), _TAKEN_AT_ONCE):
             over = cleared[start : start + _TAKEN_AT_ONCE]
-            self._tell(await self._database.write(self._take_in, (), over, now_ms))
+            self._tell(await self._database.write(self._take_in, (), over, now_ms()))
 
     def _take_in(
         self, tx: Tx, findings: Sequence[Finding], cleared: Sequence[Cleared], now_ms: int
@@ -93,6 +97,8 @@ class AlertService:
         tx.lock(*map(_lock_of, sorted(device_nos)))
         tx.lock(*(f"alert:{operator_id}:{key}" for operator_id, key in sorted(matters)))
         owners = store.list_owners(tx, sorted(device_nos))
+        for device_no in self.withheld(tx, device_nos):
+            owners.pop(device_no, None)
         before = {matter: store.find_live(tx, *matter) for matter in matters}
         after = dict(before)
         for finding in findings:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from tellus.alerts.model_webhooks import OwedDelivery, WebhookEvent
+from tellus.consent.model_withheld import without
 from tellus.delivery.model import IN_FLIGHT_LARGEST, LEASE_MS, Attempt, PushState
 from tellus.storage.database import Row, Tx
 
@@ -24,6 +25,7 @@ _IS_HEAD: Final = (
 )
 _HISTORY: Final = msgspec.json.Decoder(tuple[Attempt, ...])
 _LOOKED_AT: Final = 4 * IN_FLIGHT_LARGEST
+_DEVICES_AT_ONCE: Final = 200
 
 
 def append_deliveries(tx: Tx, deliveries: Sequence[OwedDelivery]) -> None:
@@ -181,12 +183,24 @@ def find_delivery(tx: Tx, operator_id: str, webhook_id: str, push_id: str) -> Ow
 
 
 def list_deliveries(
-    tx: Tx, webhook_id: str, state: PushState | None, offset: int, size: int
+    tx: Tx,
+    wanted: tuple[str, PushState | None, tuple[int, ...]],
+    offset: int,
+    size: int,
 ) -> tuple[int, list[OwedDelivery]]:
-    """Return how many deliveries to a webhook match and a page of them, newest first."""
+    """Return how many deliveries match and a page of them, newest first.
+
+    ``wanted`` are the webhook, the state or None for any, and the devices to leave out.
+    """
+    webhook_id, state, withheld = wanted
     matching, values = "webhook_id = $1", [webhook_id]
     if state is not None:
         matching, values = f"{matching} AND state = $2", [webhook_id, state.value]
+    if withheld:
+        matching += (
+            " AND NOT EXISTS (SELECT 1 FROM alerts AS a WHERE a.alert_no = webhook_outbox.alert_no"
+            f" AND NOT ({without('a.device_no', withheld)}))"
+        )
     count = tx.row(f"SELECT count(*) FROM webhook_outbox WHERE {matching}", *values)
     rows = tx.rows(
         f"SELECT {_COLUMNS} FROM webhook_outbox WHERE {matching} ORDER BY push_no DESC"
@@ -213,6 +227,21 @@ def cancel_of(tx: Tx, webhook_id: str, now_ms: int) -> int:
         now_ms,
         webhook_id,
     )
+
+
+def cancel_about(tx: Tx, device_nos: Sequence[int], now_ms: int) -> None:
+    """End all deliveries that are still owed about devices."""
+    for start in range(0, len(device_nos), _DEVICES_AT_ONCE):
+        part = device_nos[start : start + _DEVICES_AT_ONCE]
+        marks = ", ".join(f"${number}" for number in range(3, len(part) + 3))
+        tx.execute(
+            "UPDATE webhook_outbox SET state = $1, due_ms = NULL, lease_id = NULL, updated_ms = $2,"
+            " ended_ms = $2 WHERE ended_ms IS NULL AND alert_no IN"
+            f" (SELECT alert_no FROM alerts WHERE device_no IN ({marks}))",
+            PushState.CANCELLED.value,
+            now_ms,
+            *part,
+        )
 
 
 def delete_ended(tx: Tx, before_ms: int, limit: int, /) -> int:

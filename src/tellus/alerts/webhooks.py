@@ -18,6 +18,7 @@ from tellus.alerts.model_webhooks import (
     WebhookEvent,
 )
 from tellus.alerts.sending import STEPS
+from tellus.alerts.withdrawal import Withheld, nobody
 from tellus.audit.model import Actor
 from tellus.audit.service import record
 from tellus.commands import repeats
@@ -49,6 +50,7 @@ class WebhookService:
     """Webhooks of all operators; each sees its own and nothing else exists for it.
 
     ``show`` writes what is sent. ``wake`` is called when something may be sent at once.
+    ``withheld`` says which devices' owners do not agree that alerts about them are told.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class WebhookService:
         self._show = show
         self._allows_private = allows_private
         self.wake: Callable[[], None] = lambda: None
+        self.withheld: Withheld = nobody
 
     # ------------------------------------------------------------------ what is owed
 
@@ -75,7 +78,11 @@ class WebhookService:
         held: dict[str, list[Webhook]] = {}
         owed: list[OwedDelivery] = []
         full: dict[str, bool] = {}
+        about = {one.after.device_no for one in changes if one.after.device_no is not None}
+        withheld = self.withheld(tx, about)
         for change in changes:
+            if change.after.device_no in withheld:
+                continue
             operator_id = change.after.operator_id
             if operator_id not in held:
                 held[operator_id] = store_webhooks.list_of(tx, operator_id)
@@ -272,14 +279,22 @@ class WebhookService:
         return one
 
     async def list_deliveries(
-        self, operator_id: str, webhook_id: str, state: PushState | None, page: tuple[int, int]
+        self,
+        operator_id: str,
+        webhook_id: str,
+        state: PushState | None,
+        page: tuple[int, int],
+        withheld: tuple[int, ...] = (),
     ) -> tuple[int, list[OwedDelivery]]:
         """Return how many deliveries match and a page (offset, size) of them, newest first.
+
+        Those about the devices that are ``withheld`` are left out.
 
         Raises:
             NotFound: the webhook is absent or another operator's.
         """
-        return await self._database.read(_list_deliveries, operator_id, webhook_id, state, page)
+        wanted = (webhook_id, state, withheld)
+        return await self._database.read(_list_deliveries, operator_id, wanted, page)
 
     async def replay_delivery(
         self, operator_id: str, webhook_id: str, delivery_id: str, by: Actor
@@ -340,10 +355,13 @@ def _get(tx: Tx, operator_id: str, webhook_id: str) -> Webhook:
 
 
 def _list_deliveries(
-    tx: Tx, operator_id: str, webhook_id: str, state: PushState | None, page: tuple[int, int]
+    tx: Tx,
+    operator_id: str,
+    wanted: tuple[str, PushState | None, tuple[int, ...]],
+    page: tuple[int, int],
 ) -> tuple[int, list[OwedDelivery]]:
-    _get(tx, operator_id, webhook_id)
-    return store_deliveries.list_deliveries(tx, webhook_id, state, *page)
+    _get(tx, operator_id, wanted[0])
+    return store_deliveries.list_deliveries(tx, wanted, *page)
 
 
 def _dropped(one: OwedDelivery) -> OwedDelivery:

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "sites": _Place("sites", "sites", "Create, list and change sites."),
     "devices": _Place("devices", "devices", "Provision, list, move and delete chargers."),
     "consents": _Place("consents", "consents", "Record what owners of chargers agree to."),
+    "transfers": _Place("transfers", "transfers", "Say what data may leave the region."),
     "readers": _Place("readers", "readers", "See who read what of a charger."),
     "firmware": _Place("firmware", "firmware", "Keep releases; plan and steer rollouts."),
     "peers": _Place("peers", "peers", "Deal with platforms of other operators."),
@@ -53,6 +54,7 @@ COMMANDS: Final = {
     "replay": _Place("importing", "replay", "Import records together with what they imply."),
     "export": _Place("export", "export_group", "Write records, energy or telemetry to a file."),
     "config": _Place("configuration", "configuration", "Look at the configuration."),
+    "backup": _Place("backup", "backup", "Prepare folders for copies of the data."),
     "doctor": _Place("doctor", "doctor", "Look for what is wrong with an installation."),
     "migrate-store": _Place(
         "migrating", "migrate_store", "Move an installation from SQLite to PostgreSQL."

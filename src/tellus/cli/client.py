@@ -268,6 +268,10 @@ class ApiClient:
         """Return ``data`` of a POST."""
         return self._call("POST", path, body)
 
+    def put(self, path: str, body: Any) -> Any:
+        """Return ``data`` of a PUT."""
+        return self._call("PUT", path, body)
+
     def patch(self, path: str, body: Any) -> Any:
         """Return ``data`` of a PATCH."""
         return self._call("PATCH", path, body)

@@ -12,7 +12,7 @@ from tellus.cli.output import hint, json_option, show_item, show_list
 
 _PATH = "/v1/admin/clients"
 _SIGNING = ["off", "optional", "required"]
-_SCOPES = ["read", "write", "diagnostics"]
+_SCOPES = ["read", "write", "diagnostics", "customer_portal"]
 _SHOWN_ONCE = "The secret is shown this once: store it now."
 _CLEARABLE: dict[str, tuple[str, Any]] = {
     "limits": ("limits", {}),
@@ -77,6 +77,7 @@ def clients() -> None:
     type=click.Choice(_SCOPES),
     help="What it may do; may be repeated.",
 )
+@click.option("--customer", help="Whose portal it is, with the scope customer_portal alone.")
 @_settings
 @data_dir_option
 @json_option

@@ -49,6 +49,11 @@ Every operation with its scope, its [rate-limit class](rate-limits.md) and the l
 takes. Parameters, schemas and examples are in `/openapi.json`, and at `/docs` to be tried."""
 _SURFACES: Final = (
     ("/v1/operator/", "Operators", "Bearer token of a client, from `issueOperatorToken`."),
+    (
+        "/v1/customer-portal/",
+        "Customers",
+        "Bearer token of a portal's client, from `issueOperatorToken`.",
+    ),
     ("/v1/device/", "Chargers", "Bearer token of a device, from `issueDeviceToken`."),
     (
         ("/v1/customer/", "/v1/cp/"),
@@ -243,8 +248,13 @@ def _more_statuses() -> list[tuple[Any, ...]]:
 def _error_rows() -> list[tuple[Any, ...]]:
     return [
         (f"`{kind.__name__}`", kind.code, kind.http_status, _first_line(kind))
-        for kind in sorted(_error_classes(), key=lambda k: (k.code, k.http_status, k.__name__))
+        for kind in sorted(_error_classes(), key=_error_order)
     ]
+
+
+def _error_order(kind: type[ApiError]) -> tuple[int, int, str, str]:
+    """Return what puts errors in order; two modules may call theirs the same."""
+    return kind.code, kind.http_status, kind.__name__, kind.__module__
 
 
 def _error_classes() -> Iterator[type[ApiError]]:

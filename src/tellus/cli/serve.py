@@ -19,6 +19,7 @@ from tellus.audit.model import PLATFORM
 from tellus.cli.notify import tell_starter
 from tellus.cli.workers import reserve_port, run_workers
 from tellus.config import ConfigurationError, Settings, load_configuration
+from tellus.fleet.sites import RegionMismatch
 from tellus.identity.keys import KeyFileRefused
 from tellus.identity.model import AdminScope, IssuedAccountSecret
 from tellus.kernel.errors import Conflict
@@ -135,7 +136,7 @@ def run(settings: Settings) -> int:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(settings))
-    except (StorageRefused, KeyFileRefused, ServerStartError, OSError) as error:
+    except (StorageRefused, KeyFileRefused, RegionMismatch, ServerStartError, OSError) as error:
         click.echo(f"tellus: {error}", err=True)
         return 1
 

@@ -7,15 +7,19 @@ import msgspec
 
 
 class ReaderKind(enum.StrEnum):
-    """Who reads: an operator's client, an administrator's account, another operator's platform."""
+    """Who reads: an operator's client, an administrator's account, another operator's platform.
+
+    ``customer`` is the portal of a customer.
+    """
 
     CLIENT = "client"
     ADMINISTRATOR = "administrator"
     PEER = "peer"
+    CUSTOMER = "customer"
 
 
 class DataKind(enum.StrEnum):
-    """What kind of data was read; ``live`` is the stream of telemetry."""
+    """What kind of data was read; ``live`` is the stream of telemetry, ``export`` everything."""
 
     STATE = "state"
     LIVE = "live"
@@ -29,6 +33,7 @@ class DataKind(enum.StrEnum):
     DIAGNOSTICS = "diagnostics"
     CONFIGURATION = "configuration"
     ALERTS = "alerts"
+    EXPORT = "export"
 
 
 class ReadScope(enum.StrEnum):
@@ -65,10 +70,14 @@ class ReadCount(NamedTuple):
 
 
 class ReadsWanted(msgspec.Struct, frozen=True):
-    """Which reads are asked for: those that reach one device, between days (both included)."""
+    """Which reads are asked for: those that reach one device, between days (both included).
+
+    ``within`` admits those days only that lie in one of these spans of days, None all.
+    """
 
     device_id: str
     site_id: str
     operator_id: str
     from_day: int
     to_day: int
+    within: tuple[tuple[int, int], ...] | None = None

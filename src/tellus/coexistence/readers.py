@@ -1,5 +1,7 @@
 """Who read what of a device: the counts of all nodes, by day."""
 
+from collections.abc import Sequence
+
 from tellus.coexistence import store
 from tellus.coexistence.model import ReadCount, ReadsWanted
 from tellus.fleet.directory import Device, Directory
@@ -8,6 +10,9 @@ from tellus.kernel.units import DAY_MS
 from tellus.storage.database import Database
 
 _LAST_DAY = 2**31
+
+Days = tuple[int | None, int | None]
+"""The first and the last day (since 1970 UTC) asked for, both included; None for no bound."""
 
 
 class ReaderService:
@@ -21,12 +26,14 @@ class ReaderService:
         self,
         device_id: str,
         operator_id: str | None,
-        days: tuple[int | None, int | None],
+        days: Days,
         page: tuple[int, int],
+        within: Sequence[tuple[int, int]] | None = None,
     ) -> tuple[int, list[ReadCount]]:
         """Return how many counts there are and a page (offset, size), newest day first.
 
-        ``operator_id`` None asks as an administrator; ``days`` are the first and the last.
+        ``operator_id`` None asks as an administrator. ``within`` are spans of days, both ends
+        included, outside of which nothing is shown.
 
         Raises:
             NotFound: the device is absent or another operator's.
@@ -39,6 +46,7 @@ class ReaderService:
             device.operator_id,
             max(since, days[0] or 0),
             _LAST_DAY if days[1] is None else days[1],
+            None if within is None else tuple(within),
         )
         return await self._database.read(store.list_counts, wanted, page)
 

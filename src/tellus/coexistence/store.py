@@ -31,23 +31,33 @@ def list_counts(tx: Tx, wanted: ReadsWanted, page: tuple[int, int]) -> tuple[int
     Those of the device itself, and those of sums over its site or operator.
     """
     where = "scope_id IN ($1, $2, $3) AND operator_id = $4 AND day >= $5 AND day <= $6"
-    values = (
+    values: list[str | int] = [
         wanted.device_id,
         wanted.site_id,
         wanted.operator_id,
         wanted.operator_id,
         wanted.from_day,
         wanted.to_day,
-    )
+    ]
+    if wanted.within is not None:
+        where += f" AND ({_within(len(values), len(wanted.within))})"
+        values += [day for span in wanted.within for day in span]
     total = tx.row(f"SELECT COUNT(*) FROM reads WHERE {where}", *values)
     rows = tx.rows(
         f"SELECT {_COLUMNS} FROM reads WHERE {where}"
-        " ORDER BY day DESC, reader_id, kind, scope LIMIT $7 OFFSET $8",
+        " ORDER BY day DESC, reader_id, kind, scope"
+        f" LIMIT ${len(values) + 1} OFFSET ${len(values) + 2}",
         *values,
         page[1],
         page[0],
     )
     return (int(total[0]) if total else 0), [_to_count(row) for row in rows]
+
+
+def _within(given: int, spans: int) -> str:
+    """Return the condition for days in one of some spans, after ``given`` other parameters."""
+    first = range(given + 1, given + 1 + 2 * spans, 2)
+    return " OR ".join(f"day BETWEEN ${number} AND ${number + 1}" for number in first) or "1 = 0"
 
 
 def remove_before(tx: Tx, day: int, limit: int) -> int:

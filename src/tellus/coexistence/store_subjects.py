@@ -10,6 +10,8 @@ SUBJECTS: Final[Mapping[str, str]] = {
     "report_id": "SELECT device_no FROM diagnostic_reports WHERE report_id = $1",
     "run_id": "SELECT device_no FROM runbook_runs WHERE run_id = $1",
     "proposal_id": "SELECT device_no FROM agent_proposals WHERE proposal_id = $1",
+    "delivery_id": "SELECT a.device_no FROM webhook_outbox AS o JOIN alerts AS a"
+    " ON a.alert_no = o.alert_no WHERE o.push_id = $1",
 }
 """How the device of a thing is found, by the name of its identifier in paths."""
 

@@ -196,7 +196,7 @@ def _standing(view: StandingView) -> DeviceConfigResponse:
         state=view.judgement.state,
         since=UNSET if since_ms is None else to_text(since_ms),
         assigned=UNSET if assignment is None else _assigned(assignment),
-        reported=UNSET if reported is None else _reported(reported),
+        reported=UNSET if reported is None else _reported(reported, view.device.owned_since_ms),
     )
 
 
@@ -212,11 +212,11 @@ def _assigned(assignment: Assignment) -> AssignedConfigItem:
     )
 
 
-def _reported(reported: Reported) -> ReportedConfigItem:
+def _reported(reported: Reported, owned_since_ms: int) -> ReportedConfigItem:
     return ReportedConfigItem(
         config_profile_id=reported.profile_id or UNSET,
         running_config_hash=reported.hash or UNSET,
-        since=to_text(reported.since_ms),
+        since=to_text(max(reported.since_ms, owned_since_ms)),
     )
 
 

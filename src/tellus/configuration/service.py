@@ -22,6 +22,7 @@ from tellus.commands.repeats import make_key
 from tellus.commands.service import CommandService
 from tellus.configuration import rules, store, store_devices
 from tellus.configuration.model import (
+    Assignment,
     Judgement,
     Profile,
     RunningConfig,
@@ -212,13 +213,13 @@ class ConfigurationService:
             NotFound: the device is absent or another operator's.
         """
         device = self._owned(device_id, operator_id)
-        standing = await self._database.read(store_devices.find_standing, device.device_no)
-        assignment = standing.assignment
-        if assignment is None:
-            return
-        with contextlib.suppress(NotFound, NotQueued):
-            await self._commands.cancel_command(assignment.command_id, operator_id, now_ms)
-        await self._database.write(self._unassign, device, assignment.profile_id, now_ms, by)
+        find = store_devices.find_standing
+        while assignment := (await self._database.read(find, device.device_no)).assignment:
+            with contextlib.suppress(NotFound, NotQueued):
+                await self._commands.cancel_command(assignment.command_id, operator_id, now_ms)
+            if await self._database.write(self._unassign, device, assignment, now_ms, by):
+                return
+            # Assigned anew meanwhile: then it is that which is taken away.
 
     # ------------------------------------------------------------------ by itself
 
@@ -290,11 +291,16 @@ class ConfigurationService:
             details = {"device_id": command.device_id, "version": version.version}
             _record(tx, by, verb, profile.profile_id, command.operator_id, now_ms, **details)
 
-    def _unassign(self, tx: Tx, device: Device, profile_id: str, now_ms: int, by: Actor) -> None:
-        if store_devices.remove_assignment(tx, device.device_no):
-            self._tell(tx, device.device_no)
-            operator_id, details = device.operator_id, {"device_id": device.device_id}
-            _record(tx, by, "unassigned", profile_id, operator_id, now_ms, **details)
+    def _unassign(
+        self, tx: Tx, device: Device, assignment: Assignment, now_ms: int, by: Actor
+    ) -> bool:
+        """Take this assignment away; tell whether it was still the device's."""
+        if not store_devices.remove_assigned(tx, device.device_no, assignment.command_id):
+            return False
+        self._tell(tx, device.device_no)
+        operator_id, details = device.operator_id, {"device_id": device.device_id}
+        _record(tx, by, "unassigned", assignment.profile_id, operator_id, now_ms, **details)
+        return True
 
     def _look(self, tx: Tx, now_ms: int) -> None:
         for standing, known_ms in store_devices.list_due(tx, now_ms, _LOOKED_AT_AT_ONCE):

@@ -104,6 +104,12 @@ def remove_assignment(tx: Tx, device_no: int) -> bool:
     return tx.execute("DELETE FROM config_assignments WHERE device_no = $1", device_no) > 0
 
 
+def remove_assigned(tx: Tx, device_no: int, command_id: str) -> bool:
+    """Take a device's assignment away if that command carries it; tells whether it does."""
+    sql = "DELETE FROM config_assignments WHERE device_no = $1 AND command_id = $2"
+    return tx.execute(sql, device_no, command_id) > 0
+
+
 def list_due(tx: Tx, now_ms: int, limit: int) -> list[Look]:
     """Return assignments whose command is to be looked at again, the longest due first."""
     rows = tx.rows(

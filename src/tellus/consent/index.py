@@ -27,6 +27,7 @@ class ConsentIndex:
         self._builds: Builds = {} if builds is None else builds
         self._too_old: dict[tuple[str, str], bool] = {}
         self._held: dict[str, Consent] = {}
+        self._over: set[str] = set()
         self._by_scope: dict[Key, dict[str, Consent]] = {}
 
     @property
@@ -43,12 +44,18 @@ class ConsentIndex:
         return len(self._held)
 
     def put(self, consent: Consent) -> None:
-        """Take over what is stored of a consent; one that is over is forgotten."""
+        """Take over what is stored of a consent; one that is over is forgotten, and stays so.
+
+        What was read before it ended may come here afterwards.
+        """
         key = (consent.scope, consent.scope_id)
         if consent.ended_ms is None:
+            if consent.consent_id in self._over:
+                return
             self._held[consent.consent_id] = consent
             self._by_scope.setdefault(key, {})[consent.consent_id] = consent
             return
+        self._over.add(consent.consent_id)
         self._held.pop(consent.consent_id, None)
         held = self._by_scope.get(key)
         if held is not None:

@@ -87,11 +87,15 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsentFilter(NamedTuple):
-    """Which consents are asked for; ``place`` asks for all that name it, its site or operator."""
+    """Which consents are asked for; ``place`` asks for all that name it, its site or operator.
+
+    ``customer`` asks for those of one customer of the operator.
+    """
 
     place: Place | None = None
     site_id: str | None = None
     operator_id: str | None = None
+    customer: str | None = None
 
 
 class NotConsented(PermissionDenied):

@@ -10,6 +10,7 @@ from tellus.audit.service import record
 from tellus.consent import rules, store
 from tellus.consent.index import Builds, ConsentIndex
 from tellus.consent.model import (
+    BIT,
     Consent,
     ConsentFilter,
     FirmwareTooOld,
@@ -65,6 +66,10 @@ class Places(Protocol):
         """Return all living devices that a consent covers, as stored."""
         ...
 
+    def numbered(self, tx: Tx, device_nos: Sequence[int]) -> list[Covered]:
+        """Return those of some devices that are living, as stored."""
+        ...
+
     def void(self, scope: Scope, scope_id: str) -> None:
         """Have the permits of what a consent covers judged again."""
         ...
@@ -114,6 +119,19 @@ class ConsentService:
     def covers_operator(self, operator_id: str, service: Service, now_ms: int) -> bool:
         """Tell whether a service is agreed to for all that an operator has, present and to come."""
         return not self.required or self._index.covers_operator(operator_id, service, now_ms)
+
+    def list_withheld(
+        self, service: Service, tx: Tx, device_nos: Collection[int]
+    ) -> frozenset[int]:
+        """Return those of some devices without consent for a service, as the transaction sees it.
+
+        Permits are the event loop's alone; this is for whoever works in a transaction.
+        """
+        if not self.required or not device_nos:
+            return frozenset()
+        covered = self.places.numbered(tx, sorted(device_nos))
+        services = self._judge_stored(tx, covered, self._clock.now_ms())
+        return frozenset(number for number in services if not services[number] & BIT[service])
 
     def is_too_old(self, model: str, version: str) -> bool:
         """Tell whether a device has to be upgraded before consent for it can be granted."""

@@ -108,6 +108,8 @@ def _condition(wanted: ConsentFilter) -> tuple[str, list[str]]:
         return condition, [place.device_id, place.site_id, place.operator_id]
     if wanted.site_id is not None:
         return "scope = 'site' AND scope_id = $1", [wanted.site_id]
+    if wanted.operator_id is not None and wanted.customer is not None:
+        return "operator_id = $1 AND customer = $2", [wanted.operator_id, wanted.customer]
     if wanted.operator_id is not None:
         return "operator_id = $1", [wanted.operator_id]
     return "1 = 1", []

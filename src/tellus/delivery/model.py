@@ -33,7 +33,10 @@ class PushState(enum.StrEnum):
 
 
 class Outcome(enum.StrEnum):
-    """How one attempt ended: the first two are verdicts, the others are no answer."""
+    """How one attempt ended: the first two are verdicts, the others are no answer.
+
+    ``REGION``: the receiver is in another region, and nothing was sent for want of a grant.
+    """
 
     ACCEPTED = "accepted"
     REJECTED = "rejected"
@@ -46,6 +49,7 @@ class Outcome(enum.StrEnum):
     TLS_FAILED = "tls_failed"
     ADDRESS_REFUSED = "address_refused"
     UNAUTHENTICATED = "unauthenticated"
+    REGION = "region"
 
 
 class Verdict(NamedTuple):

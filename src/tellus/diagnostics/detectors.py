@@ -10,6 +10,7 @@ import structlog
 from tellus.diagnostics import store_conditions, store_inbox
 from tellus.diagnostics.desk import Desk, Outcome
 from tellus.diagnostics.findings import NOT_ENGAGED, matter_of
+from tellus.diagnostics.intake import UNNAMED
 from tellus.diagnostics.model import (
     CONTACTOR_WEAR,
     FIRMWARE,
@@ -41,6 +42,12 @@ from tellus.kernel.units import DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, to_ms, to
 from tellus.storage.database import Database
 
 CHARGER: Final = "charger"
+UNKNOWN_MOST: Final = 20
+"""How many codes that the dictionary does not know a device has conditions of, within 30 days.
+
+What an event tells beyond that, and some that came at once, counts for one that has no code.
+"""
+
 _AT_ONCE: Final = 50
 _ASIDE_MS: Final = 10 * MINUTE_MS
 _UNHEARD_OF_MS: Final = 2 * SECOND_MS
@@ -159,6 +166,8 @@ class Detectors:
         if told.received_ms < device.owned_since_ms:
             return Outcome(item)
         code = told.code
+        if not await self._has_room(device, code):
+            code = UNNAMED
         place = place_of(item, code, told.time_ms, told.received_ms + (device.clock_offset_ms or 0))
         if place is None:
             return Outcome(item)
@@ -211,6 +220,8 @@ class Detectors:
 
     async def _look_at_heartbeat(self, device: Device, item: Item, now_ms: int) -> Outcome:
         told = _heartbeat(item.content)
+        if told.time_ms < device.owned_since_ms:
+            return Outcome(item)
         code = self._observing.code_of(told.code)
         present = await self._database.read(store_conditions.list_of, device.device_no)
         over = [
@@ -222,7 +233,7 @@ class Detectors:
             one.code == code and (one.is_present or one.seen_ms > now_ms - _TOLD_WITHIN_MS)
             for one in present
         )
-        if not code or known:
+        if not code or known or not await self._has_room(device, code):
             return Outcome(item, gone=over)
         note = "Its heartbeats name it; no event told of it."
         evidence = {"heartbeat_status": told.status}
@@ -260,6 +271,8 @@ class Detectors:
     async def _look_at_heat(self, device: Device, item: Item, now_ms: int) -> Outcome:
         del now_ms
         temperature_c, at_ms = _decode(item.content)
+        if at_ms < device.owned_since_ms:
+            return Outcome(item)
         heat = self._observing.heat(device, item.connector_id, temperature_c, at_ms)
         verdict = f_0203(heat, self._thresholds.of(device))
         return Outcome(item, [_seen("F-0203", item, verdict)] if verdict.present else ())
@@ -299,6 +312,17 @@ class Detectors:
         # It may be authenticated yet.
         waits = now_ms + _LOOK_AGAIN_MS <= _decode(item.content) + _PREPARES_MS
         return Outcome(item, again_ms=now_ms + _LOOK_AGAIN_MS if waits else None)
+
+    async def _has_room(self, device: Device, code: str) -> bool:
+        """Tell whether a code is one of the dictionary, or one of the few others of a device.
+
+        A charger that counts up its codes, or says the time in them, is not an alert for each.
+        """
+        if self._observing.is_known(code):
+            return True
+        found = await self._database.read(store_conditions.list_codes, device.device_no)
+        others = {one for one in found if not self._observing.is_known(one)}
+        return code in others or len(others) < UNKNOWN_MOST
 
     async def _condition(self, device: Device, code: str, connector_id: int) -> Condition | None:
         matter = matter_of(code, device.device_id, connector_id)

@@ -42,7 +42,16 @@ _PARTS: Final = {
 _STILL_P: Final = 0.05
 """Above this an alert's condition is over; it began below 0.01."""
 
+
+class _Blamed(msgspec.Struct):
+    """What a condition keeps of the version that it is about; its name may hold any mark."""
+
+    firmware_version: str
+    model: str
+
+
 _encode = msgspec.json.Encoder().encode
+_blamed = msgspec.json.Decoder(_Blamed).decode
 
 
 class Known(NamedTuple):
@@ -125,9 +134,7 @@ class FirmwareHealth:
             called = [one for one in rates if one.verdict is FirmwareVerdict.CONCENTRATED]
             advice = await self.advise(operator_id, called) if called else []
             judged = list(zip(called, advice, strict=True))
-            held = await self._database.read(
-                store_conditions.list_of_operator, operator_id, FIRMWARE
-            )
+            held = await self._database.read(store_conditions.list_larger, operator_id, FIRMWARE)
             if judged or held:
                 await self._database.write(self._tell, desk, operator_id, judged, rates, now_ms)
 
@@ -212,7 +219,7 @@ class FirmwareHealth:
                 findings.append(self._finding(condition, rate, advice))
         cleared = []
         still = {matter_of(rate) for rate in rates if (rate.p_adjusted or 1.0) <= _STILL_P}
-        for held in store_conditions.list_of_operator(tx, operator_id, FIRMWARE):
+        for held in store_conditions.list_larger(tx, operator_id, FIRMWARE):
             if held.matter not in still or not self._runs(operator_id, held):
                 store_conditions.upsert_condition(tx, held._replace(cleared_ms=now_ms))
                 cleared.append(Cleared(operator_id=operator_id, key=held.matter, at_ms=now_ms))
@@ -221,9 +228,9 @@ class FirmwareHealth:
 
     def _runs(self, operator_id: str, held: Condition) -> bool:
         """Tell whether any device runs what the condition is about still."""
-        _, version, model, _ = held.matter.split(":", 3)
+        blamed = _blamed(held.content)
         return any(
-            (device.firmware_version, device.model) == (version, model)
+            (device.firmware_version, device.model) == (blamed.firmware_version, blamed.model)
             for device in self._directory.of_operator(operator_id)
         )
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from tellus.alerts.withdrawal import Withheld, nobody
 from tellus.diagnostics import store_counts, store_inbox
 from tellus.diagnostics.model import (
     Count,
@@ -78,6 +79,7 @@ class Intake:
         self._clock = clock
         self._thresholds = thresholds
         self._wear_looked_ms: dict[tuple[int, int], int] = {}
+        self.withheld: Withheld = nobody
 
     def on_events(self, tx: Tx, stored: EventsStored) -> None:
         """Take in faults, and when connectors were started and stopped."""
@@ -116,8 +118,14 @@ class Intake:
             told = HeartbeatTold(code, beat.status, now_ms)
             due_ms = now_ms + _HEARTBEAT_WAIT_MS
             items.append(_item(ItemKind.HEARTBEAT, (beat.device_no, 0), "", due_ms, told))
-        if items:
-            store_inbox.put_items(tx, items)
+        self._put_agreed(tx, items)
+
+    def _put_agreed(self, tx: Tx, items: Sequence[Item]) -> None:
+        """Take in what was told by heartbeats, which come without consent too."""
+        withheld = self.withheld(tx, {item.device_no for item in items})
+        agreed = [item for item in items if item.device_no not in withheld]
+        if agreed:
+            store_inbox.put_items(tx, agreed)
 
     def on_records(self, tx: Tx, stored: RecordsStored) -> None:
         """Take in records that did not end cleanly."""
@@ -155,7 +163,7 @@ class Intake:
     def on_configurations(self, tx: Tx, device_nos: Sequence[int]) -> None:
         """Take in devices whose configuration was told or assigned anew."""
         now_ms = self._clock.now_ms()
-        store_inbox.put_items(tx, places(ItemKind.CONFIG, ((no, 0) for no in device_nos), now_ms))
+        self._put_agreed(tx, places(ItemKind.CONFIG, ((no, 0) for no in device_nos), now_ms))
 
     def _is_slow(self, span: HealthSpan) -> bool:
         rpm = span.metrics.get("cooling_fan_rpm")
@@ -181,7 +189,8 @@ class Intake:
         return True
 
     def _count(self, tx: Tx, event: StoredEvent, code: str) -> list[Count]:
-        if event.clock_suspect:
+        # A charger may name its fault as starts are counted under.
+        if event.clock_suspect or code == RECORDED:
             return []
         return self._count_at(tx, event.device_no, code, event.time_ms, event.received_ms)
 

@@ -8,6 +8,7 @@ import msgspec
 SITE_NETWORK: Final = "site_network"
 GRID: Final = "grid"
 FIRMWARE: Final = "firmware"
+_LARGER: Final = frozenset({SITE_NETWORK, GRID, FIRMWARE})
 
 CONTACTOR_WEAR: Final = "contactor_wear"
 STUCK_PREPARING: Final = "stuck_preparing"
@@ -144,6 +145,11 @@ class Condition(NamedTuple):
     def is_present(self) -> bool:
         """Tell whether it is still so."""
         return self.cleared_ms is None
+
+    @property
+    def is_larger(self) -> bool:
+        """Tell whether it is about more than one device; chargers may send codes of any name."""
+        return not self.device_no and self.code in _LARGER
 
 
 class Verdict(msgspec.Struct, frozen=True):

@@ -206,6 +206,10 @@ class Observing:
         fault = self._sources.faults.find(str(fault_code))
         return fault.code if fault is not None else str(fault_code)
 
+    def is_known(self, code: str) -> bool:
+        """Tell whether the dictionary has a code."""
+        return self._sources.faults.find(code) is not None
+
     async def _minutes(self, device_no: int, now_ms: int) -> list[HealthSpan]:
         health = self._sources.health
         if health is None:

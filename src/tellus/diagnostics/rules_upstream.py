@@ -5,7 +5,7 @@ an interval; several of a site are three, or all where there are two, and a quar
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
 from tellus.kernel.units import MINUTE_MS, SECOND_MS
@@ -19,6 +19,7 @@ LEAST_AT_SITE: Final = 3
 LEAST_SHARE: Final = 0.25
 LEAST_IN_AREA: Final = 2
 _EARTH_KM: Final = 6371.0
+_KM_PER_DEGREE: Final = 111.1  # of latitude, and a little more: nobody near is left out by it
 
 
 class Loss(NamedTuple):
@@ -78,22 +79,30 @@ def grid(places: Sequence[Place], area_km: float) -> list[list[Place]]:
 
     Each lies within ``area_km`` of the group's first; without coordinates an area is a site.
     """
-    left = sorted(places, key=lambda place: (place.at_ms, place.device_no))
+    ordered = sorted(places, key=lambda place: (place.at_ms, place.device_no))
     groups = []
-    while left:
-        first = left[0]
+    taken: set[int] = set()
+    for begin, first in enumerate(ordered):
+        if begin in taken:
+            continue
         near = [
-            place
-            for place in left
-            if place.at_ms <= first.at_ms + GRID_INTERVAL_MS and _is_near(first, place, area_km)
+            number
+            for number in _within(ordered, begin, first.at_ms + GRID_INTERVAL_MS)
+            if number not in taken and _is_near(first, ordered[number], area_km)
         ]
-        group = list({place.device_no: place for place in reversed(near)}.values())[::-1]
+        group = list({ordered[n].device_no: ordered[n] for n in reversed(near)}.values())[::-1]
         if len(group) >= LEAST_IN_AREA:
             groups.append(group)
-            left = [place for place in left if place not in near]
-        else:
-            left = left[1:]
+            taken.update(near)
     return groups
+
+
+def _within(ordered: Sequence[Place], begin: int, until_ms: int) -> Iterator[int]:
+    """Yield the numbers of the places from one on that were lost up to an instant (ms)."""
+    for number in range(begin, len(ordered)):
+        if ordered[number].at_ms > until_ms:
+            return
+        yield number
 
 
 def distance_km(first: tuple[float, float], second: tuple[float, float]) -> float:
@@ -110,5 +119,7 @@ def _is_near(first: Place, other: Place, area_km: float) -> bool:
     if first.site_id == other.site_id:
         return True
     if first.lat is None or first.lng is None or other.lat is None or other.lng is None:
+        return False
+    if abs(first.lat - other.lat) * _KM_PER_DEGREE > area_km:
         return False
     return distance_km((first.lat, first.lng), (other.lat, other.lng)) <= area_km

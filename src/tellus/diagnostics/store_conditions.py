@@ -38,6 +38,14 @@ def list_of(tx: Tx, device_no: int) -> list[Condition]:
     return [Condition(*row) for row in rows]
 
 
+def list_codes(tx: Tx, device_no: int) -> list[str]:
+    """Return of which codes something is the case at a device, or was."""
+    rows = tx.rows(
+        "SELECT DISTINCT code FROM diagnostic_conditions WHERE device_no = $1", device_no
+    )
+    return [row[0] for row in rows]
+
+
 def upsert_condition(tx: Tx, condition: Condition) -> None:
     """Write a condition in place of the one of the same matter."""
     tx.execute(
@@ -56,11 +64,12 @@ def remove_cleared(tx: Tx, before_ms: int) -> int:
     return tx.execute("DELETE FROM diagnostic_conditions WHERE cleared_ms < $1", before_ms)
 
 
-def list_of_operator(tx: Tx, operator_id: str, code: str) -> list[Condition]:
-    """Return what is the case of one code for an operator."""
+def list_larger(tx: Tx, operator_id: str, code: str) -> list[Condition]:
+    """Return what is the case of one code for an operator, and is about more than one device."""
     rows = tx.rows(
         f"SELECT {_COLUMNS} FROM diagnostic_conditions"
-        " WHERE cleared_ms IS NULL AND operator_id = $1 AND code = $2 ORDER BY condition_no",
+        " WHERE cleared_ms IS NULL AND operator_id = $1 AND code = $2 AND device_no = 0"
+        " ORDER BY condition_no",
         operator_id,
         code,
     )

@@ -7,7 +7,7 @@ from typing import Final
 from tellus.alerts.model import Cleared, Finding
 from tellus.diagnostics import store_conditions
 from tellus.diagnostics.desk import HELD, Desk, device_of, seen_of
-from tellus.diagnostics.model import CONTACTOR_WEAR, FIRMWARE, GRID, SITE_NETWORK, Condition
+from tellus.diagnostics.model import CONTACTOR_WEAR, Condition
 from tellus.diagnostics.observing import Observing
 from tellus.diagnostics.rules_clearing import Now, is_over
 from tellus.diagnostics.thresholds import Thresholds
@@ -19,7 +19,6 @@ from tellus.kernel.units import DAY_MS, MINUTE_MS
 from tellus.storage.database import Database, Tx
 
 _BY_HEALTH: Final = frozenset({"F-0204", "F-0601", CONTACTOR_WEAR})
-_LARGER: Final = frozenset({SITE_NETWORK, GRID, FIRMWARE})
 _RELEASED_HOLD_MS: Final = 2 * MINUTE_MS
 """What was part of something that is over may just be slower than the rest."""
 
@@ -54,7 +53,8 @@ class Upkeep:
             return
         over = await self._list_over(present, now_ms)
         sites = await self._list_sites(present, queries, now_ms)
-        changes = upstream.judge(present, sites, now_ms)
+        # Thousands may be lost at once: the event loop has other things to do meanwhile.
+        changes = await asyncio.to_thread(upstream.judge, present, sites, now_ms)
         folded = {
             before.matter
             for change in changes
@@ -88,7 +88,7 @@ class Upkeep:
         for number, one in enumerate(present):
             if number % _SLICE == _SLICE - 1:
                 await asyncio.sleep(0)
-            if one.code in _LARGER:
+            if one.is_larger:
                 continue
             device = device_of(self._directory, one)
             if device is None:

@@ -12,7 +12,7 @@ import msgspec
 
 from tellus.alerts.model import AlertSeverity, Cleared, Finding
 from tellus.diagnostics.desk import HELD, device_of
-from tellus.diagnostics.model import GRID, RELEASED, SITE_NETWORK, Condition
+from tellus.diagnostics.model import FIRMWARE, GRID, RELEASED, SITE_NETWORK, Condition
 from tellus.diagnostics.rules_upstream import (
     LEAST_IN_AREA,
     OUTAGE_INTERVAL_MS,
@@ -68,7 +68,7 @@ class Upstream:
         larger = {
             (one.operator_id, one.matter): one
             for one in present
-            if one.code in {SITE_NETWORK, GRID}
+            if one.is_larger and one.code != FIRMWARE
         }
         single = [one for one in present if one.code in HELD and device_of(self._directory, one)]
         self._judge_sites(single, larger, changes, now_ms)
@@ -142,14 +142,14 @@ class Upstream:
     ) -> None:
         """End what is over: less than half of its devices are still lost."""
         grown = {after.matter for change in changes for _, after in change.conditions}
-        for held in larger.values():
+        folded: dict[tuple[str, str], list[Condition]] = {}
+        for one in single:
+            if one.folded:
+                folded.setdefault((one.operator_id, one.folded), []).append(one)
+        for whose, held in larger.items():
             if held.matter in grown:
                 continue
-            left = [
-                one
-                for one in single
-                if one.folded == held.matter and one.operator_id == held.operator_id
-            ]
+            left = folded.get(whose, [])
             devices = {one.device_no for one in left}
             lost = len(_members(held.content)["devices"])
             if len(devices) >= LEAST_IN_AREA and 2 * len(devices) >= lost:

@@ -123,10 +123,17 @@ class RolloutService:
     ) -> tuple[int, list[Member]]:
         """Return how many devices are in a wave and state (None: any), and a page (offset, size).
 
+        What a device said is left out where its owner does not agree any more.
+
         Raises:
             NotFound: the rollout is absent or another operator's.
         """
-        return await self._database.read(_list_members, (rollout_id, operator_id), wanted, page)
+        whose = (rollout_id, operator_id)
+        total, members = await self._database.read(_list_members, whose, wanted, page)
+        withheld = frozenset(self._directory.withheld(operator_id, Service.FIRMWARE))
+        return total, [
+            replace(one, message=None) if one.device_no in withheld else one for one in members
+        ]
 
     async def act(
         self,

@@ -1,7 +1,7 @@
 """The fleet's side of consent: which devices one covers, and the permits that follow from it."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from tellus.consent.model import SECOND_BACKEND_FIRMWARE, Place, Scope, Service
@@ -71,6 +71,11 @@ class FleetConsents:
     def covered(self, tx: Tx, scope: Scope, scope_id: str) -> list[Covered]:
         """Return all living devices that a consent covers, as stored."""
         rows = store_consents.list_covered(tx, scope, scope_id)
+        return [Covered(row[0], Place(*row[1:])) for row in rows]
+
+    def numbered(self, tx: Tx, device_nos: Sequence[int]) -> list[Covered]:
+        """Return those of some devices that are living, as stored."""
+        rows = store_consents.list_numbered(tx, device_nos)
         return [Covered(row[0], Place(*row[1:])) for row in rows]
 
     def void(self, scope: Scope, scope_id: str) -> None:

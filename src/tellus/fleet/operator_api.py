@@ -166,7 +166,7 @@ class DeviceItem(msgspec.Struct, frozen=True, kw_only=True):
 
     ``health`` is ``fault`` while its heartbeats report one, with the code in ``fault_code``. Where
     consent is required ``consent`` says what there is of it, and ``needs_firmware`` what the device
-    has to run before there can be more; without ``diagnostics`` no connector is shown, and no code.
+    has to run before there can be more; without ``diagnostics`` no connector and no fault is shown.
     """
 
     device_id: str
@@ -301,7 +301,7 @@ def device_item(view: DeviceView) -> DeviceItem:
         connectors=[connector_item(device.connectors[number]) for number in shown],
         last_heartbeat=_text(view.last_heartbeat_ms),
         site_id=device.site_id,
-        health="fault" if view.faulty else "ok",
+        health="fault" if view.faulty and view.is_diagnosed else "ok",
         fault_code=code or UNSET,
         fault_key=(view.fault_key or UNSET) if code else UNSET,
         online_since=since if view.online else UNSET,

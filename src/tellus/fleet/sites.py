@@ -28,6 +28,10 @@ class BuiltIn(NamedTuple):
     site_id: str
 
 
+class RegionMismatch(Exception):
+    """The installation was set up for another region than it is told to serve."""
+
+
 class SiteAdministration:
     """Use cases of administrators around sites; each is audited in its own transaction."""
 
@@ -43,6 +47,9 @@ class SiteAdministration:
         """Return the built-in operator and default site, made with these names at the first start.
 
         Once made they keep their identifiers for good.
+
+        Raises:
+            RegionMismatch: the store is that of another region.
         """
         operator_id = await self._database.read(find_instance_value, _OPERATOR_KEY)
         if operator_id is None:
@@ -53,6 +60,10 @@ class SiteAdministration:
             with contextlib.suppress(Conflict):  # another process was first
                 await self._identity.create_operator(operator, PLATFORM, operator_id=operator_id)
         site_id = await self._database.write(self._keep_default_site, operator_id, site, now_ms)
+        kept = await self._database.read(store.find_operator_region, operator_id)
+        if kept is not None and kept != self.region:
+            message = f"The data in this store is of region {kept}, but region {self.region} is set"
+            raise RegionMismatch(message)
         return BuiltIn(operator_id, site_id)
 
     def _keep_default_site(self, tx: Tx, operator_id: str, name: str, now_ms: int) -> str:
@@ -130,7 +141,7 @@ class SiteAdministration:
     def _check_site(self, site: Site) -> None:
         check_timezone(site.timezone)
         if site.region != self.region:
-            message = f"This instance serves region {self.region}"
+            message = f"This instance serves region {self.region}, not {site.region}"
             raise InvalidParameter(message, "region", site.region)
 
 

@@ -17,6 +17,12 @@ _PROVISIONING = (
 _REGISTRATION = "device_no, device_id, operator_id, site_id, proof, active, reclaim_until_ms"
 
 
+def find_operator_region(tx: Tx, operator_id: str) -> str | None:
+    """Return the region of an operator, or None."""
+    row = tx.row("SELECT region FROM operators WHERE operator_id = $1", operator_id)
+    return None if row is None else str(row[0])
+
+
 def has_operator(tx: Tx, operator_id: str) -> bool:
     """Tell whether there is such an operator."""
     return tx.row("SELECT 1 FROM operators WHERE operator_id = $1", operator_id) is not None

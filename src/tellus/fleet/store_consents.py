@@ -1,5 +1,6 @@
 """The SQL of what consents cover."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from tellus.consent.model import Scope
@@ -10,6 +11,7 @@ _OWNERS: Final = {
     Scope.SITE: "SELECT operator_id FROM sites WHERE site_id = $1",
     Scope.OPERATOR: "SELECT operator_id FROM operators WHERE operator_id = $1",
 }
+_AT_ONCE: Final = 200
 _COVERED: Final = (
     "SELECT device_no, device_id, site_id, operator_id, model, firmware_version FROM devices"
 )
@@ -32,3 +34,14 @@ def list_covered(tx: Tx, scope: Scope, scope_id: str) -> list[Row]:
         f"{_COVERED} WHERE {_COLUMN[scope]} = $1 AND deleted_ms IS NULL ORDER BY device_no",
         scope_id,
     )
+
+
+def list_numbered(tx: Tx, device_nos: Sequence[int]) -> list[Row]:
+    """Return those of some devices that are living, in the same columns."""
+    found: list[Row] = []
+    for start in range(0, len(device_nos), _AT_ONCE):
+        part = device_nos[start : start + _AT_ONCE]
+        marks = ", ".join(f"${number}" for number in range(1, len(part) + 1))
+        wanted = f"{_COVERED} WHERE device_no IN ({marks}) AND deleted_ms IS NULL"
+        found += tx.rows(wanted, *part)
+    return found

@@ -212,18 +212,23 @@ def put_minutes(
     hours: Iterable[SpanKey],
     reactions: Iterable[InTransaction],
 ) -> None:
-    """Put minutes together with what is stored of them, and note that these hours lack them."""
+    """Put minutes together with what is stored of them, and note that these hours lack them.
+
+    Those of devices that were deleted meanwhile are left out: what they left may be erased already.
+    """
     tx.lock(LOCK)
+    gone = store.list_deleted(tx, {row.key[0] for row in rows})
+    rows = [row for row in rows if row.key[0] not in gone]
     held = store.find_spans(tx, store.MINUTES, [row.key for row in rows])
     merged = [
         FoldedRow(key, rules.merge(held[key], folded) if key in held else folded)
         for key, folded in rows
     ]
     store.put_spans(tx, store.MINUTES, merged)
-    due = list(hours)
+    due = [hour for hour in hours if hour[0] not in gone]
     if due:
         store_due.note_due(tx, due)
     spans: list[HealthSpan] | None = None
-    for react in reactions:
+    for react in reactions if merged else ():
         spans = spans or [row.span() for row in merged]
         react(tx, spans)

@@ -1,6 +1,6 @@
 """The SQL of minutes and hours of component health, and the form that they are stored in."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -126,6 +126,18 @@ def list_newest_starts(tx: Tx, table: Table, device_no: int, from_ms: int) -> di
         from_ms,
     )
     return {row[0]: row[1] for row in rows}
+
+
+def list_deleted(tx: Tx, device_nos: Collection[int]) -> set[int]:
+    """Return those among a few devices that were deleted."""
+    if not device_nos:
+        return set()
+    places = ", ".join(f"${number}" for number in range(1, len(device_nos) + 1))
+    rows = tx.rows(
+        f"SELECT device_no FROM devices WHERE deleted_ms IS NOT NULL AND device_no IN ({places})",
+        *sorted(device_nos),
+    )
+    return {row[0] for row in rows}
 
 
 def find_owned_since(tx: Tx, device_no: int) -> int:

@@ -24,6 +24,7 @@ from tellus.kernel.units import to_text
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+Customer = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 Scopes = Annotated[list[ClientScope], msgspec.Meta(min_length=1, max_length=8)]
 Texts = Annotated[list[Annotated[str, msgspec.Meta(max_length=256)]], msgspec.Meta(max_length=64)]
 Limits = dict[
@@ -72,7 +73,11 @@ async def list_operators(
 
 
 class ClientRequest(msgspec.Struct, frozen=True):
-    """A client to create: without networks it may call from anywhere, VINs are masked."""
+    """A client to create; without networks it may call from anywhere.
+
+    ``customer`` is whose portal it is, by the name that consents give; it goes with the scope
+    ``customer_portal``, which goes with no other.
+    """
 
     operator_id: Identifier
     scopes: Scopes
@@ -82,6 +87,7 @@ class ClientRequest(msgspec.Struct, frozen=True):
     cors_origins: Texts = []
     vin_mode: VinMode = VinMode.FULL
     signing: SigningPolicy = SigningPolicy.OFF
+    customer: Customer | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClientChangeRequest(msgspec.Struct, frozen=True):
@@ -94,6 +100,7 @@ class ClientChangeRequest(msgspec.Struct, frozen=True):
     cors_origins: Texts | msgspec.UnsetType = msgspec.UNSET
     vin_mode: VinMode | msgspec.UnsetType = msgspec.UNSET
     signing: SigningPolicy | msgspec.UnsetType = msgspec.UNSET
+    customer: Customer | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClientQuery(PageQuery, frozen=True):
@@ -130,6 +137,7 @@ class ClientItem(msgspec.Struct, frozen=True):
     created_at: str
     secrets: list[SecretItem]
     revoked_at: str | msgspec.UnsetType = msgspec.UNSET
+    customer: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ClientSecretResponse(msgspec.Struct, frozen=True):
@@ -164,6 +172,7 @@ async def create_client(
         cors_origins=tuple(body.cors_origins),
         vin_mode=body.vin_mode,
         signing=body.signing,
+        customer=body.customer or None,
     )
     return _issued(await identity.create_client(body.operator_id, settings, actor_of(call)))
 
@@ -256,6 +265,7 @@ def _client(client: Client) -> ClientItem:
             for secret in client.secrets
         ],
         revoked_at=optional_time(client.revoked_ms),
+        customer=settings.customer or msgspec.UNSET,
     )
 
 

@@ -42,7 +42,8 @@ class ClientUseCases:
             Conflict: ``operator_id`` is taken.
         """
         if region is not None and region != self._region:
-            raise InvalidParameter(f"This instance serves region {self._region}", "region", region)
+            message = f"This instance serves region {self._region}, not {region}"
+            raise InvalidParameter(message, "region", region)
         operator = Operator(
             operator_id=operator_id or new_id("op"),
             name=name,
@@ -305,12 +306,31 @@ def check_settings(settings: ClientSettings, *, of_peer: bool = False) -> None:
         raise InvalidParameter("A client has at least one scope", "scopes")
     for scope in settings.scopes:
         if scope not in list(ClientScope):
-            raise InvalidParameter("Scopes are read, write and diagnostics", "scopes", scope)
+            message = "Scopes are read, write, diagnostics and customer_portal"
+            raise InvalidParameter(message, "scopes", scope)
     if of_peer != (ClientScope.PEER in settings.scopes) or (of_peer and len(settings.scopes) > 1):
         message = "The scope peer is that of a peer's client, which has no other"
         raise InvalidParameter(message, "scopes", " ".join(sorted(settings.scopes)))
     if settings.vin_mode not in list(VinMode):
         raise InvalidParameter("VIN modes are full, masked, none", "vin_mode", settings.vin_mode)
+    _check_customer(settings)
     rules.check_limits(settings.limits)
     rules.parse_networks(settings.allowed_networks)
     rules.check_origins(settings.cors_origins)
+
+
+def _check_customer(settings: ClientSettings) -> None:
+    """Check that a customer's portal, and nothing else, is bound to a customer.
+
+    Raises:
+        InvalidParameter: it is not; names the setting.
+    """
+    is_portal = ClientScope.CUSTOMER_PORTAL in settings.scopes
+    if is_portal and len(settings.scopes) > 1:
+        message = "The scope customer_portal goes with no other"
+        raise InvalidParameter(message, "scopes", " ".join(sorted(settings.scopes)))
+    if is_portal and not settings.customer:
+        raise InvalidParameter("A client of scope customer_portal names its customer", "customer")
+    if settings.customer and not is_portal:
+        message = "A customer is named for the scope customer_portal alone"
+        raise InvalidParameter(message, "customer", settings.customer)

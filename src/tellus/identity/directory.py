@@ -137,6 +137,7 @@ class Directory:
         principal.scopes = frozenset(scope.value for scope in settings.scopes)
         principal.vin_mode = settings.vin_mode.value
         principal.signing = settings.signing.value
+        principal.customer = settings.customer or ""
         principal.allowed_networks = parse_networks(settings.allowed_networks)
         principal.cors_origins = settings.cors_origins
         principal.generation = client.generation

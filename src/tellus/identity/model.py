@@ -14,13 +14,15 @@ class ClientScope(enum.StrEnum):
 
     ``DIAGNOSTICS`` adds to ``WRITE`` the commands that take a charger out of service for a while.
     ``PEER`` is that of another operator's platform: the legacy paths and nothing else. It comes
-    with the peer, and is given to no other client.
+    with the peer, and is given to no other client. ``CUSTOMER_PORTAL`` is that of a customer's
+    portal: what the customer's own consents cover, and nothing else; it goes with no other.
     """
 
     READ = "read"
     WRITE = "write"
     DIAGNOSTICS = "diagnostics"
     PEER = "peer"
+    CUSTOMER_PORTAL = "customer_portal"
 
 
 class VinMode(enum.StrEnum):
@@ -75,6 +77,7 @@ class ClientSettings(msgspec.Struct, frozen=True):
 
     ``limits`` overrides rate limits by class, ``allowed_networks`` (CIDR) restricts where calls may
     come from (empty: anywhere), ``cors_origins`` names the browsers' origins that may call.
+    ``customer`` is whose portal it is, as consents name customers; set for portals alone.
     """
 
     name: str
@@ -84,6 +87,7 @@ class ClientSettings(msgspec.Struct, frozen=True):
     cors_origins: tuple[str, ...] = ()
     vin_mode: VinMode = VinMode.FULL
     signing: SigningPolicy = SigningPolicy.OFF
+    customer: str | None = None
 
 
 class ClientSecret(msgspec.Struct, frozen=True):

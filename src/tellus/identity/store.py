@@ -60,7 +60,7 @@ def list_operators(tx: Tx, offset: int, size: int) -> tuple[int, list[Operator]]
 
 _CLIENT = (
     "client_id, operator_id, name, scopes, vin_mode, limits, allowed_networks, cors_origins,"
-    " signing, generation, revoked_ms, created_ms"
+    " signing, customer, generation, revoked_ms, created_ms"
 )
 _OF_CLIENT = "secret_id, verifier, created_ms, first_used_ms, retires_ms, sealed"
 
@@ -69,7 +69,7 @@ def append_client(tx: Tx, client: Client) -> None:
     """Insert a new client without its secrets."""
     tx.execute(
         f"INSERT INTO clients ({_CLIENT})"
-        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         client.client_id,
         client.operator_id,
         *_setting_values(client.settings),
@@ -83,8 +83,8 @@ def update_client(tx: Tx, client: Client) -> None:
     """Write a client's settings, generation and revocation."""
     tx.execute(
         "UPDATE clients SET name = $1, scopes = $2, vin_mode = $3, limits = $4,"
-        " allowed_networks = $5, cors_origins = $6, signing = $7, generation = $8,"
-        " revoked_ms = $9 WHERE client_id = $10",
+        " allowed_networks = $5, cors_origins = $6, signing = $7, customer = $8, generation = $9,"
+        " revoked_ms = $10 WHERE client_id = $11",
         *_setting_values(client.settings),
         client.generation,
         client.revoked_ms,
@@ -169,7 +169,7 @@ def list_all_clients(tx: Tx, revision: int = 0) -> list[Client]:
 
 def _client(row: Row, secrets: Iterable[Row], revision: int) -> Client:
     client_id, operator_id, name, scopes, vin_mode, limits, networks, origins, *more = row
-    signing, *rest = more
+    signing, customer, *rest = more
     settings = ClientSettings(
         name=name,
         scopes=frozenset(ClientScope(scope) for scope in scopes.split()),
@@ -178,12 +178,13 @@ def _client(row: Row, secrets: Iterable[Row], revision: int) -> Client:
         cors_origins=tuple(origins.split()),
         vin_mode=VinMode(vin_mode),
         signing=SigningPolicy(signing),
+        customer=customer,
     )
     held = tuple(ClientSecret(*secret) for secret in secrets)
     return Client(*[client_id, operator_id, settings, *rest, held, revision])
 
 
-def _setting_values(settings: ClientSettings) -> tuple[str, ...]:
+def _setting_values(settings: ClientSettings) -> tuple[str | None, ...]:
     return (
         settings.name,
         " ".join(sorted(settings.scopes)),
@@ -192,6 +193,7 @@ def _setting_values(settings: ClientSettings) -> tuple[str, ...]:
         " ".join(settings.allowed_networks),
         " ".join(settings.cors_origins),
         settings.signing.value,
+        settings.customer,
     )
 
 

@@ -28,14 +28,16 @@ class Principal:
     One living object per principal: revoking or changing it bites at its next use. ``windows``
     holds its rate-limit windows by class name and is touched by the pipeline alone. A ``lenient``
     device may deviate from the contract in the ways rule P7 lists; ``deviations`` counts how often
-    it did. ``signing`` is the policy of a client: ``off``, ``optional`` or ``required``. What a
-    device may be used for, ``permit`` says.
+    it did. ``signing`` is the policy of a client: ``off``, ``optional`` or ``required``;
+    ``customer`` whose portal it is, empty for all other clients. What a device may be used for,
+    ``permit`` says.
     """
 
     __slots__ = (
         "allowed_networks",
         "audience",
         "cors_origins",
+        "customer",
         "deviations",
         "device_no",
         "generation",
@@ -76,6 +78,7 @@ class Principal:
         self.limits: dict[str, int] = {}
         self.allowed_networks: tuple[Any, ...] = ()
         self.cors_origins: tuple[str, ...] = ()
+        self.customer = ""
         self.last_seen_ms = 0
         self.windows: dict[str, Any] = {}
 

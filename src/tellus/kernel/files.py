@@ -26,11 +26,14 @@ class Upload(NamedTuple):
 
 
 class FileAnswer(NamedTuple):
-    """A file that a handler answers with: name, media type, size (bytes), and its pieces."""
+    """A file that a handler answers with: name, media type, size (bytes), and its pieces.
+
+    ``size`` is None where it is not known before the last piece.
+    """
 
     name: str
     media_type: str
-    size: int
+    size: int | None
     pieces: AsyncIterator[bytes]
 
 

@@ -9,8 +9,8 @@ from tellus.kernel.vins import replace_vins
 
 FREE_TEXTS: Final = frozenset(
     {
-        "Note", "address", "answered_by", "customer", "evidence", "granted_by", "make", "name",
-        "note", "notes", "params", "reason", "values", "vehicle", "withdrawn_reason",
+        "Note", "address", "answer", "answered_by", "customer", "evidence", "granted_by", "make",
+        "name", "note", "notes", "params", "reason", "values", "vehicle", "withdrawn_reason",
     }
 )  # fmt: skip
 """Fields whose value, with all that is in it, is for people: no identifier, secret or address."""

@@ -2,7 +2,7 @@
 
 import enum
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -10,6 +10,9 @@ Item = TypeVar("Item")
 
 PAGE_ROWS = 5_000
 """How many rows are read in one go: no transaction stays open while a client takes them."""
+
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+_GUARD: Final = "'"
 
 Cell = str | int | float | None
 Row = Sequence[Cell]
@@ -43,3 +46,11 @@ class Table(msgspec.Struct, Generic[Item], frozen=True):
     columns: tuple[Column, ...]
     pages: AsyncGenerator[Sequence[Any], None]
     to_rows: Callable[[Any], Iterable[Row]]
+
+
+def guard_formula(text: str) -> str:
+    """Return text with an apostrophe in front where a spreadsheet would take it for a formula.
+
+    Also where it begins with the full-width form of a sign: what chargers send is not trusted.
+    """
+    return _GUARD + text if text.startswith(_FORMULAS) else text

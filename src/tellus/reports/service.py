@@ -20,7 +20,8 @@ from tellus.audit.service import record
 from tellus.commands.model import DEVICE_LEVEL, FETCH_LOGS, Command, Issued, Terms
 from tellus.commands.repeats import make_key
 from tellus.commands.service import CommandService
-from tellus.consent.model import NotConsented, Service
+from tellus.consent.model import BIT, NotConsented, Service
+from tellus.consent.service import Withdrawn
 from tellus.fleet.directory import Directory
 from tellus.kernel.clock import Clock
 from tellus.kernel.errors import ApiError, InvalidParameter, NotFound
@@ -34,6 +35,8 @@ from tellus.storage.database import Database, Tx
 
 UPLOAD_PATH: Final = "/v1/device/diagnostics/uploads/"
 KIND: Final = "diagnostics"
+NO_CONSENT: Final = "no_consent"
+"""Why a report failed that was under way when its device's owner did not agree any more."""
 REPORT_KEPT_MS: Final = 365 * DAY_MS
 
 _TOUCH_EVERY_S: Final = 60.0
@@ -187,12 +190,16 @@ class ReportService:
         command = await self._find_command(report)
         if not rules.may_upload(report, command, self._clock.now_ms()):
             raise NotFound
+        self._check_device(report)
+        return await self._take(report, upload)
+
+    def _check_device(self, report: Report) -> None:
+        """Raise where a report's device is not its operator's any more, or its owner objects."""
         device = self._directory.owned(report.device_id, report.operator_id)
         if device is None:
             raise NotFound
         if not device.allows(Service.DIAGNOSTICS, self._clock.now_ms()):
             raise NotConsented(Service.DIAGNOSTICS)
-        return await self._take(report, upload)
 
     async def _take(self, report: Report, upload: Upload) -> Report:
         claim = self._claims[report.report_id] = object()
@@ -230,6 +237,7 @@ class ReportService:
         async for piece in upload.pieces:
             if self._claims.get(report.report_id) is not claim:
                 raise NotFound
+            self._check_device(report)  # an upload may take long
             if self._clock.monotonic_s() - touched_s > _TOUCH_EVERY_S:
                 touched_s = self._clock.monotonic_s()
                 await self._set_state(report, ReportState.UPLOADING)
@@ -246,6 +254,10 @@ class ReportService:
         report = store.find_report(tx, report_id)
         if report is None or report.file_id is not None:
             raise _TakenError
+        if report.reason == NO_CONSENT:
+            raise NotConsented(Service.DIAGNOSTICS)
+        if store.find_owner(tx, report.device_no) != report.operator_id:
+            raise NotFound
         store.set_file(tx, report_id, file, self._clock.now_ms())
 
     async def _compare(self, report: Report, sha256: str) -> Report:
@@ -257,6 +269,13 @@ class ReportService:
     async def _give_up(self, report: Report) -> None:
         with contextlib.suppress(ApiError):  # the sweep sees it otherwise
             await self._set_state(report, ReportState.QUEUED)
+
+    @staticmethod
+    def withdraw(tx: Tx, withdrawn: Withdrawn) -> None:
+        """Let open reports fail in the transaction in which their devices' consent ends."""
+        bit = BIT[Service.DIAGNOSTICS]
+        gone = sorted(number for number, held in withdrawn.services.items() if not held & bit)
+        store.withdraw(tx, gone, NO_CONSENT, withdrawn.now_ms)
 
     async def _set_state(
         self, report: Report, state: ReportState, reason: str | None = None

@@ -1,5 +1,6 @@
 """The SQL of diagnostic reports."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tellus.reports.model import Report, ReportState, StoredFile, Wanted
@@ -65,16 +66,36 @@ def list_open(tx: Tx, after_id: str, limit: int) -> list[Report]:
     return [_to_report(row) for row in rows]
 
 
+def find_owner(tx: Tx, device_no: int) -> str | None:
+    """Return whose a device is, None where it is gone."""
+    row = tx.row(
+        "SELECT operator_id FROM devices WHERE device_no = $1 AND deleted_ms IS NULL", device_no
+    )
+    return None if row is None else str(row[0])
+
+
 def set_state(tx: Tx, report_id: str, state: ReportState, reason: str | None, now_ms: int) -> None:
-    """Move a report on that is not ready."""
+    """Move a report on that is neither ready nor has failed for good."""
     tx.execute(
         "UPDATE diagnostic_reports SET state = $1, reason = $2, touched_ms = $3"
-        " WHERE report_id = $4 AND file_id IS NULL",
+        " WHERE report_id = $4 AND file_id IS NULL AND state <> 'failed'",
         state.value,
         reason,
         now_ms,
         report_id,
     )
+
+
+def withdraw(tx: Tx, device_nos: Sequence[int], reason: str, now_ms: int) -> None:
+    """Let the reports of devices fail that nothing was uploaded for yet."""
+    for device_no in device_nos:
+        tx.execute(
+            "UPDATE diagnostic_reports SET state = 'failed', reason = $1, touched_ms = $2"
+            " WHERE device_no = $3 AND file_id IS NULL AND state IN ('queued', 'uploading')",
+            reason,
+            now_ms,
+            device_no,
+        )
 
 
 def set_file(tx: Tx, report_id: str, file: StoredFile, now_ms: int) -> None:

@@ -5,15 +5,17 @@ import csv
 import io
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from typing import IO, Any, Final
 
 import msgspec
 
 from tellus.commands.model import CommandFilter
 from tellus.fleet.queries import DeviceView
+from tellus.health.model import HealthSpan
 from tellus.kernel.errors import NotFound
 from tellus.kernel.files import FileAnswer
+from tellus.kernel.tables import guard_formula
 from tellus.kernel.units import HOUR_MS, MINUTE_MS, to_text
 from tellus.runbooks.collecting import Collector
 from tellus.runbooks.model import Photo, Run, StepRecord
@@ -21,6 +23,7 @@ from tellus.runbooks.model_catalogue import Runbook
 from tellus.runbooks.report_page import Report, render
 from tellus.runbooks.scene import Scene
 from tellus.runbooks.sources import Sources
+from tellus.telemetry.model import PastSample
 
 _BEFORE_MS: Final = HOUR_MS
 _WINDOW_MS: Final = 6 * HOUR_MS
@@ -29,6 +32,8 @@ _COMMANDS_MOST: Final = 100
 _IN_MEMORY: Final = 1024 * 1024
 _PIECE: Final = 256 * 1024
 _STORED: Final = zipfile.ZIP_STORED
+_OF_CHARGERS: Final = frozenset({"data", "result"})
+_LAST_MS: Final = 253_402_300_799_999  # the end of the year 9999
 _COLUMNS: Final = (
     "timestamp", "connector_id", "state", "power_kw", "voltage_v", "current_a",
     "energy_kwh", "soc_pct", "temperature_c",
@@ -59,17 +64,8 @@ class Bundler:
         scene = Scene(runbook, run, view, now_ms)
         parts = await self._read(scene)
         report = Report(runbook, run, tuple(records), tuple(photos), parts, now_ms)
-        texts = {
-            "report.html": await asyncio.to_thread(render, report),
-            "run.json": _to_json(run_facts(report)),
-            "faults.json": _to_json(parts["faults"]),
-            "firmware.json": _to_json(parts["firmware"]),
-            "commands.json": _to_json(parts["commands"]),
-            "component_health.json": _to_json(parts["component_health"]),
-            "vehicle.json": _to_json(parts["vehicle"]),
-            "device.json": _to_json(parts["device"]),
-            "telemetry.csv": await self._telemetry(scene),
-        }
+        texts = await asyncio.to_thread(_write_texts, report)
+        texts["telemetry.csv"] = await self._telemetry(scene)
         spool = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed below
         try:
             size = await self._write(spool, texts, photos)
@@ -92,9 +88,7 @@ class Bundler:
             "firmware": await self._collector.firmware(scene),
             "vehicle": await self._collector.vehicle(scene),
             "device": _device_facts(scene.view),
-            "component_health": [
-                {"start": to_text(span.start_ms)} | msgspec.to_builtins(span) for span in health
-            ],
+            "component_health": await asyncio.to_thread(_health_facts, health),
             "commands": [
                 {
                     "command_id": one.command_id,
@@ -124,16 +118,7 @@ class Bundler:
                 scene.by_its_clock(to_ms),
                 enough=_SAMPLES_MOST,
             )
-            for sample in samples:
-                reading = sample.reading
-                writer.writerow(
-                    (
-                        to_text(sample.time_ms), connector_id,
-                        reading.detail_state or reading.state, reading.power_kw,
-                        reading.voltage_v, reading.current_a, reading.energy_kwh,
-                        reading.soc_pct, reading.temperature_c,
-                    )
-                )  # fmt: skip
+            await asyncio.to_thread(writer.writerows, _sample_rows(connector_id, samples))
         return text.getvalue().encode()
 
     async def _write(
@@ -155,6 +140,28 @@ class Bundler:
         size = spool.tell()
         spool.seek(0)
         return size
+
+
+def _write_texts(report: Report) -> dict[str, bytes]:
+    """Return the page and the data of a report by the names that they have in the bundle."""
+    kept = ("faults", "firmware", "commands", "component_health", "vehicle", "device")
+    data = {f"{name}.json": _to_json(report.parts[name]) for name in kept}
+    return {"report.html": render(report), "run.json": _to_json(run_facts(report)), **data}
+
+
+def _health_facts(spans: Sequence[HealthSpan]) -> list[dict[str, Any]]:
+    return [{"start": to_text(span.start_ms)} | msgspec.to_builtins(span) for span in spans]
+
+
+def _sample_rows(connector_id: int, samples: Iterable[PastSample]) -> Iterator[tuple[Any, ...]]:
+    for sample in samples:
+        reading = sample.reading
+        yield (
+            to_text(sample.time_ms), connector_id,
+            guard_formula(reading.detail_state or reading.state), reading.power_kw,
+            reading.voltage_v, reading.current_a, reading.energy_kwh,
+            reading.soc_pct, reading.temperature_c,
+        )  # fmt: skip
 
 
 def photo_name(number: int, photo: Photo) -> str:
@@ -185,19 +192,26 @@ def run_facts(report: Report) -> dict[str, Any]:
 
 
 def _with_times(value: Any) -> Any:
-    """Return data with every time as text beside its milliseconds' name."""
+    """Return data with every time as text beside its milliseconds' name.
+
+    What a charger sent is left as it came: what it calls milliseconds need be no time.
+    """
     if isinstance(value, dict):
         return {
             key.removesuffix("_ms") + "_at" if _is_time(key, one) else key: (
-                to_text(one) if _is_time(key, one) else _with_times(one)
+                to_text(one)
+                if _is_time(key, one)
+                else one
+                if key in _OF_CHARGERS
+                else _with_times(one)
             )
             for key, one in value.items()
         }
-    return [_with_times(one) for one in value] if isinstance(value, list) else value
+    return [_with_times(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _is_time(key: str, value: Any) -> bool:
-    return key.endswith("_ms") and isinstance(value, int)
+    return key.endswith("_ms") and type(value) is int and 0 <= value <= _LAST_MS
 
 
 def _device_facts(view: DeviceView) -> dict[str, Any]:

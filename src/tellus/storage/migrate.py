@@ -103,12 +103,14 @@ def find_pending(
     """
     by_version = {migration.version: migration for migration in known}
     newest = known[-1].version if known else 0
+    applied = tuple(applied)
+    reached = max((version for version, _ in applied), default=0)
     done = set()
     for version, checksum in applied:
         migration = by_version.get(version)
         if migration is None:
             raise DatabaseTooNew(
-                f"The database is at schema version {version}, this release knows up to {newest}: "
+                f"The database is at schema version {reached}, this release knows up to {newest}: "
                 "run the release that wrote it, or a newer one, or restore a backup"
             )
         if migration.checksum != checksum:

@@ -44,7 +44,7 @@ from tellus.surfaces.guard.connections import CONNECTION_KEY, Connection
 from tellus.surfaces.guard.draining import DrainState
 from tellus.surfaces.guard.proxies import TrustedProxies
 from tellus.surfaces.idempotency import read_key
-from tellus.surfaces.media import Receive, check_media, read_body
+from tellus.surfaces.media import Receive, check_media, read_body, until_left
 from tellus.surfaces.ratelimit import Limiter
 from tellus.surfaces.reading import ReadAccounting
 from tellus.surfaces.routes import Answer, LimitClass
@@ -132,6 +132,8 @@ class Pipeline:
         self.downloads = Downloads()
         self.uploads = Uploads()
         self.consents: ConsentGate | None = None
+        self.admit_export: Callable[[Principal], Awaitable[None]] | None = None
+        """Raises what keeps a caller from taking data away as a file, as its region may."""
         self.reads: ReadAccounting | None = None
         self.origins: Callable[[], frozenset[str]] = frozenset
         self.revive: Callable[[str, Audience], Awaitable[Principal]] | None = None
@@ -249,6 +251,9 @@ class Pipeline:
         """Return the body of the answer to a call that may be made."""
         scope, receive = source
         kind = None if endpoint.route.table is None else choose_format(scope)
+        is_file = kind is not None or exchange.answer is Answer.FILE
+        if is_file and self.admit_export is not None:
+            await self.admit_export(call.principal)
         if kind is not None:
             check = partial(self._check_consent, endpoint, call)
             download = await self.downloads.begin(endpoint, call, kind, check)
@@ -256,7 +261,8 @@ class Pipeline:
             return download
         if exchange.answer is Answer.FILE:
             stored = await self.downloads.begin_stored(endpoint, call)
-            await self._note_read(endpoint, call, None)
+            if self.reads is not None:
+                await self._note_read(endpoint, call, await self.reads.subject_of(call))
             return stored
         answer = partial(self._handle, endpoint, call, exchange.answer)
         if self.consents is not None and endpoint.bit:
@@ -366,7 +372,7 @@ class Pipeline:
             body = self._decode(endpoint, principal, raw, form=form)
         call = Call(principal, body, query, self._clock.now_ms(), path, raw)
         if endpoint.hears_leaving:
-            call.left = partial(_until_left, receive)
+            call.left = partial(until_left, receive)
         return call
 
     def _decode(self, endpoint: Endpoint, principal: Principal, raw: bytes, *, form: bool) -> Any:
@@ -386,9 +392,3 @@ async def _body_of(
 ) -> bytes:
     """Return the body; where a signature was checked it has been read."""
     return signed.body if signed is not None else await read_body(receive, scope, limit_bytes)
-
-
-async def _until_left(receive: Receive) -> None:
-    """Return when the caller has left."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

@@ -66,3 +66,9 @@ def _check_whole(message: dict[str, Any], body: bytes, limit_bytes: int) -> None
         raise InvalidParameter(text, "body")
     if len(body) > limit_bytes:
         raise PayloadTooLarge(limit_bytes)
+
+
+async def until_left(receive: Receive) -> None:
+    """Return when the caller has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -94,12 +94,14 @@ OPERATOR_ALERT_ROUTES: Final[tuple[Route, ...]] = (
     _query(
         f"{_WEBHOOK}/deliveries", "listWebhookDeliveries", webhooks.list_deliveries,
         query=webhooks.DeliveriesQuery, response=Page[webhooks.DeliveryItem],
+        service=Service.DIAGNOSTICS, sifts=True,
         summary="List a webhook's deliveries",
         description="What it was sent and is still owed, newest first, with every attempt.",
     ),
     _control(
         "POST", f"{_WEBHOOK}/deliveries/{{delivery_id}}/replay", "replayWebhookDelivery",
         webhooks.replay_delivery, response=webhooks.DeliveryItem,
+        service=Service.DIAGNOSTICS,
         summary="Send a delivery again",
         description="Whatever became of it; its `event_id` and body stay the same. Goes to the"
         " audit log.",

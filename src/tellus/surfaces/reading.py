@@ -4,20 +4,25 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
+from msgspec import UNSET
+
 from tellus.coexistence.ledger import ReadLedger
 from tellus.coexistence.model import DataKind, ReaderKind, ReadGroup, ReadScope
-from tellus.fleet.directory import Directory
+from tellus.fleet.directory import Device, Directory
 from tellus.kernel.call import Audience, Call, Principal
 from tellus.kernel.clock import Clock
 from tellus.kernel.units import SECOND_MS
+from tellus.surfaces.consenting import Subjects
 
 # Made for every read: the plain values are quicker than the enumerations.
 _PEER: Final = ReaderKind.PEER.value
 _CLIENT: Final = ReaderKind.CLIENT.value
+_CUSTOMER: Final = ReaderKind.CUSTOMER.value
 _ADMINISTRATOR: Final = ReaderKind.ADMINISTRATOR.value
 _DEVICE: Final = ReadScope.DEVICE.value
 _SITE: Final = ReadScope.SITE.value
 _OPERATOR: Final = ReadScope.OPERATOR.value
+_NOBODY: Final = frozenset({None, UNSET})
 _LIVE: Final = DataKind.LIVE.value
 _STREAMS_AT_ONCE: Final = 20
 FLUSH_S: Final = 10.0
@@ -38,7 +43,10 @@ class OpenStream(NamedTuple):
 class ReadAccounting:
     """Counts what was read, from the call and its answer."""
 
-    def __init__(self, ledger: ReadLedger, directory: Directory, clock: Clock) -> None:
+    def __init__(
+        self, ledger: ReadLedger, directory: Directory, subjects: Subjects, clock: Clock
+    ) -> None:
+        self._subjects = subjects
         self._ledger = ledger
         self._clock = clock
         self._directory = directory
@@ -53,9 +61,15 @@ class ReadAccounting:
     def count(self, kind: str, call: Call[Any, Any], answer: Any) -> bool:
         """Count a read; tell whether it is to be on disk before it is answered (``flush``).
 
-        ``answer`` is what the handler returned, None for a file.
+        ``answer`` is what the handler returned, for a file what it is about.
         """
         principal = call.principal
+        device_id = call.path.get("device_id")
+        if device_id is not None and principal.operator_id:
+            key = (principal.principal_id, kind, device_id)
+            is_new = self._ledger.count_again(key, call.now_ms)
+            if is_new is not None:
+                return is_new
         scope, scope_ids = _scopes(call, answer)
         if principal.operator_id:
             group = _group(principal, kind, scope, principal.operator_id)
@@ -66,9 +80,17 @@ class ReadAccounting:
             is_new |= self._ledger.count(group, some, call.now_ms)
         return is_new
 
+    async def subject_of(self, call: Call[Any, Any]) -> Device | None:
+        """Return the device of the thing that a call names by an identifier of its own, or None."""
+        kind = next((name for name in call.path if name in self._subjects.kinds), None)
+        if kind is None:
+            return None
+        device_no = await self._subjects.find_device_no(kind, call.path[kind])
+        return self._directory.by_no(device_no or 0)
+
     async def flush(self) -> None:
         """Have on disk what was counted."""
-        await self._ledger.flush()
+        await self._ledger.settle()
 
     def _by_operator(self, device_ids: Iterable[str]) -> dict[str, list[str]]:
         """Return by operator the devices that an administrator has read."""
@@ -93,7 +115,7 @@ class ReadAccounting:
         """Count the opening of a stream; return once the first of today is on disk."""
         held = self._streams[stream] = OpenStream(principal, tuple(device_nos), now_ms)
         if self._ledger.count(*self._streamed(held), now_ms):
-            await self._ledger.flush()
+            await self._ledger.settle()
 
     def close_stream(self, stream: object, now_ms: int) -> None:
         """Count how long a stream was open since it was last counted, for the last time."""
@@ -121,6 +143,8 @@ class ReadAccounting:
 def _group(principal: Principal, kind: str, scope: str, operator_id: str) -> ReadGroup:
     if principal.audience is Audience.ADMIN:
         reader_kind = _ADMINISTRATOR
+    elif principal.customer:
+        reader_kind = _CUSTOMER
     else:
         reader_kind = _PEER if _PEER in principal.scopes else _CLIENT
     return ReadGroup(principal.principal_id, kind, scope, operator_id, reader_kind)
@@ -140,10 +164,10 @@ def _scopes(call: Call[Any, Any], answer: Any) -> tuple[str, Iterable[str]]:
         if not items:
             return _DEVICE, ()
         # Some items of a list may be about no single device, as an alert of a whole site is.
-        named = {getattr(one, "device_id", None) for one in items}
-        devices = [one for one in named if isinstance(one, str)]
-        if devices:
-            return _DEVICE, devices
+        named: set[Any] = {getattr(one, "device_id", None) for one in items}
+        named -= _NOBODY
+        if named:
+            return _DEVICE, named
     sites = _sites_of(call)
     if sites:
         return _SITE, sites

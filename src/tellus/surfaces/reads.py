@@ -51,6 +51,9 @@ READS: Final[Mapping[str, DataKind]] = MappingProxyType(
         "listComponentHealthHistory": DataKind.HEALTH,
         "listConfigProfileDevices": DataKind.CONFIGURATION,
         "getDeviceConfigProfile": DataKind.CONFIGURATION,
+        "listPortalChargers": DataKind.STATE,
+        "getPortalCharger": DataKind.STATE,
+        "exportPortalCharger": DataKind.EXPORT,
         "adminListDevices": DataKind.STATE,
         "adminGetDevice": DataKind.STATE,
     }
@@ -77,6 +80,10 @@ READS_NOTHING: Final = frozenset(
         "getRunbook",
         "listDeviceReaders",
         "getDeviceChannels",
+        "listPortalConsents",
+        "listPortalReaders",
+        "listPortalRequests",
+        "listCustomerRequests",
     }
 )
 """What operators may ask for that is no data of devices, or is counted elsewhere: the stream."""

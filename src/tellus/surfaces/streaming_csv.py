@@ -3,20 +3,15 @@
 import csv
 from collections.abc import Iterable, Sequence
 from io import StringIO
-from typing import Final
 
-from tellus.kernel.tables import Cell, Column, Kind, Row
+from tellus.kernel.tables import Cell, Column, Kind, Row, guard_formula
 from tellus.kernel.units import to_text
-
-_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_GUARD: Final = "'"
 
 
 class CsvEncoder:
     """Writes rows as lines that end in CR LF; a cell without a value is empty.
 
-    Text that a spreadsheet would take for a formula gets an apostrophe in front, also where it
-    begins with the full-width form of a sign: what chargers send is not trusted. Numbers are left
+    Text that a spreadsheet would take for a formula gets an apostrophe in front. Numbers are left
     alone, also below zero.
     """
 
@@ -45,8 +40,8 @@ class CsvEncoder:
                 line[number] = to_text(time_ms)
         for number in self._texts:
             text = line[number]
-            if isinstance(text, str) and text.startswith(_FORMULAS):
-                line[number] = _GUARD + text
+            if isinstance(text, str):
+                line[number] = guard_formula(text)
         return line
 
 

@@ -62,11 +62,12 @@ class StoredDownload:
         own: list[Header] = [
             (b"content-type", file.media_type.encode("ascii")),
             (b"content-disposition", name.encode("ascii")),
-            (b"content-length", b"%d" % file.size),
             NO_STORE,
             NOSNIFF,
             _SANDBOXED,
         ]
+        if file.size is not None:
+            own.append((b"content-length", b"%d" % file.size))
         replaced = {header[0] for header in own}
         kept = [header for header in headers if header[0] not in replaced]
         return {"type": "http.response.start", "status": 200, "headers": own + kept}

@@ -9,6 +9,7 @@ from tellus.surfaces.admin_fleet import FLEET_ADMIN_ROUTES
 from tellus.surfaces.admin_outbox import OUTBOX_ADMIN_ROUTES
 from tellus.surfaces.admin_peers import PEER_ADMIN_ROUTES
 from tellus.surfaces.admin_privacy import PRIVACY_ADMIN_ROUTES
+from tellus.surfaces.admin_transfers import TRANSFER_ADMIN_ROUTES
 from tellus.surfaces.device import DEVICE_ROUTES
 from tellus.surfaces.legacy import LEGACY_ROUTES
 from tellus.surfaces.operator import OPERATOR_ROUTES
@@ -24,6 +25,7 @@ from tellus.surfaces.operator_peers import OPERATOR_PEER_ROUTES
 from tellus.surfaces.operator_reports import REPORT_ROUTES
 from tellus.surfaces.operator_runbooks import OPERATOR_RUNBOOK_ROUTES
 from tellus.surfaces.operator_vehicles import OPERATOR_VEHICLE_ROUTES
+from tellus.surfaces.portal import PORTAL_ROUTES
 from tellus.surfaces.routes import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -41,11 +43,13 @@ ROUTES: Final[tuple[Route, ...]] = (
     *OPERATOR_DETECTION_ROUTES,
     *OPERATOR_AGENT_ROUTES,
     *COEXISTENCE_ROUTES,
+    *PORTAL_ROUTES,
     *DEVICE_ROUTES,
     *LEGACY_ROUTES,
     *ADMIN_ROUTES,
     *FLEET_ADMIN_ROUTES,
     *CONSENT_ADMIN_ROUTES,
+    *TRANSFER_ADMIN_ROUTES,
     *PRIVACY_ADMIN_ROUTES,
     *PEER_ADMIN_ROUTES,
     *OUTBOX_ADMIN_ROUTES,

@@ -31,11 +31,11 @@ class CalendarClock(ManualClock):
 class AlertWorld:
     """The platform, two tenants, and a charger of the first."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, **sections: dict[str, Any]) -> None:
         database = {"url": database_url(data_dir)} if Choice.kind == POSTGRES else {}
         near = {"allow_private_addresses": True, "turn_s": 0.02}
         self.served = ServedPlatform(
-            data_dir, clock=CalendarClock(), alerts=near, database=database
+            data_dir, clock=CalendarClock(), alerts=near, database=database, **sections
         )
         self.base_url = self.served.start()
         self.clock = self.served.clock

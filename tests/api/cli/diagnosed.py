@@ -1,10 +1,12 @@
 """Something of everything that diagnostics, agents and coexistence keep."""
 
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from tellus.agents.model import AgentName
 from tests.api.cli.console import wait_until
 from tests.api.consent.agreements import grant
 from tests.api.tenancy import Charger, Tenant, event, heartbeat
@@ -60,13 +62,29 @@ def _configure(tenant: Tenant, charger: Charger) -> str:
     return f"/v1/operator/config-profiles/{profile_id}"
 
 
-def let_agents_have_looked(data_dir: Path, charger: Charger) -> None:
-    """Write into a store that nobody uses what agents make of months."""
+def let_time_pass(data_dir: Path, charger: Charger) -> None:
+    """Write into a store that nobody uses what agents and customers make of months."""
     add_proposal(data_dir, charger.device_id)
+    now_ms = time.time_ns() // 1_000_000  # so that no agent looks again for an hour
     with closing(sqlite3.connect(data_dir / "tellus.db")) as store, store:
-        store.execute("INSERT OR IGNORE INTO agent_turns VALUES ('anomaly_hunter', 1, 1, 1)")
+        store.executemany(
+            "INSERT OR REPLACE INTO agent_turns VALUES (?, ?, 1, 1)",
+            [(agent.value, now_ms) for agent in AgentName],
+        )
         store.execute(
             "INSERT INTO agent_wear SELECT device_no, 1, 'contactor', 30.5, 'Worn', 1"
             " FROM devices WHERE device_id = ?",
+            (charger.device_id,),
+        )
+        store.execute(
+            "INSERT INTO former_sites SELECT device_no, 1, site_id FROM devices"
+            " WHERE device_id = ?",
+            (charger.device_id,),
+        )
+        store.execute(
+            "INSERT INTO customer_requests (request_id, kind, operator_id, customer, device_no,"
+            " device_id, services, status, created_ms, created_by)"
+            " SELECT 'creq_1', 'erasure', operator_id, 'Customer', device_no, device_id, 0,"
+            " 'refused', 1, 'cli_1' FROM devices WHERE device_id = ?",
             (charger.device_id,),
         )

@@ -18,17 +18,17 @@ from tellus.kernel.clock import SystemClock
 from tellus.storage.moving import Table
 from tellus.storage.postgres_target import PostgresTarget
 from tests.api.cli.console import TELLUS, Console, clean_environment, wait_until
-from tests.api.cli.diagnosed import let_agents_have_looked
+from tests.api.cli.diagnosed import let_time_pass
 from tests.api.cli.installation import Installation, pack, report
 from tests.api.tenancy import new_tenant
 from tests.contract.client import ContractClient
-from tests.databases import postgres_server
+from tests.databases import SQLITE, Choice, postgres_server
 from tests.server import RunningServer, start_server
 
 EMPTY = {
     "signed_answers", "request_keys", "energy_marks", "past_places",
-    "sample_minutes", "late_hours", "erasures", "diagnostic_inbox", "diagnostic_conditions",
-    "diagnostic_counts", "component_hours", "component_folders", "component_late",
+    "sample_minutes", "late_hours", "erasures",
+    "component_hours", "component_folders", "component_late",
 }  # fmt: skip
 """Tables of which the installation has nothing to move."""
 QUEUES = {"component_due", "diagnostic_inbox"}
@@ -36,17 +36,25 @@ QUEUES = {"component_due", "diagnostic_inbox"}
 OWN = ("schema_migrations", "nodes", "leases", "changes")
 
 
+@pytest.fixture(autouse=True)
+def _on_sqlite(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What moves is on SQLite, whichever database other tests run on."""
+    monkeypatch.setattr(Choice, "kind", SQLITE)
+
+
 @pytest.fixture(scope="module")
 def original(tmp_path_factory: pytest.TempPathFactory) -> Installation:
     """An installation on SQLite that was stopped."""
     data_dir = tmp_path_factory.mktemp("original") / "data"
-    server = start_server(data_dir)
-    try:
-        made = Installation(data_dir, server)
-    finally:
-        assert server.stop() == 0
-    let_agents_have_looked(data_dir, made.chargers[0])
-    pack(data_dir)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Choice, "kind", SQLITE)
+        server = start_server(data_dir)
+        try:
+            made = Installation(data_dir, server)
+        finally:
+            assert server.stop() == 0
+        let_time_pass(data_dir, made.chargers[0])
+        pack(data_dir)
     return made
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from tests.api.reports.uploading import ask
 from tests.api.tenancy import Charger, Tenant, new_tenant, record, sample
 from tests.contract.client import ContractClient
 from tests.contract.stream import open_stream
@@ -147,3 +148,16 @@ def _streamed_s(charger: Charger) -> int:
     path = f"/v1/operator/devices/{charger.device_id}/readers"
     items = charger.operator.get(path, expect=200).data["items"]
     return sum(one.get("seconds", 0) for one in items)
+
+
+def test_readers__file_of_a_report__counts_for_its_device(charger: Charger) -> None:
+    """A download names no device in its path; it is counted for the one that it is about."""
+    asked = ask(charger)
+    assert asked.upload(b"bundle").status_code == 200
+    before = reads(charger)
+    assert asked.download().status_code == 200
+    after = reads(charger)
+    more = {key: times - before.get(key, 0) for key, times in after.items()}
+    assert {key[1:]: times for key, times in more.items() if times} == {
+        ("diagnostics", "device"): 1
+    }

@@ -49,6 +49,19 @@ ALWAYS = frozenset(
         # What is agreed to, and who looked: for the owner and the partner to see.
         "listDeviceReaders",
         "getDeviceChannels",
+        # The customer's own portal: what the customer agreed to, and what came of it; and what
+        # customers ask for.
+        "listPortalChargers",
+        "getPortalCharger",
+        "listPortalConsents",
+        "revokePortalConsent",
+        "listPortalReaders",
+        "exportPortalCharger",
+        "askPortalErasure",
+        "askPortalChange",
+        "listPortalRequests",
+        "listCustomerRequests",
+        "answerCustomerRequest",
         # The operator's own documents and settings.
         "listConfigProfiles",
         "createConfigProfile",
@@ -67,9 +80,6 @@ ALWAYS = frozenset(
         "deleteWebhook",
         "rotateWebhookSecret",
         "testWebhook",
-        # What was sent to the operator's own addresses, while there was consent.
-        "listWebhookDeliveries",
-        "replayWebhookDelivery",
         # No data of devices.
         "listFaults",
         "getFault",
@@ -91,6 +101,9 @@ BY_COMMAND = {"reportCommandStatus": Service.FLEXIBILITY}
 
 _NUMBERS = tenant_matrix._PATH_NUMBERS
 _SUBJECTS = frozenset({"device_id", "session_id", *SUBJECTS})
+_ABOUT_NONE = frozenset({"replayWebhookDelivery"})
+"""Operations whose thing is about no device here: what is replayed is a ping."""
+
 _STOPS = frozenset({"legacyStopCharging", "legacyStopDischarging"})
 """What may end as long as either could have begun."""
 
@@ -120,6 +133,8 @@ class Cell:
     @property
     def service(self) -> Service | None:
         """What the request needs: a report on a command what its command needed."""
+        if self.route.operation_id in _ABOUT_NONE:
+            return None
         return BY_COMMAND.get(self.route.operation_id, self.route.service)
 
     @property

@@ -1,9 +1,11 @@
 """Consents on the administration surface, and what they let through."""
 
+import time
+
 import pytest
 
 from tests.api.consent.agreements import CONSENTS, GATE, charger_of, grant, revoke
-from tests.api.tenancy import Tenant, event, heartbeat, record, sample
+from tests.api.tenancy import Tenant, event, heartbeat, moment, record, sample
 
 
 def test_consent__granted_and_revoked__is_kept_with_its_history(tenant: Tenant) -> None:
@@ -64,3 +66,25 @@ def test_consent__firmware_below_the_gate__is_409_with_the_version_it_needs(
         assert (refused.code, refused.details["needs_firmware"]) == (4001, GATE)
         grant(tenant, "firmware", device_id=charger.device_id)
         charger.send("heartbeat", heartbeat())
+
+
+def test_webhooks__charger_that_may_not_be_looked_at__is_not_told_of(tenant: Tenant) -> None:
+    """What follows for the health of a charger from its records is sent with consent alone."""
+    silent, looked_at = charger_of(tenant), charger_of(tenant)
+    grant(tenant, "energy_reporting", device_id=silent.device_id)
+    grant(tenant, device_id=looked_at.device_id)
+    asked = {"name": "W", "url": "https://alerts.invalid/x"}
+    hook = tenant.api.post("/v1/operator/webhooks", asked, expect=200).data
+    path = f"/v1/operator/webhooks/{hook['webhook_id']}/deliveries"
+    for charger in (silent, looked_at):
+        charger.send(
+            "charging-records",
+            record(stop_reason="ev_disconnected", start_time=moment(3700), end_time=moment(60)),
+        )
+    until_s = time.monotonic() + 20
+    told: list[str] = []
+    while looked_at.device_id not in told and time.monotonic() < until_s:
+        time.sleep(0.2)
+        owed = tenant.api.get(path, expect=200).data["items"]
+        told = [one["body"]["alert"]["device_id"] for one in owed]
+    assert told == [looked_at.device_id]

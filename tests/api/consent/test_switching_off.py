@@ -251,10 +251,43 @@ def test_gate__old_device_agreed_to_for_firmware__takes_part_in_a_rollout(tenant
         ),
         5.0,
     )
-    said = {"firmware_version": "260420.0107", "status": "success"}
-    old.send("firmware/status", said)
+    old.send("firmware/status", {"firmware_version": "260420.0107", "status": "success"})
     grant(tenant, device_id=old.device_id)
     old.send("telemetry", sample())
+
+
+def test_switching_off__device_of_a_rollout__shows_no_more_what_it_said(tenant: Tenant) -> None:
+    """That it took part is the operator's own order; what the charger said of it is not."""
+    model = "TP-DC240"
+    charger = charger_of(tenant, "260420.0108", model=model)
+    release = {
+        "models": [model],
+        "firmware_version": "260420.0109",
+        "url": "https://firmware.example/260420.0109.bin",
+        "sha256": "ab" * 32,
+        "size": 1_000,
+    }
+    tenant.admin.post("/v1/admin/firmware/releases", release, expect=200)
+    consent = grant(tenant, device_id=charger.device_id)
+    plan = {
+        "firmware_version": "260420.0109",
+        "cohort": {"device_ids": [charger.device_id]},
+        "waves": [{"success_percent": 100, "max_failure_percent": 0}],
+    }
+    rollout = tenant.api.post("/v1/operator/firmware/rollouts", plan, expect=200).data
+    until(lambda: bool(charger.send("heartbeat", heartbeat()).data["commands"]), 5.0)
+    said = {"firmware_version": "260420.0109", "status": "failed", "message": "Flash is worn"}
+    charger.send("firmware/status", said)
+    path = f"/v1/operator/firmware/rollouts/{rollout['rollout_id']}/devices"
+
+    def message() -> str | None:
+        (item,) = tenant.api.get(path, expect=200).data["items"]
+        found: str | None = item.get("message")
+        return found
+
+    until(lambda: message() == "Flash is worn", 10.0)
+    revoke(tenant, consent)
+    assert message() is None
 
 
 def test_switching_off__statuses_that_a_peer_is_owed__are_not_sent(tenant: Tenant) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.runbooks.playing import NO_FLOW, POWER_UP, PREPARING, Run, Stage, fault
+from tests.api.runbooks.playing import NO_FLOW, POWER_UP, PREPARING, Run, Stage, fault, idle
 from tests.api.tenancy import new_tenant
 from tests.contract.client import ContractClient
 
@@ -161,7 +161,9 @@ def test_run__with_everything_done__stands_in_the_audit_log(stage: Stage) -> Non
 def test_bundle__of_an_escalated_run__has_all_that_l2_needs(stage: Stage) -> None:
     """One zip: a page to read, the run, faults, firmware, commands, telemetry, photos."""
     charger = stage.charger()
-    charger.send("events", fault("F-0411", details="<script>alert(1)</script>"))
+    strange = {"details": "<script>alert(1)</script>", "uptime_ms": 10**18, "debounce_ms": 40}
+    charger.send("events", fault("F-0411", **strange))
+    charger.send("telemetry", idle(detail_state="=1+cmd|'/c calc'!A0"))
     run = stage.begin(charger, POWER_UP, vehicle={"make": "<b>Acme</b>"})
     run.answer("controlled-reboot", "not_possible", note="<i>locked</i>")
     run.answer("controlled-reboot", "not_possible")
@@ -179,6 +181,10 @@ def test_bundle__of_an_escalated_run__has_all_that_l2_needs(stage: Stage) -> Non
     assert told["status"] == "escalated"
     assert [step["step_id"] for step in told["steps"]] == run.steps()
     assert json.loads(bundle.read("faults.json"))[0]["fault"] == "F-0411"
+    [log] = [step["evidence"] for step in told["steps"] if "fault_log" in step["evidence"]]
+    data = log["fault_log"][0]["data"]
+    assert (data["uptime_ms"], data["debounce_ms"]) == (10**18, 40)
+    assert all(step["began_at"].endswith("Z") for step in told["steps"])
     page = bundle.read("report.html").decode()
     assert "Escalated to L2" in page
     assert "<script>alert" not in page
@@ -187,6 +193,7 @@ def test_bundle__of_an_escalated_run__has_all_that_l2_needs(stage: Stage) -> Non
     assert "http" not in page.replace("https://", "http").split("</style>")[0]
     lines = bundle.read("telemetry.csv").decode().splitlines()
     assert len(lines) >= 2
+    assert any(",'=1+cmd|" in line for line in lines)
     assert lines[0].startswith("timestamp,connector_id,state,power_kw")
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tellus.agents.rules_robust import median, poisson_tail, quantile, robust_z, spread
+from tellus.agents.rules_robust import Crowd, median, poisson_tail, quantile, robust_z, spread
 
 values = st.lists(
     st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: round(value, 6)), min_size=1
@@ -41,6 +41,22 @@ def test_spread__a_few_wild_values__hardly_move_it(calm: list[float], wild: floa
 def test_robust_z__flat_past__is_bounded_by_the_least_spread() -> None:
     """Where the past is flat the least spread is what a deviation is measured by."""
     assert robust_z(12.0, [10.0] * 20, 0.5) == 4.0
+
+
+@given(values, st.data())
+def test_crowd__without_a_few__is_as_the_list_of_the_others(
+    given_values: list[float], data: st.DataObject
+) -> None:
+    """Asked about the others, a crowd says what a list of them does, equal values or not."""
+    kept = data.draw(st.lists(st.booleans(), min_size=len(given_values) - 1))
+    few = [one for one, is_kept in zip(given_values[1:], kept, strict=False) if not is_kept]
+    others = [given_values[0]]
+    others += [one for one, is_kept in zip(given_values[1:], kept, strict=False) if is_kept]
+    others += given_values[1 + len(kept) :]
+    rest = Crowd(given_values).without(few)
+    assert len(rest) == len(others)
+    assert rest.median() == median(others)
+    assert rest.robust_z(7.0, 0.5) == robust_z(7.0, others, 0.5)
 
 
 @given(st.integers(0, 60), st.floats(0.001, 50))

@@ -78,7 +78,7 @@ class DeliveryBench:
     async def held(self, webhook_id: str = "whk_1") -> list[OwedDelivery]:
         """What the webhook was sent and is owed, oldest first."""
         found = await self.database.read(
-            store_deliveries.list_deliveries, webhook_id, None, 0, 1_000
+            store_deliveries.list_deliveries, (webhook_id, None, ()), 0, 1_000
         )
         return found[1][::-1]
 
@@ -229,5 +229,18 @@ def test_event__of_each_kind__has_its_own_id(tmp_path: Path) -> None:
         assert [one.event for one in first] == [WebhookEvent.OPENED, WebhookEvent.CLOSED]
         assert [one.event_id for one in second] == [first[0].event_id]
         assert first[0].event_id != first[1].event_id
+
+    run(tmp_path, scenario)
+
+
+def test_owe__owner_does_not_agree__nothing_is_told(tmp_path: Path) -> None:
+    """Alerts about a device whose owner does not agree to be looked at are owed to nobody."""
+
+    async def scenario(bench: DeliveryBench) -> None:
+        await bench.add()
+        bench.webhooks.withheld = lambda _tx, about: {one for one in about if one == 1}
+        await bench.alerts.service.report([finding(key="hidden")])
+        await bench.alerts.service.report([finding(key="site_network:1", device_no=None)])
+        assert [one.event for one in await bench.held()] == [WebhookEvent.OPENED]
 
     run(tmp_path, scenario)

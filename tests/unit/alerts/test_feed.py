@@ -50,6 +50,22 @@ def test_feed__committed_late__is_still_found(tmp_path: Path) -> None:
     run_alerts(tmp_path / "a.db", scenario)
 
 
+def test_feed__decided_by_a_round_that_took_long__is_still_found(tmp_path: Path) -> None:
+    """However long before its commit somebody looked at the clock, a change is news after it."""
+
+    async def scenario(bench: AlertBench) -> None:
+        feed = AlertFeed(bench.database, bench.clock)
+        await feed.begin(bench.clock.now_ms())
+        began_ms = bench.clock.now_ms()
+        bench.clock.advance(60)
+        assert await feed.look() == []
+        await bench.database.write(bench.service.take_in, [finding(at_ms=began_ms)], (), began_ms)
+        [news] = await feed.look()
+        assert (news.kind, news.alert.opened_ms) == (ChangeKind.OPENED, bench.clock.now_ms())
+
+    run_alerts(tmp_path / "a.db", scenario)
+
+
 def test_feed__more_than_one_page__misses_none(tmp_path: Path) -> None:
     """A burst of changes is told whole, also of those of one instant."""
 

@@ -47,13 +47,19 @@ def test_count__same_day__is_new_once(tmp_path: Path) -> None:
 
     async def work(database: Database, clock: ManualClock) -> None:
         ledger = ReadLedger(database, clock)
-        assert ledger.count(ME, ["dvc_1"], NOW_MS)
-        assert not ledger.count(ME, ["dvc_1"], NOW_MS + 1)
-        assert ledger.count(ME, ["dvc_1", "dvc_2"], NOW_MS + 2)
-        assert ledger.count(ME._replace(kind="events"), ["dvc_1"], NOW_MS + 3)
-        assert ledger.count(ME._replace(reader_id="cli_2"), ["dvc_1"], NOW_MS + 4)
-        assert not ledger.count(ME, ["dvc_2"], NOW_MS + 5)
-        assert ledger.count(ME, ["dvc_1"], NOW_MS + DAY_MS)
+
+        async def is_new(group: ReadGroup, devices: list[str], now_ms: int) -> bool:
+            found = ledger.count(group, devices, now_ms)
+            await ledger.settle()
+            return found
+
+        assert await is_new(ME, ["dvc_1"], NOW_MS)
+        assert not await is_new(ME, ["dvc_1"], NOW_MS + 1)
+        assert await is_new(ME, ["dvc_1", "dvc_2"], NOW_MS + 2)
+        assert await is_new(ME._replace(kind="events"), ["dvc_1"], NOW_MS + 3)
+        assert await is_new(ME._replace(reader_id="cli_2"), ["dvc_1"], NOW_MS + 4)
+        assert not await is_new(ME, ["dvc_2"], NOW_MS + 5)
+        assert await is_new(ME, ["dvc_1"], NOW_MS + DAY_MS)
 
     run(tmp_path, work)
 
@@ -96,6 +102,84 @@ def test_flush__store_refuses__keeps_what_was_counted(tmp_path: Path) -> None:
         return await stored(database)
 
     assert run(tmp_path, work) == [ReadCount("dvc_1", 20_000, ME, 2, 0, NOW_MS, NOW_MS + 7)]
+
+
+def test_count__first_read_is_being_stored__others_wait_for_it(tmp_path: Path) -> None:
+    """A read at the same time as the first of the day is not answered before that is on disk."""
+
+    async def work(database: Database, clock: ManualClock) -> list[ReadCount]:
+        ledger = ReadLedger(database, clock)
+        write, gate = database.write, asyncio.Event()
+
+        async def slowly(*given: Any) -> Any:
+            await gate.wait()
+            return await write(*given)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(database, "write", slowly)
+            assert ledger.count(ME, ["dvc_1"], NOW_MS)
+            first = asyncio.create_task(ledger.settle())
+            await asyncio.sleep(0)
+            assert ledger.count(ME, ["dvc_1"], NOW_MS + 1)
+            assert ledger.count_again(("cli_1", "telemetry", "dvc_1"), NOW_MS + 2)
+            second = asyncio.create_task(ledger.settle())
+            await asyncio.sleep(0.01)
+            assert not second.done()
+            gate.set()
+            await asyncio.gather(first, second)
+        assert not ledger.count(ME, ["dvc_1"], NOW_MS + 3)
+        assert ledger.count_again(("cli_1", "telemetry", "dvc_1"), NOW_MS + 4) is False
+        assert ledger.count_again(("cli_1", "telemetry", "dvc_1"), NOW_MS + DAY_MS) is None
+        await ledger.flush()
+        return await stored(database)
+
+    assert run(tmp_path, work) == [ReadCount("dvc_1", 20_000, ME, 5, 0, NOW_MS, NOW_MS + 4)]
+
+
+def test_flush__reader_goes_away_meanwhile__counts_once(tmp_path: Path) -> None:
+    """The write goes on when the request that began it is cancelled, and is not made again."""
+
+    async def work(database: Database, clock: ManualClock) -> list[ReadCount]:
+        ledger = ReadLedger(database, clock)
+        ledger.count(ME, ["dvc_1"], NOW_MS)
+        waiting = asyncio.create_task(ledger.settle())
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        await ledger.flush()
+        await ledger.flush()
+        return await stored(database)
+
+    assert run(tmp_path, work) == [ReadCount("dvc_1", 20_000, ME, 1, 0, NOW_MS, NOW_MS)]
+
+
+def test_settle__store_refuses__reads_do_not_try_again_at_once(tmp_path: Path) -> None:
+    """Reads go on while nothing can be written: only the rounds, and a later read, try again."""
+
+    async def work(database: Database, clock: ManualClock) -> int:
+        ledger = ReadLedger(database, clock)
+        tries = 0
+
+        async def refuse(*_: Any) -> None:
+            nonlocal tries
+            tries += 1
+            raise Unavailable("The disk is full", 1)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(database, "write", refuse)
+            for number in range(5):
+                assert ledger.count(ME, ["dvc_1"], NOW_MS + number)
+                await ledger.settle()
+            clock.advance(10)
+            await ledger.settle()
+        await ledger.flush()
+        (count,) = await stored(database)
+        assert count.times == 5
+        return tries
+
+    assert run(tmp_path, work) == 2
 
 
 def test_prune__old_days__go_and_young_ones_stay(tmp_path: Path) -> None:

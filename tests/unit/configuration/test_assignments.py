@@ -182,6 +182,29 @@ def test_assignment__taken_away__is_not_delivered(run_bench: Run) -> None:
     run_bench(check)
 
 
+def test_assignment__taken_away_while_another_is_made__leaves_none_on_its_way(
+    run_bench: Run,
+) -> None:
+    """Whoever takes the assignment away takes the one that there is, with its command."""
+
+    async def check(bench: ConfigBench) -> None:
+        first, second = (await bench.profile()).profile, (await bench.profile("Other")).profile
+        await bench.assign(first.profile_id)
+        cancel, commands = bench.node.commands.cancel_command, bench.node.commands
+
+        async def meanwhile(*asked: Any) -> Any:
+            commands.cancel_command = cancel
+            await bench.assign(second.profile_id)
+            return await cancel(*asked)
+
+        commands.cancel_command = meanwhile
+        await bench.node.configuration.unassign("dvc_1", OPERATOR, bench.clock.now_ms(), BY)
+        assert await bench.running() == []
+        assert await bench.node.heartbeat() == []
+
+    run_bench(check)
+
+
 def test_assignment__device_goes_to_another_operator__ends(run_bench: Run) -> None:
     """The new operator is shown what the charger says it runs, never what it was assigned."""
 

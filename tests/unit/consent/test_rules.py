@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import msgspec
 import pytest
 
 from tellus.consent.index import ConsentIndex
@@ -126,6 +127,16 @@ class CountingJudge:
         assert holder == "device"
         self.asked += 1
         return (DIAGNOSTICS, 200) if now_ms < 200 else (0, math.inf)
+
+
+def test_index__consent_read_before_it_ended__does_not_come_back() -> None:
+    """What another read saw of a consent counts no more once its end was followed."""
+    index = ConsentIndex()
+    held = consent()
+    index.put(held)
+    index.put(msgspec.structs.replace(held, revoked_ms=150, ended_ms=150))
+    index.put(held)
+    assert len(index) == 0
 
 
 def test_permit__between_changes__is_judged_once() -> None:

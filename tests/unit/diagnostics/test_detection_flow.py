@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tellus.alerts import store as store_alerts
 from tellus.alerts.model import Condition
 from tellus.diagnostics import detectors
 from tellus.fleet.model import EventType
@@ -249,6 +250,72 @@ def test_device__goes_to_another_operator__leaves_nothing_behind(tmp_path: Path)
         await world.pass_time(120, device)
         assert {alert.operator_id for alert in await world.alerts()} <= {world.operator_id}
         assert await world.conditions() == 0
+
+    play(tmp_path, story)
+
+
+def test_inbox__device_goes_before_anybody_looked__says_nothing_to_the_next_operator(
+    tmp_path: Path,
+) -> None:
+    """Heat and heartbeats of the time before are not the next operator's alerts."""
+
+    async def story(world: DetectionWorld) -> None:
+        device = await world.add_device(await world.add_site())
+        await world.frame(device, temperature=95.0)
+        await world.platform.diagnosing.detection.lookout.flush()
+        await world.heartbeat(device, 411)
+        world.clock.advance(1)
+        await world.move_away(device)
+        for _ in range(4):
+            world.clock.advance(10)
+            await world.heartbeat(device, 0)
+            await world.look()
+        found = await world.platform.database.read(store_alerts.list_by_no, range(1, 10))
+        assert [(alert.operator_id, alert.code) for alert in found] == []
+        assert await world.platform.diagnosing.detection.count_waiting() == 0
+
+    play(tmp_path, story)
+
+
+def test_fault__ever_new_codes__are_few_alerts(tmp_path: Path) -> None:
+    """A charger that counts up its codes is some alerts and then one; known codes are told on."""
+
+    async def story(world: DetectionWorld) -> None:
+        device = await world.add_device(await world.add_site())
+        for number in range(3):
+            for part in range(20):
+                await world.fault(device, f"E{number}-{part}")
+            await world.heartbeat(device, f"H{number}")
+            await world.pass_time(30, device)
+        await world.fault(device, 421)
+        await world.pass_time(10, device)
+        codes = await world.codes()
+        assert "F-0421" in codes
+        assert codes.count("fault") == 1
+        assert len(codes) <= detectors.UNKNOWN_MOST + 2
+
+    play(tmp_path, story)
+
+
+@pytest.mark.parametrize("code", ["site_network", "grid", "firmware"])
+def test_fault__named_as_what_lies_upstream__is_one_charger_s_and_ends(
+    tmp_path: Path, code: str
+) -> None:
+    """A charger that calls its fault as the platform calls larger matters holds up nobody."""
+
+    async def story(world: DetectionWorld) -> None:
+        odd = await world.add_device(await world.add_site())
+        device = await world.add_device(await world.add_site())
+        await world.fault(odd, code)
+        await world.fault(device, 421)
+        for _ in range(10):
+            await world.frame(odd)
+            await world.frame(device)
+            await world.pass_time(10, odd, device)
+        detection = world.platform.diagnosing.detection
+        await detection.firmware.judge_all(detection.desk, world.now_ms)
+        found = {alert.code: alert.condition for alert in await world.alerts()}
+        assert found == {code: Condition.CLEARED, "F-0421": Condition.CLEARED}
 
     play(tmp_path, story)
 

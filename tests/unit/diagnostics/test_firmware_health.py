@@ -66,12 +66,14 @@ async def add_release(world: DetectionWorld, version: str) -> None:
     await world.platform.releases.add_release(release, TESTER)
 
 
-async def add_fleet(world: DetectionWorld, *, bad: int, good: int) -> list[Device]:
+async def add_fleet(
+    world: DetectionWorld, *, bad: int, good: int, build: str = "3.0.1"
+) -> list[Device]:
     """Devices on six sites; those with the bad build fail one start in twelve."""
     sites = [await world.add_site() for _ in range(6)]
     devices, events = [], []
     for k in range(bad + good):
-        version = "3.0.1" if k < bad else "3.1.0"
+        version = build if k < bad else "3.1.0"
         device = await world.add_device(sites[k % 6], firmware=version)
         devices.append(device)
         events += happenings(world, device, 55, 5 if k < bad else int(k % 9 == 0))
@@ -116,6 +118,19 @@ def test_bad_build__some_devices_at_some_sites__is_one_alert_that_says_what_to_d
         await judge(world)
         [alert] = [one for one in await world.alerts() if one.code == "firmware"]
         assert alert.condition is Condition.CLEARED
+
+    play(tmp_path, story)
+
+
+def test_bad_build__colon_in_its_name__is_one_alert_that_lasts(tmp_path: Path) -> None:
+    """What chargers call their firmware may hold any mark: the alert lasts as long as it is so."""
+
+    async def story(world: DetectionWorld) -> None:
+        await add_fleet(world, bad=8, good=40, build="main:3.0.1")
+        for _ in range(3):
+            await judge(world)
+        [alert] = [one for one in await world.alerts() if one.code == "firmware"]
+        assert (alert.condition, alert.found) == (Condition.PRESENT, 1)
 
     play(tmp_path, story)
 

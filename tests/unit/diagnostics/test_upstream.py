@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tellus.diagnostics.model import SITE_NETWORK, Condition
 from tellus.diagnostics.rules_upstream import (
     GRID_INTERVAL_MS,
     OUTAGE_INTERVAL_MS,
@@ -15,6 +16,8 @@ from tellus.diagnostics.rules_upstream import (
     is_site_wide,
     site_network,
 )
+from tellus.diagnostics.upstream import Upstream
+from tellus.fleet.directory import Device, Directory
 
 NOW_MS = 1_790_000_000_000
 
@@ -97,3 +100,33 @@ def test_distance_km__known_distances__agree(
 ) -> None:
     """A degree along the equator is 111 km; across the date line it is no farther."""
     assert distance_km(first, second) == pytest.approx(km, abs=0.1)
+
+
+class Looked(Condition):
+    """A condition that counts how often it is asked what it is part of."""
+
+    looks = 0
+
+    @property
+    def folded(self) -> str | None:
+        Looked.looks += 1
+        return self[11]
+
+
+def test_judge__outages_of_many_sites_go_on__each_device_is_looked_at_a_few_times() -> None:
+    """Long outages of 200 sites cost looks by the number of devices, not of devices times sites."""
+    directory, present = Directory(), []
+    for number in range(1, 1_001):
+        site_id = f"site_{number % 200}"
+        directory.add(Device(number, f"dvc_{number}", f"sn_{number}", "op_1", site_id))
+        matter, folded = f"F-0301:dvc_{number}:0", f"{SITE_NETWORK}:{site_id}"
+        facts = ("op_1", matter, "F-0301", number, 0, site_id, "f_0301")
+        present.append(Looked(*facts, 1, 1, NOW_MS, NOW_MS, folded, None, "{}"))
+    for number in range(200):
+        members = ", ".join(f'{{"device_id": "dvc_{k}"}}' for k in range(5))
+        facts = ("op_1", f"{SITE_NETWORK}:site_{number}", SITE_NETWORK, 0, 0, f"site_{number}", "")
+        content = f'{{"devices": [{members}]}}'
+        present.append(Condition(*facts, 1, 1, NOW_MS, NOW_MS, None, None, content))
+    Looked.looks = 0
+    assert Upstream(directory, 20_000, 25.0).judge(present, {}, NOW_MS + 1) == []
+    assert Looked.looks <= 10 * 1_000

@@ -309,3 +309,29 @@ def _add_row(tx: Tx, owned_since_ms: int) -> None:
         " VALUES (1, 'dvc_1', 'SN1', 'op_1', 'site_1', '', '', '', 1, 0, 0, $1)",
         owned_since_ms,
     )
+
+
+def test_flush__device_erased_meanwhile__leaves_nothing_behind(run_health: RunHealth) -> None:
+    """What waits in memory of a device is not stored once that is deleted, or it would stay."""
+
+    async def scenario(bench: HealthBench) -> None:
+        await bench.send(bench.told_at(30, cooling_fan_rpm=1_700.0))
+        await bench.database.write(_delete_device)
+        for table in ("component_minutes", "component_due"):
+            await bench.database.write(lambda tx, name=table: tx.execute(f"DELETE FROM {name}"))
+        bench.clock.advance(120)
+        await bench.health.turn()
+        assert await bench.rows("component_minutes") == []
+        assert await bench.rows("component_due") == []
+        assert bench.told == []
+
+    run_health(scenario)
+
+
+def _delete_device(tx: Tx) -> None:
+    tx.execute("DELETE FROM devices WHERE device_no = 1")
+    tx.execute(
+        "INSERT INTO devices (device_no, device_id, sn, operator_id, site_id, model, manufacturer,"
+        " firmware_version, active, created_ms, updated_ms, deleted_ms)"
+        " VALUES (1, 'dvc_1', 'SN1', 'op_1', 'site_1', 'M', 'X', '1', 1, 0, 0, 1)"
+    )

@@ -91,7 +91,7 @@ def test_client__after_restart__is_as_it_was_made(run_bench: RunBench) -> None:
 
     async def test(bench: IdentityBench) -> None:
         issued = await bench.client(
-            scopes=frozenset(ClientScope) - {ClientScope.PEER},
+            scopes=frozenset(ClientScope) - {ClientScope.PEER, ClientScope.CUSTOMER_PORTAL},
             limits={"queries": 600},
             allowed_networks=("203.0.113.0/24", "2001:db8::/32"),
             cors_origins=("https://app.example.com", "http://localhost:3000"),

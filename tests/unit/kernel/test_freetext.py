@@ -20,12 +20,12 @@ _NO_TEXT = frozenset(
     {
         "ChangeTime", "ChargeBoxId", "ChargePointId", "CreateTime", "DeviceVendorOrderId",
         "LastQueryTime", "OrderId", "activation_date", "alert_id", "allowed_networks", "auth_id",
-        "auth_scope", "auth_secret", "command_id", "config_profile_id", "cors_origins",
-        "current_versions", "device_id", "device_ids", "end", "firmware", "firmware_version",
-        "limits", "manufacturing_batch", "min_firmware", "model", "models", "operator_id",
-        "platform_build", "push_url", "region", "rollback_version", "schedule_id", "sha256",
-        "site_id", "site_ids", "sn", "start", "target_ids", "timezone", "token_url",
-        "transaction_id", "url", "vin",
+        "auth_scope", "auth_secret", "command_id", "config_profile_id", "consent_id",
+        "cors_origins", "current_versions", "device_id", "device_ids", "end", "firmware",
+        "firmware_version", "limits", "manufacturing_batch", "min_firmware", "model", "models",
+        "operator_id", "platform_build", "push_url", "region", "rollback_version", "schedule_id",
+        "sha256", "site_id", "site_ids", "sn", "start", "target_ids", "timezone", "to_region",
+        "token_url", "transaction_id", "url", "vin",
     }
 )  # fmt: skip
 

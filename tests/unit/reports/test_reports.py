@@ -19,6 +19,7 @@ from tellus.reports.service import (
     ReportService,
     UploadTerms,
 )
+from tellus.storage.database import Tx
 from tests.unit.commands.conftest import CLIENT, OPERATOR, CommandBench, run_bench
 
 __all__ = ["run_bench"]
@@ -42,6 +43,7 @@ class ReportBench:
 
     async def ask(self) -> tuple[str, str]:
         """A report that was asked for, and the secret that its charger was told."""
+        await self.bench.database.write(_add_device)
         report, _ = await self.service.request("dvc_1", Wanted(), WHO)
         (command,) = await self.bench.heartbeat()
         address = str(command["params"]["upload_url"])
@@ -56,6 +58,15 @@ class ReportBench:
         """What the store says of it by itself."""
         sql = f"SELECT state FROM diagnostic_reports WHERE report_id = '{report_id}'"
         return str((await self.bench.rows(sql))[0][0])
+
+
+def _add_device(tx: Tx) -> None:
+    tx.execute(
+        "INSERT INTO devices (device_no, device_id, sn, operator_id, site_id, model, manufacturer,"
+        " firmware_version, active, created_ms, updated_ms)"
+        " VALUES (1, 'dvc_1', 'SN1', $1, 'site_1', 'M', 'X', '1', 1, 0, 0) ON CONFLICT DO NOTHING",
+        OPERATOR,
+    )
 
 
 def upload(*chunks: bytes) -> Upload:
@@ -205,6 +216,32 @@ def test_upload__empty_or_of_a_device_that_left__is_refused(run_bench: Any) -> N
         with pytest.raises(NotFound):
             await reports.service.take(secret, upload(b"x"))
         assert await bench.rows("SELECT count(*) FROM stored_files") == [(0,)]
+
+    run_bench(check)
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_upload__device_leaves_in_the_middle__is_refused(run_bench: Any, *, knows: bool) -> None:
+    """What a charger says after it changed hands is not for whom it left, whichever node knows."""
+
+    async def check(bench: CommandBench) -> None:
+        reports = ReportBench(bench)
+        report_id, secret = await reports.ask()
+        device = bench.directory.by_id("dvc_1")
+        assert device is not None
+
+        async def pieces() -> AsyncIterator[bytes]:
+            yield b"of the one"
+            if knows:
+                device.operator_id = "op_2"
+            sql = "UPDATE devices SET operator_id = 'op_2'"
+            await bench.database.write(lambda tx: tx.execute(sql))
+            yield b"of the other"
+
+        with pytest.raises(NotFound):
+            await reports.service.take(secret, Upload("application/zip", None, pieces()))
+        assert await bench.rows("SELECT count(*) FROM stored_files") == [(0,)]
+        assert (await reports.state(report_id))[0] == "queued"
 
     run_bench(check)
 
