@@ -85,6 +85,7 @@ def test_power_up__hot_cabinet_of_an_old_build__is_cooled_first(field: Field) ->
     run.ends("resolved")
 
 
+@pytest.mark.slow
 def test_power_up__module_that_stays_silent__faults_again_and_is_escalated(field: Field) -> None:
     """The silent module is found again at boot: F-0411 after the reboot, to an engineer."""
     sn, charger = field.take("TP-DC180-V2G")
@@ -173,6 +174,7 @@ def test_preparing__car_that_fails_elsewhere_too__is_the_vehicles_side(field: Fi
     assert run.ends("resolved")["cause"] == "vehicle"
 
 
+@pytest.mark.slow
 def test_preparing__contactor_that_closes_at_another_try__recurs_and_is_escalated(
     field: Field,
 ) -> None:
@@ -204,6 +206,7 @@ def test_preparing__damaged_pins__are_escalated(field: Field) -> None:
     assert "Roadster" in json.dumps(told)
 
 
+@pytest.mark.slow
 def test_preparing__vehicle_that_hangs_still__is_escalated_after_the_reset(field: Field) -> None:
     """The reset does not help, the inspection passed: L2."""
     sn, charger = field.take("TP-AC22")
@@ -221,6 +224,7 @@ def test_preparing__vehicle_that_hangs_still__is_escalated_after_the_reset(field
 # ------------------------------------------------------------------ discharge without power
 
 
+@pytest.mark.slow
 def test_no_flow__charger_that_is_cut_off__pauses_until_it_is_connected(field: Field) -> None:
     """The command stays queued; connected again, power flows, and that was it."""
     sn, charger = field.take("TP-DC180-V2G")
