@@ -77,10 +77,8 @@ def test_webhooks__charger_that_may_not_be_looked_at__is_not_told_of(tenant: Ten
     hook = tenant.api.post("/v1/operator/webhooks", asked, expect=200).data
     path = f"/v1/operator/webhooks/{hook['webhook_id']}/deliveries"
     for charger in (silent, looked_at):
-        charger.send(
-            "charging-records",
-            record(stop_reason="ev_disconnected", start_time=moment(3700), end_time=moment(60)),
-        )
+        times = {"start_time": moment(3_600), "end_time": moment(5)}
+        charger.send("charging-records", record(stop_reason="ev_disconnected", **times))
     until_s = time.monotonic() + 20
     told: list[str] = []
     while looked_at.device_id not in told and time.monotonic() < until_s:
