@@ -58,7 +58,11 @@ class Play:
 PLAYS = (
     Play("F-0101", "TP-DC60", "critical", None, occasion="stop"),
     Play("F-0203", "TP-DC60", "medium", None, occasion="plug-in"),
-    Play("F-0204", "TP-DC360", "critical", POWER_UP, "sensor-drift", occasion="plug-in"),
+    # These two are over with the minutes that follow: shown where the clock can be moved.
+    Play(
+        "F-0204", "TP-DC360", "critical", POWER_UP, "sensor-drift", occasion="plug-in", clears=False
+    ),
+    Play("F-0601", "TP-DC360", "medium", None, occasion="past", clears=False, by="f_0601"),
     Play("F-0301", "TP-DC180", "high", POWER_UP, by="f_0301"),
     Play("F-0301", "TP-AC22", "high", AC_POWER_UP, by="f_0301"),
     Play("F-0302", "TP-AC22", "medium", None, by="f_0302"),
@@ -66,8 +70,6 @@ PLAYS = (
     Play("F-0421", "TP-DC180", "high", PREPARING, "stuck", occasion="plug-in"),
     Play("F-0421", "TP-AC22", "high", PREPARING, "stuck", occasion="plug-in"),
     Play("F-0512", "TP-AC22", "medium", None, occasion="assign", by="f_0512"),
-    # It is over after two good minutes: that is shown where the clock can be moved.
-    Play("F-0601", "TP-DC360", "medium", None, occasion="past", clears=False, by="f_0601"),
     Play("F-0701", "TP-DC180-V2G", "high", NO_FLOW, "pll", occasion="discharge"),
     Play("F-0702", "TP-DC360-V2G", "medium", NO_FLOW, occasion="discharge"),
     Play("F-0805", "TP-DC60", "medium", None, "bms", occasion="plug-in"),
