@@ -27,6 +27,7 @@ from tests.contract.openapi_reader import operations_of
 from tests.contract.raw_cases import raw_cases
 from tests.contract.shapes import Audience, Operation
 from tests.reliability.tenant_peers import add_peer, token_of
+from tests.reliability.tenant_portal import PORTAL, portal_token
 from tests.server import RunningServer, running_server, start_server
 
 REQUESTS = int(os.environ.get("TELLUS_TEST_FUZZ", "10000"))
@@ -39,7 +40,7 @@ pytestmark = pytest.mark.slow
 
 
 class Attackers:
-    """Who sends which item: a charger, an operator's client, a peer, an administrator or nobody."""
+    """Who sends which item: a charger, a client, a peer, a customer, an administrator or nobody."""
 
     def __init__(self, server: RunningServer, client: ContractClient) -> None:
         self.device = server.register()
@@ -52,6 +53,7 @@ class Attackers:
         self._basic = (account["service_account_id"], account["service_account_secret"])
         self.administrator = self.new_administrator()
         self.peer = self._new_peer(server.built_in_operator_id)
+        self.customer = client.operator(portal_token(server, server.built_in_operator_id))
         self.charger.post("/v1/device/events", self.plug_in(), expect=200)
 
     def new_administrator(self) -> ContractClient:
@@ -80,6 +82,8 @@ class Attackers:
             return self.new_administrator()
         if "/v1/admin/" in item.operation:
             return self.administrator
+        if f"{PORTAL}/" in item.operation:
+            return self.customer
         if item.audience is Audience.PEER:
             return self.peer
         return self.charger if item.audience is Audience.DEVICE else self.operator

@@ -28,7 +28,8 @@ from tests.server import RunningServer, start_server
 EMPTY = {
     "signed_answers", "request_keys", "energy_marks", "past_places",
     "sample_minutes", "late_hours", "erasures",
-    "component_hours", "component_folders", "component_late",
+    "component_hours", "component_folders", "component_late", "destination_regions",
+    "transfer_grants",
 }  # fmt: skip
 """Tables of which the installation has nothing to move."""
 QUEUES = {"component_due", "diagnostic_inbox"}

@@ -22,6 +22,8 @@ from tests.api.tenancy import Charger, new_tenant
 from tests.contract.client import ContractClient
 from tests.server import start_server
 
+pytestmark = pytest.mark.slow
+
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[2]
 CHARGERS = 24
@@ -42,7 +44,8 @@ PATIENCE = {
 class Play:
     """A fault at a charger of a model: how it is brought about, and what is to come of it.
 
-    ``occasion`` is what lets the charger show it: a vehicle, a session's end, a discharge.
+    ``occasion`` is what lets the charger show it: a vehicle, a session's end, a discharge. The
+    ``strength`` is given where it would depend on the weather, and on what the vehicle draws.
     """
 
     code: str
@@ -53,11 +56,12 @@ class Play:
     occasion: str = ""
     clears: bool = True
     by: str = "charger"
+    strength: float | None = None
 
 
 PLAYS = (
     Play("F-0101", "TP-DC60", "critical", None, occasion="stop"),
-    Play("F-0203", "TP-DC60", "medium", None, occasion="plug-in"),
+    Play("F-0203", "TP-DC60", "medium", None, occasion="plug-in", strength=7.0),
     # These two are over with the minutes that follow: shown where the clock can be moved.
     Play(
         "F-0204", "TP-DC360", "critical", POWER_UP, "sensor-drift", occasion="plug-in", clears=False
@@ -100,9 +104,18 @@ class Fleet:
         self.cast[play] = charger
         return charger
 
-    def tell(self, action: str, sn: str, value: str | None = None, variant: str = "") -> Any:
+    def tell(
+        self,
+        action: str,
+        sn: str,
+        value: str | None = None,
+        variant: str = "",
+        strength: float | None = None,
+    ) -> Any:
         """Tell a charger what happens to it."""
-        return ask_fleet(self.control, ControlRequest(action, sn, 1, value, variant or None))
+        return ask_fleet(
+            self.control, ControlRequest(action, sn, 1, value, variant or None, strength)
+        )
 
     def alerts(self, charger: Charger) -> list[dict[str, Any]]:
         """The alerts of a charger."""
@@ -169,7 +182,7 @@ def begin(fleet: Fleet, play: Play) -> None:
         return
     if play.occasion == "assign":
         assign(fleet, charger)
-    fleet.tell("inject", charger.sn, play.code, play.variant)
+    fleet.tell("inject", charger.sn, play.code, play.variant, play.strength)
     if play.occasion in {"plug-in", "stop", "discharge"}:
         fleet.tell("plug-in", charger.sn, "70" if play.occasion == "discharge" else "30")
     if play.occasion == "stop":
@@ -256,7 +269,11 @@ def test_faults__all_at_once__are_no_alert_of_another_charger_or_code(fleet: Fle
     }
     # The charger of the past is not there any more.
     gone = {(fleet.cast[play].device_id, "F-0301") for play in PLAYS if play.occasion == "past"}
-    assert found - gone == {(fleet.cast[play].device_id, play.code) for play in PLAYS}
+    # A connector may get so hot that it breaks the session off.
+    gone |= {(fleet.cast[play].device_id, "F-0805") for play in PLAYS if play.code == "F-0203"}
+    wanted = {(fleet.cast[play].device_id, play.code) for play in PLAYS}
+    played = {fleet.cast[play].device_id: str(play) for play in PLAYS}
+    assert found - gone == wanted, [played.get(one[0]) for one in found - gone - wanted]
 
 
 def test_faults__repaired__are_over(fleet: Fleet) -> None:

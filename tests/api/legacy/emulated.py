@@ -34,6 +34,7 @@ class Emulated:
     def close(self) -> None:
         """End it."""
         self.run(self.platform.__aexit__())
+        self.run(asyncio.sleep(0.1))  # connections that came while it ended are closed a turn later
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
         self.loop.close()
